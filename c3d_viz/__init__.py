@@ -1,0 +1,94 @@
+"""c3d_viz: see, layer by layer and frame by frame, what C3D and other 3D ConvNets see in a video.
+
+The public names below are imported on first use, so that the command line starts without torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "C3D": "models",
+    "LAYERS": "models",
+    "receptive_field": "models",
+    "InputSpec": "spec",
+    "ModelSpec": "spec",
+    "load_model": "weights",
+    "Clip": "clips",
+    "read_clip": "clips",
+    "preprocess": "clips",
+    "cropped_frames": "clips",
+    "Trace": "tracing",
+    "Unit": "tracing",
+    "trace": "tracing",
+    "top_units": "tracing",
+    "METHODS": "methods",
+    "Attribution": "methods",
+    "attribute": "methods",
+    "attribute_many": "methods",
+    "overlay": "render",
+    "filmstrip": "render",
+    "raw_frames": "render",
+    "contact_sheet": "render",
+    "write_video": "media",
+    "write_image": "media",
+    "export_clip": "export",
+    "VizError": "errors",
+}
+
+__all__ = [
+    "LAYERS",
+    "METHODS",
+    "Attribution",
+    "C3D",
+    "Clip",
+    "InputSpec",
+    "ModelSpec",
+    "Trace",
+    "Unit",
+    "VizError",
+    "__version__",
+    "attribute",
+    "attribute_many",
+    "contact_sheet",
+    "cropped_frames",
+    "export_clip",
+    "filmstrip",
+    "load_model",
+    "overlay",
+    "preprocess",
+    "raw_frames",
+    "read_clip",
+    "receptive_field",
+    "top_units",
+    "trace",
+    "write_image",
+    "write_video",
+]
+
+if TYPE_CHECKING:
+    from .clips import Clip, cropped_frames, preprocess, read_clip
+    from .errors import VizError
+    from .export import export_clip
+    from .media import write_image, write_video
+    from .methods import METHODS, Attribution, attribute, attribute_many
+    from .models import C3D, LAYERS, receptive_field
+    from .render import contact_sheet, filmstrip, overlay, raw_frames
+    from .spec import InputSpec, ModelSpec
+    from .tracing import Trace, Unit, top_units, trace
+    from .weights import load_model
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,83 @@
+"""What a network expects as input, and what its weights are. Plain data: no torch in here."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+ChannelOrder = Literal["RGB", "BGR"]
+Pool5 = Literal["ceil", "padded"]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How frames become the input tensor: resize, crop, channel order, mean, scale.
+
+    The value of a pixel v (0-255) in channel c is ``(v - mean[c]) * scale``.
+
+    Attributes:
+        channel_order: order of the channels of the tensor and of ``mean``.
+        mean: per channel, 0-255 units, in ``channel_order``.
+        scale: factor after the mean is taken off (the release uses 1).
+        resize: ``(height, width)`` with the aspect ignored, or the length of the short side.
+        crop: ``(height, width)`` of the centre crop.
+        frames: number of consecutive frames T.
+        mean_volume: (3, T, resize height, resize width) float32 in ``channel_order``, taken off
+            before the crop in place of ``mean``; None for a mean per channel.
+    """
+
+    channel_order: ChannelOrder = "BGR"
+    mean: tuple[float, float, float] = (90.25, 97.66, 101.41)
+    scale: float = 1.0
+    resize: tuple[int, int] | int = (128, 171)
+    crop: tuple[int, int] = (112, 112)
+    frames: int = 16
+    mean_volume: npt.NDArray[np.float32] | None = dataclasses.field(
+        default=None, repr=False, compare=False
+    )
+
+    def replace(self, **changes: object) -> InputSpec:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+
+# The authors' release: BGR, 171 x 128, crop 112, channel means of its mean volume.
+CAFFE_INPUT = InputSpec()
+# MMAction2's C3D: RGB, short side 128.
+MMACTION_INPUT = InputSpec(channel_order="RGB", mean=(104.0, 117.0, 128.0), resize=128)
+# The weights shipped with the package (c3d_viz/weights/): RGB, scaled to about unit variance.
+COMPACT_INPUT = InputSpec(channel_order="RGB", mean=(110.0, 110.0, 110.0), scale=1 / 60)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a loaded model is. ``weights`` is written on every artefact.
+
+    Attributes:
+        name: key of the architecture: ``compact``, ``compact-2d`` or ``c3d``.
+        weights: one line for people, e.g. ``compact: trained on procedural clips, 60 classes`` or
+            ``random weights (seed 0), untrained``.
+        trained: False for a seeded random network; callers must say so wherever maps are shown.
+        input: preprocessing the weights expect.
+        classes: names of the outputs, or None when the weights carry none.
+        num_classes: length of the logits.
+        pool5: form of pool5 (docs: "ceil" as the authors' release, "padded" as several ports).
+        source: path or identifier of the checkpoint, None for random weights.
+        sha256: hex digest of the checkpoint file, None for random weights.
+        format: checkpoint format that was recognised, None for random weights.
+    """
+
+    name: str
+    weights: str
+    trained: bool
+    input: InputSpec
+    num_classes: int
+    classes: tuple[str, ...] | None = None
+    pool5: Pool5 = "ceil"
+    source: str | None = None
+    sha256: str | None = None
+    format: str | None = None
