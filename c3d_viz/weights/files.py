@@ -1,0 +1,157 @@
+"""What is checked about a file before any of it is trusted: size, kind, zip directory, SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+from ..errors import WeightsError
+
+Container = Literal["safetensors", "torch zip", "torch pickle", "npz", "h5", "caffe"]
+
+MAX_BYTES = 2 * 1024**3  # full C3D with its optimiser state is below 1 GB
+_BOMB_BYTES = 64 * 1024**2  # below this, a high compression ratio does no harm
+_BOMB_RATIO = 20  # trained float weights hardly compress at all
+_H5 = b"\x89HDF\r\n\x1a\n"
+
+
+def check_file(path: Path, max_bytes: int = MAX_BYTES) -> int:
+    """Size of a readable, non-empty file no larger than the cap. Reads nothing of it.
+
+    Raises:
+        WeightsError: no such file, a folder or device, empty, unreadable, or above the cap.
+    """
+    try:
+        stat = path.stat()
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: no such weights file ({_why(error)})") from None
+    if path.is_dir():
+        raise WeightsError(f"{path}: is a folder; give the checkpoint file inside it")
+    if not path.is_file():
+        raise WeightsError(f"{path}: is not a regular file")
+    if stat.st_size == 0:
+        raise WeightsError(f"{path}: is empty; download or copy it again")
+    if stat.st_size > max_bytes:
+        raise WeightsError(
+            f"{path}: {size_text(stat.st_size)} is above the limit of {size_text(max_bytes)} for a "
+            f"checkpoint; pass max_bytes to allow more"
+        )
+    return stat.st_size
+
+
+def container(path: Path, max_bytes: int = MAX_BYTES) -> Container:
+    """What kind of file this is, from its first bytes (the name is not looked at).
+
+    Zip archives also have their directory checked, see ``check_zip``.
+
+    Raises:
+        WeightsError: none of the known kinds, or an archive that is damaged or a bomb.
+    """
+    size = check_file(path, max_bytes)
+    with open_checked(path) as file:
+        head = file.read(64)
+    if head.startswith(_H5):
+        return "h5"
+    if head.startswith(b"PK"):
+        names = check_zip(path, max_bytes)
+        if any(name.endswith("data.pkl") for name in names):
+            return "torch zip"
+        if names and all(name.endswith(".npy") for name in names):
+            return "npz"
+        raise WeightsError(f"{path}: is a zip archive, but of neither torch nor numpy arrays")
+    if head[:1] == b"\x80" and head[1:2] in b"\x01\x02\x03\x04\x05":
+        return "torch pickle"
+    if len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < size:
+        return "safetensors"
+    if head[:1] in (b"\x0a", b"\x12", b"\xa2"):  # NetParameter fields 1, 2 and 100
+        return "caffe"
+    raise WeightsError(
+        f"{path}: not a known kind of checkpoint; known are safetensors, torch (.pth, .pt, "
+        f".pickle), Caffe (.caffemodel), Keras (.h5) and numpy (.npz)"
+    )
+
+
+def check_zip(path: Path, max_bytes: int = MAX_BYTES) -> list[str]:
+    """Names in a zip directory after a check of what the archive would unpack to.
+
+    Refused are archives that declare more than the cap, compress like a bomb, or declare more
+    compressed bytes than the file has (overlapping members).
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
+        raise WeightsError(f"{path}: damaged or cut archive ({_why(error)}); copy it again") from None
+    unpacked = sum(member.file_size for member in members)
+    packed = sum(member.compress_size for member in members)
+    if unpacked > max_bytes:
+        raise WeightsError(
+            f"{path}: would unpack to {size_text(unpacked)}, above the limit of "
+            f"{size_text(max_bytes)}; pass max_bytes to allow more"
+        )
+    if packed > path.stat().st_size:
+        raise WeightsError(f"{path}: refused, its archive members overlap (a zip bomb)")
+    if unpacked > _BOMB_BYTES and unpacked > _BOMB_RATIO * max(packed, 1):
+        raise WeightsError(
+            f"{path}: refused, {size_text(packed)} would unpack to {size_text(unpacked)} (a zip "
+            f"bomb): weights do not compress like that"
+        )
+    if any(member.flag_bits & 1 for member in members):
+        raise WeightsError(f"{path}: the archive is encrypted")
+    return [member.filename for member in members]
+
+
+def check_expansion(path: Path, what: str, declared: int, stored: int, max_bytes: int) -> None:
+    """Refuse an array that declares far more bytes than the file stores for it."""
+    if declared > max_bytes:
+        raise WeightsError(
+            f"{path}: {what} declares {size_text(declared)}, above the limit of "
+            f"{size_text(max_bytes)}; pass max_bytes to allow more"
+        )
+    if declared > _BOMB_BYTES and declared > _BOMB_RATIO * max(stored, 1):
+        raise WeightsError(
+            f"{path}: refused, {what} declares {size_text(declared)} of which only "
+            f"{size_text(stored)} are stored"
+        )
+
+
+def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with open_checked(path) as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def open_checked(path: Path):  # type: ignore[no-untyped-def]
+    """``open(path, "rb")`` with a WeightsError for a file that may not be read."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({_why(error)})") from None
+
+
+def size_text(size: int) -> str:
+    """A size for people: ``312 MB``, ``2.0 GB``."""
+    if size >= 1e9:
+        return f"{size / 1e9:.1f} GB"
+    if size >= 1e6:
+        return f"{size / 1e6:.0f} MB"
+    if size >= 1e3:
+        return f"{size / 1e3:.0f} kB"
+    return f"{size} bytes"
+
+
+def one_line(error: BaseException, limit: int = 160) -> str:
+    """First line of another library's message, cut to a length that fits an error line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return one_line(error)

@@ -1,0 +1,136 @@
+"""The package's own format: safetensors whose metadata carry the architecture and the input.
+
+Tensors are named as in the model (``conv1a.weight`` ...), float16 or float32. The metadata are
+JSON strings under the keys ``name, classes, width, fc, temporal_depths, pool5, input, description``;
+all but the tensors may be missing, and then come from the tensors' shapes or the defaults.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from ..errors import WeightsError
+from ..models import C3D
+from ..spec import InputSpec, ModelSpec, Pool5
+
+
+def save_model(
+    path: str | Path, model: C3D, spec: ModelSpec, *, half: bool = True, description: str = ""
+) -> Path:
+    """Write a model in the own format, atomically (temporary file, then rename).
+
+    Args:
+        path: the file to write, by custom ``.safetensors``.
+        model: any C3D.
+        spec: input, classes and name are stored; the weights line is not (see ``description``).
+        half: store float16 (half the size; about 3 decimal digits) instead of float32.
+        description: what the weights are, one line; becomes the weights line when loaded.
+
+    Raises:
+        WeightsError: the input needs a mean volume, which the format does not carry.
+    """
+    target = Path(path)
+    if spec.input.mean_volume is not None:
+        raise WeightsError(
+            f"{target}: the own format stores a mean per channel, not a mean volume; "
+            f"replace mean_volume by None in the spec's input"
+        )
+    dtype = torch.float16 if half else torch.float32
+    tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in model.state_dict().items()}
+    metadata = {
+        "format": "c3d_viz",
+        "name": spec.name,
+        "classes": json.dumps(spec.classes),
+        "width": json.dumps(model.width),
+        "fc": json.dumps(model.fc),
+        "temporal_depths": json.dumps(model.temporal_depths),
+        "pool5": json.dumps(model.pool5_form),
+        "input": json.dumps(
+            {
+                "channel_order": spec.input.channel_order,
+                "mean": spec.input.mean,
+                "scale": spec.input.scale,
+                "resize": spec.input.resize,
+                "crop": spec.input.crop,
+                "frames": spec.input.frames,
+            }
+        ),
+        "description": description,
+    }
+    handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
+    os.close(handle)
+    try:
+        save_file(tensors, temporary, metadata=metadata)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return target
+
+
+def metadata_classes(metadata: Mapping[str, str], path: Path) -> tuple[str, ...] | None:
+    """Class names of the own format, None when it carries none."""
+    value = _parse(metadata, "classes", path)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise WeightsError(f"{path}: metadata 'classes' must be a JSON list of names")
+    return tuple(value)
+
+
+def metadata_pool5(metadata: Mapping[str, str], path: Path) -> Pool5:
+    """pool5 form of the own format; "ceil" when it does not say."""
+    value = _parse(metadata, "pool5", path)
+    if value is None or value == "ceil":
+        return "ceil"
+    if value == "padded":
+        return "padded"
+    raise WeightsError(f"{path}: metadata 'pool5' must be 'ceil' or 'padded', got {value!r}")
+
+
+def metadata_input(metadata: Mapping[str, str], path: Path, default: InputSpec) -> InputSpec:
+    """Input spec of the own format; fields it does not name come from ``default``."""
+    value = _parse(metadata, "input", path)
+    if value is None:
+        return default
+    try:
+        changes: dict[str, object] = {}
+        for key, field in dict(value).items():
+            if key == "channel_order" and field in ("RGB", "BGR"):
+                changes[key] = field
+            elif key == "mean":
+                a, b, c = field
+                changes[key] = (float(a), float(b), float(c))
+            elif key == "scale":
+                changes[key] = float(field)
+            elif key == "frames":
+                changes[key] = int(field)
+            elif key == "resize" and isinstance(field, int):
+                changes[key] = field
+            elif key in ("resize", "crop"):
+                height, width = field
+                changes[key] = (int(height), int(width))
+            elif key != "mean_volume":
+                raise ValueError(f"{key}={field!r}")
+        return default.replace(**changes)
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: metadata 'input' cannot be used: {error}") from error
+
+
+def _parse(metadata: Mapping[str, str], key: str, path: Path) -> object:
+    text = metadata.get(key)
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        if key == "pool5":
+            return text  # a bare word
+        raise WeightsError(f"{path}: metadata {key!r} is not JSON: {text[:60]!r}") from None
