@@ -1,0 +1,51 @@
+# Every target makes its own .venv first when it is missing; nothing else has to be run before.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-dev-demo
+READY_BENCH := $(VENV)/.ready-dev-demo-bench
+PYTEST_ARGS ?=
+DEMO_OUT ?= demo-out
+
+.PHONY: help setup demo app test check format bench clean
+
+help:
+	@echo "make demo    set up, then turn two real clips into pictures: $(DEMO_OUT)/*/index.html"
+	@echo "make app     set up, then open the dashboard on http://127.0.0.1:8501"
+	@echo "make test    set up, then run the tests (PYTEST_ARGS='-m \"not slow\"' for the quick ones)"
+	@echo "make check   ruff, and mypy --strict on c3d_viz"
+	@echo "make bench   compare with other tools, write benchmarks/results.json"
+	@echo "make format  let ruff tidy the code"
+	@echo "make clean   remove what was built, .venv included"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt tools/setup_venv.py
+	@$(PYTHON) tools/setup_venv.py --venv $(VENV) --extras dev,demo
+
+$(READY_BENCH): $(READY)
+	@$(BIN)/python tools/setup_venv.py --venv $(VENV) --extras dev,demo,bench
+
+demo: $(READY)
+	$(BIN)/c3d-viz demo -o $(DEMO_OUT) --overwrite
+
+app: $(READY)
+	$(BIN)/c3d-viz app
+
+test: $(READY)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict c3d_viz
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY_BENCH)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) $(DEMO_OUT) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache test-artefacts
