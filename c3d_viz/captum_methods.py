@@ -1,0 +1,63 @@
+"""Methods of captum behind this project's signature ``(model, x, unit) -> tensor of x's shape``.
+
+captum is imported inside, since that takes a second. It is given the unit's answer as a function
+of the input, not the model and a layer: its own layer hooks would answer to every thread that
+runs the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from .hooks import check_recorded, recording
+from .tracing import Unit
+
+IG_STEPS = 32
+
+
+def input_x_gradient(model: nn.Module, x: Tensor, unit: Unit) -> Tensor:
+    """Gradient of the unit times the input (Shrikumar et al. 2016); both (1, 3, T, H, W)."""
+    from captum.attr import InputXGradient
+
+    with torch.inference_mode(False):
+        values: Tensor = InputXGradient(_answer(model, unit)).attribute(_leaf(x))
+    return values.detach()
+
+
+def integrated_gradients(model: nn.Module, x: Tensor, unit: Unit) -> Tensor:
+    """Integrated gradients from a zero input, the mean image (Sundararajan et al. 2017, eq. 3).
+
+    Gauss-Legendre quadrature with IG_STEPS forward passes, one at a time to keep memory low. x and
+    result (1, 3, T, H, W).
+    """
+    from captum.attr import IntegratedGradients
+
+    with torch.inference_mode(False):
+        values: Tensor = IntegratedGradients(_answer(model, unit)).attribute(
+            _leaf(x), n_steps=IG_STEPS, internal_batch_size=1
+        )
+    return values.detach()
+
+
+def _leaf(x: Tensor) -> Tensor:
+    return x.detach().clone().requires_grad_()
+
+
+def _answer(model: nn.Module, unit: Unit) -> Callable[[Tensor], Tensor]:
+    """The unit's activation (N,) as a function of a batch of clips (N, C, T, H, W)."""
+    assert unit.at is not None
+    cell = (unit.channel, *unit.at)
+
+    def keep(_layer: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
+        return output.movedim(0, -1)[cell].clone()
+
+    def answer(x: Tensor) -> Tensor:
+        with recording(model, [unit.layer], keep) as kept:
+            model(x * 1)  # a model may start with an in-place operation
+        check_recorded(kept, [unit.layer])
+        return kept[unit.layer]
+
+    return answer

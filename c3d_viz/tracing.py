@@ -1,0 +1,263 @@
+"""What every layer answers to a clip: activations, pooling switches, and the units in them.
+
+The model is only listened to (``hooks``): hooks, modes and ``requires_grad`` are afterwards as
+before, whatever happens, and several threads may trace one model at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .errors import LayerError, VizError
+from .hooks import check_input, check_recorded, eval_view, recording
+from .models import C3D, LAYERS
+
+_SWITCH = "switches of "
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One cell of a layer's output.
+
+    Attributes:
+        layer: a layer of the model. For C3D the paper's names (after the ReLU); for any other
+            network a module's name, and ``"name#k"`` for the k-th call (from 0) of a module that
+            is called several times. The plain name is its last call.
+        channel: feature map, from 0.
+        at: ``(t, h, w)`` in the layer's own grid, ``()`` for a fully connected layer; None is
+            the channel's strongest position, found when the unit is used.
+    """
+
+    layer: str
+    channel: int
+    at: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One forward pass.
+
+    Attributes:
+        activations: per layer the output without the batch axis, (C, T, H, W) for convolutions,
+            (C,) for fully connected layers; in the order in which the layers ran.
+        output: what the model returned, (1, classes) for C3D.
+        switches: per max-pooling module, up to the deepest traced layer, int64 (C, T', H', W'):
+            the flat index into T x H x W of the input cell that each output cell took, as
+            ``nn.MaxPool3d(return_indices=True)`` gives it. Empty unless asked for.
+    """
+
+    activations: dict[str, Tensor]
+    output: Tensor
+    switches: dict[str, Tensor] = field(default_factory=dict)
+
+
+def trace(
+    model: nn.Module,
+    x: Tensor,
+    layers: Sequence[str] | str | None = None,
+    *,
+    switches: bool = False,
+) -> Trace:
+    """Run one clip through the model and keep what the layers answer.
+
+    Args:
+        model: any module. In training mode, a view of it in eval mode is run (dropout and batch
+            statistics off); the model's own flags never move.
+        x: one clip (1, C, T, H, W), floating point, on the model's device.
+        layers: names; None is every layer (of C3D: conv1a ... fc8; otherwise every module without
+            children).
+        switches: also record the max-pooling modules' switches. Costs a second pooling each.
+
+    Raises:
+        LayerError: a layer that does not exist, is not called, or gives no tensor.
+        ShapeError: ``x`` is not one clip on the model's device and of its dtype.
+    """
+    wanted = (
+        [layers] if isinstance(layers, str) else list(_every(model) if layers is None else layers)
+    )
+    check_input(model, x)
+    model = eval_view(model)
+    copying = _writes_in_place(model)
+    ran: list[str] = []
+
+    def keep(layer: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
+        ran.append(layer)
+        # an in-place ReLU that comes next would overwrite what is kept here
+        return output.clone() if copying else output
+
+    def keep_switches(name: str, pool: nn.Module, x: Tensor, _output: Tensor) -> Tensor:
+        ran.append(_SWITCH + name)
+        return _switches(pool, x)
+
+    pools = [name for name, module in model.named_modules() if isinstance(module, nn.MaxPool3d)]
+    with (
+        torch.no_grad(),
+        recording(model, pools if switches else (), keep_switches) as taken,
+        recording(model, wanted, keep) as kept,
+    ):
+        output = model(x)
+    check_recorded(kept, wanted)
+    deepest = max(i for i, name in enumerate(ran) if not name.startswith(_SWITCH)) if kept else -1
+    before = {name.removeprefix(_SWITCH) for name in ran[:deepest] if name.startswith(_SWITCH)}
+    return Trace(
+        {layer: _without_batch(layer, kept[layer]) for layer in kept},
+        output,
+        {name: _without_batch(name, taken[name]) for name in taken if name in before},
+    )
+
+
+def check_unit(shape: Sequence[int], unit: Unit) -> None:
+    """Raise LayerError unless ``unit`` lies in a layer of ``shape`` (C, ...); names the ranges."""
+    if not shape:
+        raise LayerError(f"{unit.layer} gives a single number and has no channels")
+    if not 0 <= unit.channel < shape[0]:
+        raise LayerError(f"{unit.layer} has channels 0-{shape[0] - 1}, got {unit.channel}")
+    if unit.at is None:
+        return
+    grid = tuple(shape[1:])
+    if len(unit.at) != len(grid) or any(not 0 <= i < n for i, n in zip(unit.at, grid, strict=True)):
+        if not grid:
+            raise LayerError(f"{unit.layer} is fully connected: at must be (), got {unit.at}")
+        ranges = ", ".join(f"0-{n - 1}" for n in grid)
+        raise LayerError(f"{unit.layer} has positions ({ranges}), got {unit.at}")
+
+
+def locate(activation: Tensor, unit: Unit) -> Unit:
+    """``unit`` with a concrete position: its own, else the first of the channel's strongest.
+
+    Args:
+        activation: the layer's output without the batch axis, (C, T, H, W) or (C,).
+
+    Raises:
+        LayerError: channel or position outside the layer; the message names the ranges.
+        VizError: the channel holds NaN, so nothing in it is strongest.
+    """
+    check_unit(activation.shape, unit)
+    if unit.at is not None:
+        return unit
+    channel = activation[unit.channel]
+    flat = channel.reshape(-1)
+    _refuse_nan(flat, unit.layer)
+    # not argmax: it leaves open which of several equal values it answers
+    first = int(torch.nonzero(flat == flat.max())[0])
+    return Unit(unit.layer, unit.channel, _unravel(first, channel.shape))
+
+
+def top_units(trace: Trace, layer: str, k: int = 4) -> list[Unit]:
+    """The k channels with the highest maximum, strongest first, each at its strongest position.
+
+    Equal maxima: the lower channel first; equal positions: the first in (t, h, w) order. Always k
+    units: where fewer channels respond, the last ones are dead (``activation(trace, unit)`` 0).
+
+    Raises:
+        LayerError: the layer was not traced, or has fewer than k channels.
+        VizError: the layer holds NaN.
+    """
+    values = _traced(trace, layer)
+    if not 1 <= k <= values.shape[0]:
+        raise LayerError(f"{layer} has {values.shape[0]} channels, got k={k}")
+    strongest = values.reshape(values.shape[0], -1).amax(dim=1)
+    _refuse_nan(strongest, layer)
+    order = torch.sort(strongest, descending=True, stable=True).indices
+    return [locate(values, Unit(layer, int(channel))) for channel in order[:k]]
+
+
+def peak(trace: Trace, layer: str, channel: int) -> Unit:
+    """The channel's unit at its strongest position (the first of equal ones).
+
+    Raises:
+        LayerError: the layer was not traced or has no such channel.
+    """
+    return locate(_traced(trace, layer), Unit(layer, channel))
+
+
+def units_at(trace: Trace, layer: str, at: tuple[int, ...], k: int = 4) -> list[Unit]:
+    """The k channels that are strongest at one position of a layer, strongest first.
+
+    Raises:
+        LayerError: the layer was not traced, has no such position, or fewer than k channels.
+    """
+    values = _traced(trace, layer)
+    check_unit(values.shape, Unit(layer, 0, at))
+    if not 1 <= k <= values.shape[0]:
+        raise LayerError(f"{layer} has {values.shape[0]} channels, got k={k}")
+    column = values.movedim(0, -1)[at]  # (C,)
+    _refuse_nan(column, layer)
+    order = torch.sort(column, descending=True, stable=True).indices
+    return [Unit(layer, int(channel), at) for channel in order[:k]]
+
+
+def activation(trace: Trace, unit: Unit) -> float:
+    """The activation of a unit in a trace (0 for a dead channel).
+
+    Raises:
+        LayerError: the layer was not traced or does not hold the unit.
+    """
+    values = _traced(trace, unit.layer)
+    unit = locate(values, unit)
+    assert unit.at is not None
+    return float(values[(unit.channel, *unit.at)])
+
+
+def _every(model: nn.Module) -> Sequence[str]:
+    if isinstance(model, C3D):
+        return LAYERS
+    return [name for name, module in model.named_modules() if not any(module.children())]
+
+
+def _writes_in_place(model: nn.Module) -> bool:
+    """False only where it is known that no activation is overwritten: the project's own chain.
+
+    Its ReLUs are never in place, which saves copying every activation (a tenth of the time of a
+    forward pass). A subclass or a changed chain is not trusted.
+    """
+    if type(model) is not C3D:
+        return True
+    return any(
+        getattr(module, "inplace", False) or module._forward_hooks or module._forward_pre_hooks
+        for module in model.modules()
+    )
+
+
+def _switches(pool: nn.Module, x: Tensor) -> Tensor:
+    assert isinstance(pool, nn.MaxPool3d)
+    indices: Tensor = F.max_pool3d(
+        x,
+        pool.kernel_size,
+        pool.stride,
+        pool.padding,
+        pool.dilation,
+        pool.ceil_mode,
+        return_indices=True,
+    )[1]
+    return indices
+
+
+def _without_batch(layer: str, output: Tensor) -> Tensor:
+    if output.ndim < 1 or output.shape[0] != 1:
+        raise LayerError(f"layer {layer!r} gives {tuple(output.shape)}, not (1, C, ...)")
+    return output[0]
+
+
+def _traced(trace: Trace, layer: str) -> Tensor:
+    if layer not in trace.activations:
+        raise LayerError(f"layer {layer!r} was not traced; traced: {', '.join(trace.activations)}")
+    return trace.activations[layer]
+
+
+def _refuse_nan(values: Tensor, layer: str) -> None:
+    if not bool(torch.isfinite(values).all()):
+        raise VizError(f"{layer} holds NaN or infinite activations; check the input and weights")
+
+
+def _unravel(index: int, shape: Sequence[int]) -> tuple[int, ...]:
+    at = []
+    for n in reversed(shape):
+        index, i = divmod(index, n)
+        at.append(i)
+    return tuple(reversed(at))
