@@ -97,7 +97,9 @@ class C3D(nn.Sequential):
                 f"C3D takes (N, 3, 16, 112, 112), got {tuple(x.shape)}; use preprocess() on a "
                 f"16-frame clip"
             )
-        return super().forward(x)
+        for module in self:
+            x = module(x)
+        return x
 
 
 def _pool(group: int, pool5: Pool5) -> nn.MaxPool3d:
@@ -146,7 +148,7 @@ def layer_module(model: nn.Module, layer: str) -> nn.Module:
     Raises:
         LayerError: no such layer; the message lists what there is.
     """
-    modules = dict(model.named_modules())
+    modules: dict[str, nn.Module] = dict(model.named_modules())
     del modules[""]
     if isinstance(model, C3D) and layer in LAYERS and layer != "fc8":
         suffix = layer.removeprefix("conv").removeprefix("fc")
@@ -201,8 +203,8 @@ def receptive_field(model: nn.Sequential, layer: str) -> ReceptiveField:
     return ReceptiveField(_triple(size), _triple(step), _triple(start))
 
 
-def _triple(value: object) -> tuple[int, int, int]:
+def _triple(value: int | Sequence[int] | str) -> tuple[int, int, int]:
     if isinstance(value, int):
         return (value, value, value)
-    a, b, c = value  # type: ignore[misc]
-    return (int(a), int(b), int(c))
+    a, b, c = (int(v) for v in value)
+    return (a, b, c)
