@@ -5,6 +5,7 @@ Only the frames asked for are kept in memory, however long the video is.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -259,7 +260,7 @@ def _check_window(path: object, starts: Sequence[int], frames: int, stride: int)
         raise ClipError(
             f"{path!s}: start must be 0 or more, got {min(starts)}; frames count from 0"
         )
-    if any(b < a for a, b in zip(starts, list(starts)[1:], strict=False)):
+    if any(b < a for a, b in itertools.pairwise(starts)):
         raise ClipError(f"{path!s}: starts must ascend, got {list(starts)}")
 
 

@@ -12,6 +12,7 @@ decoded from its start, and frames nobody asked for are dropped undecorated.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -172,13 +173,14 @@ class VideoFile:
 
 def to_rgb(frame: av.VideoFrame) -> Frame:
     """(H, W, 3) uint8 RGB, upright. 8 bits whatever the source has; its own colour matrix."""
-    return upright(frame.to_ndarray(format="rgb24"), frame)
+    return upright(np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8), frame)
 
 
 def to_small_gray(frame: av.VideoFrame, height: int) -> Frame:
     """(height, w) uint8 luma, not turned: for measuring change, not for looking at."""
     width = max(2, round(frame.width * height / frame.height))
-    return frame.to_ndarray(width=width, height=height, format="gray")
+    small = frame.to_ndarray(width=width, height=height, format="gray")
+    return np.asarray(small, dtype=np.uint8)
 
 
 def upright(image: Frame, frame: av.VideoFrame) -> Frame:
@@ -203,7 +205,7 @@ def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int] | None:
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return None
-    a, b, _, c, d, *_ = np.frombuffer(bytes(data), dtype=np.int32).tolist()
+    a, b, _, c, d, *_ = np.frombuffer(data, dtype=np.int32)  # type: ignore[call-overload].tolist()
     return a, b, c, d
 
 
@@ -283,7 +285,7 @@ def _undecodable(label: str, number: int, error: Exception) -> ClipError:
 
 
 def _gaps(numbers: Sequence[int]) -> int:
-    return max((b - a for a, b in zip(numbers, numbers[1:], strict=False)), default=0)
+    return max((b - a for a, b in itertools.pairwise(numbers)), default=0)
 
 
 def _index(path: Path, label: str) -> _Index:

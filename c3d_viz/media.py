@@ -1,0 +1,180 @@
+"""Write RGB frames as files that people and browsers open: H.264 mp4, GIF, PNG.
+
+Files appear whole or not at all: they are written beside their place under another name and
+then renamed. The same frames give the same bytes (with the same encoder builds).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import av
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from .errors import ExportError, ShapeError
+
+Frames = npt.NDArray[np.uint8]
+
+_BT709 = 1  # the number of BT.709 in every colour tag of H.264
+VideoFormat = Literal["mp4", "gif"]
+
+
+def write_video(
+    path: str | os.PathLike[str], frames: Frames, fps: float, *, scale: int = 1
+) -> None:
+    """Write ``frames`` (T, H, W, 3) uint8 RGB to ``path``: .mp4 (H.264) or .gif, by its suffix.
+
+    The mp4 is yuv420p with BT.709 colours, its index in front, so every browser plays it.
+    H.264 wants even sizes: an odd last row or column is doubled. A GIF runs for ever and keeps
+    times in hundredths of a second, so its speed is the nearest it can have (at most 50 fps).
+
+    Args:
+        fps: frames per second shown, above 0.
+        scale: whole-number enlargement without smoothing; 112 pixels are small on a screen.
+
+    Raises:
+        ShapeError: frames of another layout, a rate that is not positive, scale below 1.
+        ExportError: another suffix, or the place cannot be written.
+    """
+    kind = Path(path).suffix.lower()
+    if kind not in (".mp4", ".gif"):
+        raise ExportError(f"{path!s}: videos are written as .mp4 or .gif; change the name")
+    with _whole(path) as temporary:
+        if kind == ".mp4":
+            _write_mp4(temporary, frames, fps, scale)
+        else:
+            temporary.write_bytes(_gif_bytes(frames, fps, scale))
+
+
+def encode_video(frames: Frames, fps: float, *, scale: int = 1, kind: VideoFormat = "mp4") -> bytes:
+    """The same as bytes, for a page that embeds the video."""
+    if kind == "gif":
+        return _gif_bytes(frames, fps, scale)
+    with tempfile.TemporaryDirectory() as folder:  # an index in front needs a file to move in
+        path = Path(folder) / "video.mp4"
+        _write_mp4(path, frames, fps, scale)
+        return path.read_bytes()
+
+
+def write_image(path: str | os.PathLike[str], image: Frames) -> None:
+    """Write ``image`` (H, W, 3) RGB or (H, W) gray uint8 to a .png file.
+
+    Raises:
+        ShapeError: another layout.
+        ExportError: another suffix, or the place cannot be written.
+    """
+    if Path(path).suffix.lower() != ".png":
+        raise ExportError(f"{path!s}: pictures are written as .png; change the name")
+    data = encode_png(image)
+    with _whole(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def encode_png(image: Frames) -> bytes:
+    """PNG bytes of ``image`` (H, W, 3) RGB or (H, W) gray uint8."""
+    fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+    if image.dtype != np.uint8 or not fits or image.size == 0:
+        raise ShapeError(
+            f"a picture must be uint8 (H, W, 3) RGB or (H, W) gray, got {image.dtype} {image.shape}"
+        )
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(buffer, format="png", compress_level=6)
+    return buffer.getvalue()
+
+
+def _write_mp4(path: Path, frames: Frames, fps: float, scale: int) -> None:
+    frames = _checked(frames, fps, scale)
+    # bitexact: no version strings or dates in the file
+    options = {"movflags": "+faststart", "fflags": "+bitexact"}
+    with av.open(str(path), "w", format="mp4", options=options) as container:
+        height, width = (frames.shape[1] * scale + 1) & ~1, (frames.shape[2] * scale + 1) & ~1
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.thread_count = 1  # the number of threads changes the bytes
+        stream.codec_context.color_range = 1  # limited
+        stream.codec_context.colorspace = _BT709
+        stream.codec_context.color_primaries = _BT709
+        stream.codec_context.color_trc = _BT709
+        stream.options = {"preset": "veryfast", "crf": "14", "flags": "+bitexact"}
+        for number, rgb in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(_enlarged(rgb, scale, even=True), format="rgb24")
+            frame = frame.reformat(
+                format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+            )
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _gif_bytes(frames: Frames, fps: float, scale: int) -> bytes:
+    frames = _checked(frames, fps, scale)
+    pictures = [Image.fromarray(_enlarged(frame, scale)) for frame in frames]
+    # One palette a frame, no dither: dither crawls from frame to frame.
+    pictures = [
+        p.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE) for p in pictures
+    ]
+    buffer = io.BytesIO()
+    pictures[0].save(
+        buffer,
+        format="gif",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=max(2, round(100 / fps)) * 10,  # ms; browsers slow anything below 20 ms
+        loop=0,
+        disposal=1,
+        optimize=False,
+    )
+    return buffer.getvalue()
+
+
+def _enlarged(frame: Frames, scale: int, even: bool = False) -> Frames:
+    frame = frame.repeat(scale, axis=0).repeat(scale, axis=1) if scale > 1 else frame
+    if even:
+        rows, columns = frame.shape[0] % 2, frame.shape[1] % 2
+        frame = np.pad(frame, ((0, rows), (0, columns), (0, 0)), mode="edge")
+    return np.ascontiguousarray(frame)
+
+
+def _checked(frames: Frames, fps: float, scale: int) -> Frames:
+    if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not frames.size:
+        raise ShapeError(
+            f"frames must be uint8 RGB (T, H, W, 3), got {frames.dtype} {frames.shape}"
+        )
+    if not (np.isfinite(fps) and fps > 0):
+        raise ShapeError(f"fps must be a number above 0, got {fps}")
+    if scale < 1:
+        raise ShapeError(f"scale must be a whole number of at least 1, got {scale}")
+    return frames
+
+
+@contextmanager
+def _whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary name beside ``path``, moved there at the end; removed if anything fails."""
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.stem[:40]}-", suffix=target.suffix
+        )
+        os.close(handle)
+    except OSError as error:
+        raise ExportError(f"{path!s} cannot be written: {error.strerror}") from None
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp's own mode is for secrets
+        temporary.replace(target)
+    except OSError as error:
+        raise ExportError(f"{path!s} cannot be written: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,126 @@
+"""Pages of pictures with text: fonts, tiles, colour bars. Drawn with Pillow, so text is crisp."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+Picture = npt.NDArray[np.uint8]
+
+INK = (24, 26, 31)
+GRAY = (92, 97, 107)
+PAPER = (255, 255, 255)
+EDGE = (205, 208, 214)
+
+
+@functools.cache
+def font(size: int, bold: bool = False) -> Any:
+    """DejaVu Sans as matplotlib carries it: present on every machine, covers Greek and arrows."""
+    import matplotlib
+
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf" / name), size)
+
+
+@functools.cache
+def colour_table(name: str) -> Picture:
+    """(256, 3) uint8 RGB of a matplotlib colour map."""
+    import matplotlib
+
+    table = matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3]
+    return np.asarray(np.round(table * 255), dtype=np.uint8)
+
+
+def colours(values: npt.NDArray[np.float32], name: str) -> Picture:
+    """RGB (..., 3) of ``values`` in 0..1 by a colour map."""
+    return colour_table(name)[np.clip(np.round(values * 255), 0, 255).astype(np.uint8)]
+
+
+def text_width(text: str, size: int, bold: bool = False) -> int:
+    """Pixels ``text`` takes from left to right."""
+    return int(np.ceil(font(size, bold).getlength(text)))
+
+
+def fitted(text: str, width: int, size: int, bold: bool = False) -> str:
+    """``text``, its middle left out where it is wider than ``width`` pixels."""
+    if text_width(text, size, bold) <= width:
+        return text
+    for keep in range(len(text) - 1, 0, -1):
+        short = text[: (keep + 1) // 2] + "…" + text[len(text) - keep // 2 :]
+        if text_width(short, size, bold) <= width:
+            return short
+    return "…"
+
+
+def wrapped(text: str, width: int, size: int, bold: bool = False) -> list[str]:
+    """Lines of ``text`` of at most ``width`` pixels, broken at spaces."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and text_width(longer, size, bold) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return [fitted(line, width, size, bold) for line in lines]
+
+
+class Canvas:
+    """A white page; positions are pixels from the top left."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.image = Image.new("RGB", (width, height), PAPER)
+        self.draw = ImageDraw.Draw(self.image)
+
+    def text(
+        self,
+        x: int,
+        y: int,
+        text: str,
+        size: int = 18,
+        bold: bool = False,
+        colour: tuple[int, int, int] = INK,
+        anchor: str = "la",
+    ) -> None:
+        """Write one line. ``anchor`` as in Pillow: l/m/r across, a/m/s down."""
+        self.draw.text((x, y), text, font=font(size, bold), fill=colour, anchor=anchor)
+
+    def paste(self, x: int, y: int, picture: Picture, border: bool = True) -> None:
+        """Put a picture (H, W, 3) down, with a thin line around it."""
+        self.image.paste(Image.fromarray(np.ascontiguousarray(picture)), (x, y))
+        if border:
+            height, width = picture.shape[:2]
+            self.draw.rectangle((x - 1, y - 1, x + width, y + height), outline=EDGE)
+
+    def bar(
+        self, x: int, y: int, width: int, picture: Picture, labels: tuple[str, ...], size: int = 16
+    ) -> None:
+        """A colour bar with labels spread evenly under it."""
+        strip = np.asarray(
+            Image.fromarray(np.ascontiguousarray(picture)).resize(
+                (width, 18), Image.Resampling.BILINEAR
+            )
+        )
+        self.paste(x, y, strip)
+        for i, label in enumerate(labels):
+            share = i / (len(labels) - 1)
+            at = x + round(share * (width - 1))
+            self.draw.line((at, y + 18, at, y + 24), fill=GRAY)
+            anchor = "la" if i == 0 else "ra" if i == len(labels) - 1 else "ma"
+            self.text(at, y + 28, label, size, anchor=anchor)
+
+    def array(self) -> Picture:
+        """(H, W, 3) uint8 RGB."""
+        return np.array(self.image)
+
+
+def enlarge(frame: Picture, height: int, width: int, smooth: bool = True) -> Picture:
+    """Resize one picture (H, W, 3); ``smooth=False`` keeps every source pixel a square."""
+    if frame.shape[:2] == (height, width):
+        return frame
+    how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
+    return np.array(Image.fromarray(np.ascontiguousarray(frame)).resize((width, height), how))
