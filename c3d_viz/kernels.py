@@ -1,0 +1,221 @@
+"""The convolutions and the unpooling that a back-projection is made of, on the fastest exact path.
+
+Chosen by measurement (docs/benchmarks.md), for one clip at a time and without autograd:
+
+* everything is kept channels-last: pooling is then ten times faster, and rules and unpooling run
+  along contiguous channels;
+* on the CPU a convolution runs through oneDNN with its weights arranged once for all units; an
+  ordinary call arranges them again each time, which for the small volumes of conv4 and conv5
+  takes longer than the convolution. The same primitive computes, so results do not depend on how
+  many units share the arrangement;
+* a convolution back to few channels (conv1a: 3) would leave most of a vector register empty. Its
+  temporal taps are computed as channels and added afterwards;
+* unpooling writes into a buffer that is used again: fresh memory costs more than the writing.
+
+Where oneDNN does not apply (CUDA, float64, other builds), the ordinary PyTorch operators run.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_ONES = [1, 1, 1]
+Box = tuple[slice, ...]  # (t, h, w), each with start and stop
+_FEW_CHANNELS = 8  # below it, temporal taps become channels: half a 16-wide register
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """``x`` (N, C, T, H, W) with the channels next to each other in memory."""
+    return x.contiguous(memory_format=torch.channels_last_3d)
+
+
+def forward_conv(conv: nn.Conv3d, x: Tensor, *, relu: bool = False) -> Tensor:
+    """``conv(x)``, optionally with the ReLU behind it in the same pass over memory.
+
+    Args:
+        x: (1, C, T, H, W), channels-last for speed. The weights are used in its dtype.
+    """
+    weight = conv.weight.to(x.dtype)
+    bias = None if conv.bias is None else conv.bias.to(x.dtype)
+    if conv.padding_mode == "zeros" and not isinstance(conv.padding, str) and _onednn(x):
+        stride, padding, dilation = list(conv.stride), list(conv.padding), list(conv.dilation)
+        packed = _pack_size(weight, list(x.shape), padding, stride, dilation, conv.groups)
+        return _onednn_conv(x, packed, bias, padding, stride, dilation, conv.groups, relu)
+    answer: Tensor = conv._conv_forward(x, weight, bias)
+    return answer.relu_() if relu else answer
+
+
+class TransposedConv:
+    """A convolution's way back, prepared once for many signals: its transpose, without bias.
+
+    Args:
+        conv: stride 1, dilation 1, one group, zero padding.
+        like: a tensor of the device and dtype the signals will have.
+    """
+
+    def __init__(self, conv: nn.Conv3d, like: Tensor) -> None:
+        assert conv.stride == (1, 1, 1) == conv.dilation
+        assert conv.groups == 1
+        assert conv.padding_mode == "zeros"
+        self.kernel = tuple(conv.kernel_size)
+        self.channels = conv.in_channels
+        depth = self.kernel[0]
+        # transposed convolution = convolution with mirrored kernels and swapped channels
+        weight = conv.weight.detach().to(like.dtype).flip(2, 3, 4).transpose(0, 1)
+        self.taps = depth if depth > 1 and self.channels < _FEW_CHANNELS else 1
+        if self.taps > 1:  # (in, out, kt, kh, kw) -> (kt * in, out, 1, kh, kw)
+            weight = weight.permute(2, 0, 1, 3, 4).flatten(0, 1).unsqueeze(2)
+        self.weight = weight.contiguous()
+        if _onednn(like):
+            size = [1, conv.out_channels, 16, 16, 16]
+            padding = [0 if self.taps > 1 else depth // 2, *(k // 2 for k in self.kernel[1:])]
+            self.weight = _pack_size(self.weight, size, padding)
+
+    def __call__(self, signal: Tensor, margin: tuple[int, int, int]) -> Tensor:
+        """The signal below the convolution.
+
+        Args:
+            signal: (1, out channels, T, H, W) above it; zero outside of what is given.
+            margin: (t, h, w), 0 .. kernel - 1: zeros put around the signal, so that a side of
+                length n gives n + 2 * margin - kernel + 1. ``kernel - 1`` gives every cell the
+                signal reaches.
+
+        Returns:
+            (1, in channels, T', H', W').
+        """
+        if self.taps == 1:
+            return self._convolve(signal, list(margin))
+        depth, length = self.taps, signal.shape[2]
+        parts = self._convolve(signal, [0, *margin[1:]])  # (1, kt * in, T, H', W')
+        answer = parts.new_zeros(
+            (1, self.channels, length + 2 * margin[0] - depth + 1, *parts.shape[3:])
+        )
+        for tap in range(depth):  # frame s of this tap lands in frame s + margin - tap
+            shift = margin[0] - tap
+            first, last = max(0, shift), min(answer.shape[2], length + shift)
+            if first < last:
+                part = parts[:, tap * self.channels : (tap + 1) * self.channels]
+                answer[:, :, first:last] += part[:, :, first - shift : last - shift]
+        return answer
+
+    def _convolve(self, signal: Tensor, padding: list[int]) -> Tensor:
+        if self.weight.is_mkldnn:
+            return _onednn_conv(signal, self.weight, None, padding, _ONES, _ONES, 1, False)
+        return F.conv3d(signal, self.weight, padding=padding)
+
+
+class Unpool:
+    """Max-unpooling for one pooling layer and many signals; the buffer is used again.
+
+    Not for two threads at once. Each answer is a view of the buffer, valid until the next call.
+
+    Args:
+        pool: windows must not overlap.
+        switches: int64 (C, T', H', W'), the flat index into T x H x W that each cell took.
+        size: (T, H, W) before the pooling.
+    """
+
+    def __init__(self, pool: nn.MaxPool3d, switches: Tensor, size: tuple[int, int, int]) -> None:
+        self.switches = switches.permute(1, 2, 3, 0)  # channels-last
+        self.size = size
+        self._windows = [_triple(v) for v in (pool.kernel_size, pool.stride, pool.padding)]
+        self._buffer: Tensor | None = None
+        self._dirty: Box | None = None
+
+    def below(self, box: Box) -> Box:
+        """The cells below the pooling that the pooled cells in ``box`` look at."""
+        return tuple(
+            slice(
+                max(0, part.start * stride - pad),
+                min(size, (part.stop - 1) * stride - pad + kernel),
+            )
+            for part, kernel, stride, pad, size in zip(box, *self._windows, self.size, strict=True)
+        )
+
+    def __call__(self, signal: Tensor, box: Box) -> Tensor:
+        """The signal below the pooling: (1, C, ...), the cells of ``below(box)``.
+
+        Args:
+            signal: (1, C, t, h, w) of the pooled cells in ``box``; zero elsewhere.
+            box: which pooled cells, (t, h, w) slices with start and stop.
+        """
+        channels = signal.shape[1]
+        if self._buffer is None or self._buffer.dtype != signal.dtype:
+            self._buffer = signal.new_zeros((*self.size, channels))
+        elif self._dirty is not None:
+            self._buffer[self._dirty] = 0
+        self._dirty = self.below(box)
+        # the recorded index counts in the whole grid, so the scatter goes there
+        values = signal[0].permute(1, 2, 3, 0).reshape(-1, channels)
+        cells = self.switches[box].reshape(-1, channels)
+        self._buffer.view(-1, channels).scatter_(0, cells, values)
+        return self._buffer[self._dirty].permute(3, 0, 1, 2).unsqueeze(0)
+
+
+@functools.cache
+def _onednn_works(dtype: torch.dtype) -> bool:
+    """Whether this build arranges weights and convolves with them as expected. Tried once.
+
+    The two operators carry an underscore in PyTorch, so nothing is taken for granted.
+    """
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn((1, 4, 3, 5, 6), generator=generator).to(dtype)
+    weight = torch.randn((8, 4, 3, 3, 3), generator=generator).to(dtype)
+    one = [1, 1, 1]
+    try:
+        packed = _pack_size(weight, [1, 4, 16, 16, 16], one)
+        answer = _onednn_conv(channels_last(x), packed, None, [2, 1, 1], one, one, 1, True)
+    except (RuntimeError, AttributeError, NotImplementedError):
+        return False
+    expected = F.conv3d(x.double(), weight.double(), padding=(2, 1, 1)).relu()
+    bound = (1e-5 if dtype == torch.float32 else 2e-2) * float(expected.max())
+    return answer.shape == expected.shape and bool(((answer - expected).abs() <= bound).all())
+
+
+def _onednn(x: Tensor) -> bool:
+    return (
+        x.device.type == "cpu"
+        and x.dtype in (torch.float32, torch.bfloat16)
+        and torch._C._has_mkldnn
+        and torch._C._get_mkldnn_enabled()
+        and _onednn_works(x.dtype)
+    )
+
+
+def _pack_size(
+    weight: Tensor,
+    size: list[int],
+    padding: list[int],
+    stride: list[int] = _ONES,
+    dilation: list[int] = _ONES,
+    groups: int = 1,
+) -> Tensor:
+    """Weights in the order in which the machine's convolution reads them, for about this size."""
+    arrange: Any = torch._C._nn.mkldnn_reorder_conv3d_weight  # its stub lacks the size
+    packed: Tensor = arrange(weight.detach().to_mkldnn(), padding, stride, dilation, groups, size)
+    return packed
+
+
+def _onednn_conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    padding: list[int],
+    stride: list[int],
+    dilation: list[int],
+    groups: int,
+    relu: bool,
+) -> Tensor:
+    answer: Tensor = torch.ops.mkldnn._convolution_pointwise(
+        x, weight, bias, padding, stride, dilation, groups, "relu" if relu else "none", [], ""
+    )
+    return answer
+
+
+def _triple(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (value, value, value) if isinstance(value, int) else tuple(value)

@@ -1,0 +1,113 @@
+"""The fast paths against the ordinary operators in float64."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from c3d_viz.kernels import TransposedConv, Unpool, channels_last, forward_conv
+
+
+def _conv(channels: tuple[int, int], kernel: tuple[int, int, int], seed: int = 0) -> nn.Conv3d:
+    torch.manual_seed(seed)
+    return nn.Conv3d(*channels, kernel, padding=tuple(k // 2 for k in kernel))
+
+
+def _relative(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found.double() - expected).abs().max() / expected.abs().max())
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-6), (torch.float64, 1e-12)])
+def test_forward_is_the_convolution(relu: bool, dtype: torch.dtype, bound: float) -> None:
+    conv = _conv((3, 8), (3, 3, 3))
+    x = torch.randn(1, 3, 5, 9, 7)
+    with torch.no_grad():
+        expected = F.conv3d(x.double(), conv.weight.double(), conv.bias.double(), padding=1)
+        found = forward_conv(conv.to(dtype), channels_last(x.to(dtype)), relu=relu)
+    assert _relative(found, expected.relu() if relu else expected) <= bound
+    assert conv.weight.dtype == dtype
+
+
+def test_forward_follows_stride_groups_and_dilation() -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv3d(4, 8, (3, 3, 1), stride=(1, 2, 1), padding=(2, 1, 0), dilation=(2, 1, 1))
+    x = torch.randn(1, 4, 6, 9, 7)
+    with torch.no_grad():
+        assert torch.allclose(forward_conv(conv, x), conv(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("channels", [(3, 8), (16, 8)])
+@pytest.mark.parametrize("kernel", [(3, 3, 3), (1, 3, 3), (5, 3, 3)])
+@pytest.mark.parametrize("full", [False, True])
+def test_way_back_is_the_transposed_convolution(
+    dtype: torch.dtype, channels: tuple[int, int], kernel: tuple[int, int, int], full: bool
+) -> None:
+    conv = _conv(channels, kernel)
+    signal = torch.randn(1, channels[1], 4, 6, 5)
+    margin = tuple(k - 1 for k in kernel) if full else tuple(k // 2 for k in kernel)
+    with torch.no_grad():
+        expected = F.conv_transpose3d(
+            signal.double(),
+            conv.weight.double(),
+            padding=tuple(k - 1 - m for k, m in zip(kernel, margin, strict=True)),
+        )
+        back = TransposedConv(conv.to(dtype), like=signal.to(dtype))
+        found = back(channels_last(signal.to(dtype)), margin)
+    assert found.shape == expected.shape
+    assert _relative(found, expected) <= (1e-6 if dtype == torch.float32 else 1e-12)
+
+
+def test_way_back_of_one_frame_keeps_only_the_taps_that_meet_it() -> None:
+    conv = _conv((3, 8), (3, 3, 3))
+    signal = torch.randn(1, 8, 1, 4, 4)
+    with torch.no_grad():
+        found = TransposedConv(conv, like=signal)(channels_last(signal), (1, 1, 1))
+        expected = F.conv_transpose3d(signal, conv.weight, padding=1)
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_bf16_is_near() -> None:
+    conv = _conv((16, 8), (3, 3, 3))
+    signal = torch.randn(1, 8, 4, 6, 5)
+    with torch.no_grad():
+        back = TransposedConv(conv, like=signal.bfloat16())
+        found = back(channels_last(signal.bfloat16()), (1, 1, 1)).double()
+        expected = F.conv_transpose3d(signal.double(), conv.weight.double(), padding=1)
+    assert found.dtype == torch.float64
+    assert float(F.cosine_similarity(found.flatten(), expected.flatten(), dim=0)) > 0.999
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        nn.MaxPool3d((1, 2, 2), (1, 2, 2)),
+        nn.MaxPool3d(2, 2),
+        nn.MaxPool3d(2, 2, ceil_mode=True),
+        nn.MaxPool3d(2, 2, padding=(0, 1, 1)),
+    ],
+)
+def test_unpooling_goes_where_the_maximum_was(pool: nn.MaxPool3d) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(1, 3, 2, 7, 7)
+    pooled, switches = F.max_pool3d(
+        x, pool.kernel_size, pool.stride, pool.padding, 1, pool.ceil_mode, return_indices=True
+    )
+    unpool = Unpool(pool, switches[0], (2, 7, 7))
+    whole = tuple(slice(0, n) for n in pooled.shape[2:])
+    part = (slice(0, 1), slice(1, 3), slice(0, 2))
+    for box in (whole, part, whole, part):  # the buffer holds nothing of the call before
+        signal = torch.randn(1, 3, *(side.stop - side.start for side in box))
+        everywhere = torch.zeros_like(pooled)
+        everywhere[(slice(None), slice(None), *box)] = signal
+        expected = torch.zeros(3, 2 * 7 * 7).scatter_(
+            1, switches[0].flatten(1), everywhere[0].flatten(1)
+        )
+        expected = expected.view(1, 3, 2, 7, 7)
+        found = unpool(channels_last(signal), box)
+        below = (slice(None), slice(None), *unpool.below(box))
+        assert torch.equal(found, expected[below])
+        assert float(expected.abs().sum()) == pytest.approx(float(found.abs().sum()))
