@@ -17,13 +17,29 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from .clips_timeline import motion_energy, read_thumbnails
 from .errors import ClipError, ShapeError
-from .frame_folder import FrameFolder
 from .spec import InputSpec
-from .video import Frame, VideoFile, VideoInfo
+from .video import Frame, VideoInfo
+from .video_source import open_source
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+__all__ = [
+    "Clip",
+    "VideoInfo",
+    "cropped_frames",
+    "motion_energy",
+    "preprocess",
+    "preprocess_frames",
+    "read_clip",
+    "read_clips",
+    "read_thumbnails",
+    "resized_frames",
+    "video_info",
+    "window_starts",
+]
 
 MAX_CLIP_PIXELS = 300_000_000  # of one clip: 16 frames of 4K are 133 million
 _FRAME_FOLDER_NAMES = {"frames", "images", "imgs", "jpegimages", "rgb"}
@@ -55,26 +71,6 @@ class Clip:
         if path.name.casefold() in _FRAME_FOLDER_NAMES and path.parent.name:
             return path.parent.name
         return re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", path.name) or path.name
-
-
-def open_source(path: str | os.PathLike[str]) -> VideoFile | FrameFolder:
-    """The video file or folder of frames at ``path``, as a source of numbered frames.
-
-    Raises:
-        ClipError: nothing is there, it is no file or folder, or it is empty.
-    """
-    try:
-        place = Path(path)
-        if place.is_dir():
-            return FrameFolder(path)
-        if place.is_file():
-            return VideoFile(path)
-        there = place.exists()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ClipError(f"{path!s} cannot be opened: {reason}") from None
-    what = "is neither a file nor a folder" if there else "does not exist"
-    raise ClipError(f"{path!s} {what}; give a video file or a folder of frames")
 
 
 def video_info(path: str | os.PathLike[str]) -> VideoInfo:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -160,19 +161,10 @@ def _checked(frames: Frames, fps: float, scale: int) -> Frames:
 def _whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary name beside ``path``, moved there at the end; removed if anything fails."""
     target = Path(path)
-    try:
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.stem[:40]}-", suffix=target.suffix
-        )
-        os.close(handle)
-    except OSError as error:
-        raise ExportError(f"{path!s} cannot be written: {error.strerror}") from None
-    temporary = Path(name)
+    # not tempfile's: that would leave the file readable by its owner alone
+    temporary = target.with_name(f".{target.stem[:40]}-{uuid.uuid4().hex}{target.suffix}")
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp's own mode is for secrets
         temporary.replace(target)
     except OSError as error:
         raise ExportError(f"{path!s} cannot be written: {error.strerror or error}") from None

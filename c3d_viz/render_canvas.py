@@ -17,6 +17,15 @@ GRAY = (92, 97, 107)
 PAPER = (255, 255, 255)
 EDGE = (205, 208, 214)
 
+MARGIN, GAP = 28, 8
+TITLE, SUBTITLE, SMALL = 30, 19, 17
+LEGEND = 92  # height of the colour bar with its text
+
+# A diverging map whose zero is dark, so that over a picture weak values stay unseen. Both ends
+# are equally light; blue and orange differ for colour-blind people too.
+_STOPS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+_BLUE_ORANGE = ((130, 208, 255), (28, 112, 206), (16, 16, 20), (192, 88, 8), (255, 192, 96))
+
 
 @functools.cache
 def font(size: int, bold: bool = False) -> Any:
@@ -29,11 +38,15 @@ def font(size: int, bold: bool = False) -> Any:
 
 @functools.cache
 def colour_table(name: str) -> Picture:
-    """(256, 3) uint8 RGB of a matplotlib colour map."""
+    """(256, 3) uint8 RGB of a colour map: "blue-orange" or any of matplotlib's."""
+    if name == "blue-orange":
+        at = np.linspace(-1, 1, 256)
+        table = [np.interp(at, _STOPS, channel) for channel in zip(*_BLUE_ORANGE, strict=True)]
+        return np.asarray(np.round(np.stack(table, axis=1)), dtype=np.uint8)
     import matplotlib
 
-    table = matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3]
-    return np.asarray(np.round(table * 255), dtype=np.uint8)
+    rgb = matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3]
+    return np.asarray(np.round(rgb * 255), dtype=np.uint8)
 
 
 def colours(values: npt.NDArray[np.float32], name: str) -> Picture:
@@ -124,3 +137,41 @@ def enlarge(frame: Picture, height: int, width: int, smooth: bool = True) -> Pic
         return frame
     how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
     return np.array(Image.fromarray(np.ascontiguousarray(frame)).resize((width, height), how))
+
+
+class Header:
+    """Title and the line of the weights; knows its height before the page exists."""
+
+    def __init__(self, title: str, subtitle: str, width: int) -> None:
+        room = width - 2 * MARGIN
+        self.title = wrapped(title, room, TITLE, bold=True) if title else []
+        self.subtitle = wrapped(subtitle, room, SUBTITLE) if subtitle else []
+        self.height = MARGIN + 40 * len(self.title) + 27 * len(self.subtitle)
+        self.height += 12 if self.title or self.subtitle else 0
+
+    def draw(self, page: Canvas) -> None:
+        """Write it at the top of the page."""
+        y = MARGIN - 4
+        for line in self.title:
+            page.text(MARGIN, y, line, TITLE, bold=True)
+            y += 40
+        for line in self.subtitle:
+            page.text(MARGIN, y, line, SUBTITLE, colour=GRAY)
+            y += 27
+
+
+def legend(
+    page: Canvas, y: int, width: int, map_name: str, ends: tuple[str, ...], note: str
+) -> None:
+    """Colour bar on the left, what it means on its right. Takes LEGEND pixels of height."""
+    strip = colours(np.linspace(0, 1, 256, dtype=np.float32), map_name)[None]
+    length = min(420, (width - 2 * MARGIN) // 2)
+    page.bar(MARGIN, y + 8, length, np.repeat(strip, 2, axis=0), ends)
+    room = width - 2 * MARGIN - length - 28
+    for n, line in enumerate(wrapped(note, room, SMALL)[:3]):
+        page.text(MARGIN + length + 28, y + 4 + 23 * n, line, SMALL)
+
+
+def short(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:.3g}"

@@ -30,8 +30,9 @@ Scale = Literal["clip", "frame"]
 ChannelOrder = Literal["RGB", "BGR"]
 
 PERCENTILE = 99.5
+ALPHA = 0.9  # how far the strongest pixels cover the frame
 SEQUENTIAL = "inferno"  # evenly perceived, safe for colour-blind people
-DIVERGING = "PuOr_r"  # purple below zero, orange above: told apart by every kind of eye
+DIVERGING = "blue-orange"  # dark at zero like inferno; told apart by every kind of eye
 
 
 def values_of(att: Any) -> Floats:
@@ -103,7 +104,7 @@ def overlay(
     *,
     mode: Mode = "magnitude",
     scale: Scale = "clip",
-    alpha: float = 0.9,
+    alpha: float = ALPHA,
     upper: npt.ArrayLike | None = None,
 ) -> Picture:
     """Frames with the attribution over them: the stronger, the more its colour covers the frame.
@@ -140,7 +141,7 @@ def blend(frames: Picture, level: Floats, mode: Mode, alpha: float) -> Picture:
     gray = frames.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     # The frame steps back, paler and darker, so that its own colours and lights are not taken for
     # the map's and weak values do not look like shadows.
-    base = np.float32(0.6) * (0.4 * frames + 0.6 * gray[..., None])
+    base = np.float32(0.7) * (0.4 * frames + 0.6 * gray[..., None])
     return np.asarray(np.round(base * (1 - cover) + colour * cover), dtype=np.uint8)
 
 

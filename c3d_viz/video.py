@@ -6,7 +6,7 @@ in a file of variable frame rate neighbouring numbers may be unequally far apart
 Far into a file, decoding starts at the last keyframe before the frame asked for. That is done
 only where it gives the same frames as decoding from the start: the packets' time stamps number
 the frames, and every decoded frame is checked against that numbering. Otherwise the file is
-decoded from its start, and frames nobody asked for are dropped undecorated.
+decoded from its start, and frames nobody asked for are dropped without being converted.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -106,12 +107,17 @@ class VideoFile:
         with _opened(self.path, self.label) as (_, stream):
             return _fps(stream)
 
+    def keyframes(self) -> npt.NDArray[np.int64] | None:
+        """Numbers of the frames a decoder can start at; None where seeking is not exact."""
+        index = _index(self.path, self.label)
+        return index.keys if index.exact else None
+
     def frames(
         self, numbers: Sequence[int], convert: Callable[[av.VideoFrame], Frame] | None = None
     ) -> Iterator[tuple[int, Frame]]:
         """Yield ``(number, frame)`` for ascending frame numbers, decoding no frame twice.
 
-        ``convert`` turns an upright-less decoded frame into an array; by default (H, W, 3) RGB
+        ``convert`` turns a decoded frame into an array; by default (H, W, 3) RGB
         uint8, upright. Ends early, without an error, where the video does.
         """
         convert = convert or to_rgb
@@ -176,11 +182,14 @@ def to_rgb(frame: av.VideoFrame) -> Frame:
     return upright(np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8), frame)
 
 
-def to_small_gray(frame: av.VideoFrame, height: int) -> Frame:
-    """(height, w) uint8 luma, not turned: for measuring change, not for looking at."""
-    width = max(2, round(frame.width * height / frame.height))
-    small = frame.to_ndarray(width=width, height=height, format="gray")
-    return np.asarray(small, dtype=np.uint8)
+def to_small_rgb(frame: av.VideoFrame, height: int) -> Frame:
+    """(height, w, 3) uint8 RGB, upright, scaled down before it is converted: cheap."""
+    tall, wide = _upright_size(frame)
+    width = max(2, round(wide * height / tall))
+    turned = _upright_size(frame) != (frame.height, frame.width)
+    stored = (height, width) if turned else (width, height)
+    small = frame.to_ndarray(format="rgb24", width=stored[0], height=stored[1])
+    return upright(np.asarray(small, dtype=np.uint8), frame)
 
 
 def upright(image: Frame, frame: av.VideoFrame) -> Frame:
@@ -202,10 +211,10 @@ def upright(image: Frame, frame: av.VideoFrame) -> Frame:
 
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int] | None:
-    data = frame.side_data.get("DISPLAYMATRIX")
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return None
-    a, b, _, c, d, *_ = np.frombuffer(data, dtype=np.int32)  # type: ignore[call-overload].tolist()
+    a, b, _, c, d, *_ = np.frombuffer(data, dtype=np.int32).tolist()
     return a, b, c, d
 
 

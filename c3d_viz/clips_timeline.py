@@ -1,0 +1,130 @@
+"""A cheap look at a whole video: how much moves when, and small pictures along it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ClipError
+from .frame_folder import FrameFolder
+from .video import Frame, VideoFile, VideoInfo, to_small_rgb
+from .video_source import open_source
+
+# Larger videos are sampled beside their keyframes instead of decoded whole, where they have
+# enough of them. 150 million pixels decode in about half a second.
+DENSE_PIXELS = 150_000_000
+ENOUGH_KEYFRAMES = 32
+_HEIGHT = 48
+
+
+def motion_energy(path: str | os.PathLike[str], max_samples: int = 240) -> npt.NDArray[np.float32]:
+    """How much changes between neighbouring frames along a video, for a timeline.
+
+    Sample i of n stands for frames ``i * N / n`` to ``(i + 1) * N / n`` of the video's N: the
+    mean absolute difference of two neighbouring frames in its middle, in grey levels 0..255,
+    measured on pictures 48 pixels high. n is N or ``max_samples``, whichever is less. Large
+    videos are measured beside their keyframes only, and interpolated in between.
+
+    Raises:
+        ClipError: the video cannot be read, or has fewer than two frames.
+    """
+    source = open_source(path)
+    info = source.info()
+    total = info.frames
+    if total < 2 or max_samples < 1:
+        raise ClipError(
+            f"{path!s} has {total} frame(s) and {max_samples} sample(s) were asked for; motion "
+            f"needs two frames and one sample"
+        )
+    count = min(total, max_samples)
+    middles = np.minimum((np.arange(count) + 0.5) * total / count, total - 2).astype(int)
+    first = _beside_keyframes(source, middles, info, after=1)
+    first = np.unique(np.minimum(first, total - 2))
+    found: list[tuple[int, float]] = []
+    last: tuple[int, npt.NDArray[np.float32]] | None = None
+    wanted = sorted({*first.tolist(), *(first + 1).tolist()})
+    for number, frame in _small(source, wanted, _HEIGHT):
+        gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        if last is not None and last[0] == number - 1:
+            found.append((number - 1, float(np.abs(gray - last[1]).mean())))
+        last = (number, gray)
+    if not found:
+        raise ClipError(f"{path!s} holds fewer than two frames that can be decoded; re-encode it")
+    at, energy = zip(*found, strict=True)
+    return np.asarray(np.interp(middles, at, energy), dtype=np.float32)
+
+
+def read_thumbnails(
+    path: str | os.PathLike[str],
+    count: int = 12,
+    *,
+    every: int | None = None,
+    height: int = 72,
+) -> tuple[list[int], Frame]:
+    """Small pictures along a video: ``(frame numbers, (n, height, w, 3) uint8 RGB)``.
+
+    Args:
+        count: how many, evenly spread (the middles of equal parts).
+        every: instead of ``count``: frames 0, every, 2 * every, ...
+        height: pixels of each picture.
+
+    In a large video the nearest keyframe before each is taken; the numbers say which frames they
+    are.
+
+    Raises:
+        ClipError: the video cannot be read, or ``count``, ``every`` or ``height`` is below 1.
+    """
+    if count < 1 or height < 1 or (every is not None and every < 1):
+        raise ClipError(f"{path!s}: count, every and height of thumbnails must be at least 1")
+    source = open_source(path)
+    info = source.info()
+    total = info.frames
+    if every is None:
+        count = min(count, total)
+        numbers = ((np.arange(count) + 0.5) * total / count).astype(int)
+    else:
+        numbers = np.arange(0, total, every)
+    numbers = np.unique(_beside_keyframes(source, numbers, info, after=0))
+    pairs = list(_small(source, numbers.tolist(), height))
+    if not pairs:
+        raise ClipError(f"{path!s} holds no frame that can be decoded; re-encode it")
+    return [number for number, _ in pairs], np.stack([frame for _, frame in pairs])
+
+
+def _beside_keyframes(
+    source: VideoFile | FrameFolder, numbers: npt.NDArray[np.int64], info: VideoInfo, after: int
+) -> npt.NDArray[np.int64]:
+    """In a long video, the frame ``after`` places behind the last keyframe before each number."""
+    small = info.frames * info.width * info.height <= DENSE_PIXELS
+    keys = None if small or isinstance(source, FrameFolder) else source.keyframes()
+    if keys is None or len(keys) < ENOUGH_KEYFRAMES:
+        return numbers
+    at = np.searchsorted(keys, numbers, side="right") - 1
+    return np.asarray(keys[np.maximum(at, 0)] + after)
+
+
+def _small(
+    source: VideoFile | FrameFolder, numbers: Sequence[int], height: int
+) -> Iterator[tuple[int, Frame]]:
+    """Frames scaled to ``height``; a damaged rest of the file is left out."""
+    if isinstance(source, VideoFile):
+        frames = source.frames(numbers, lambda frame: to_small_rgb(frame, height))
+    else:
+        frames = ((n, _shrunk(frame, height)) for n, frame in source.frames(numbers))
+    try:
+        first = next(frames, None)
+        while first is not None:
+            yield first
+            first = next(frames, None)
+    except ClipError:
+        return
+
+
+def _shrunk(frame: Frame, height: int) -> Frame:
+    width = max(2, round(frame.shape[1] * height / frame.shape[0]))
+    small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.uint8)

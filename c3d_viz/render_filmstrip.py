@@ -1,0 +1,176 @@
+"""The page of one attribution: every frame, its number, one colour scale and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from .errors import ShapeError
+from .render_canvas import (
+    GAP,
+    GRAY,
+    LEGEND,
+    MARGIN,
+    SMALL,
+    Canvas,
+    Header,
+    Picture,
+    enlarge,
+    legend,
+    short,
+    wrapped,
+)
+from .render_maps import (
+    ALPHA,
+    DIVERGING,
+    PERCENTILE,
+    SEQUENTIAL,
+    ChannelOrder,
+    Floats,
+    Mode,
+    Scale,
+    blend,
+    check_frames,
+    normalised,
+    plane,
+    raw_frames,
+    scale_of,
+    values_of,
+)
+
+Row = Literal["input", "raw", "overlay"]
+ROWS = ("input", "raw", "overlay")
+_ROW_NAMES = {"input": "clip", "raw": "raw map", "overlay": "over the clip"}
+_LABEL, _HEAD = 126, 26  # width of the rows' names, height of a frame number
+
+
+def filmstrip(
+    frames: Picture,
+    att: Any,
+    *,
+    title: str = "",
+    subtitle: str = "",
+    mode: Mode = "magnitude",
+    scale: Scale = "clip",
+    rows: Sequence[Row] = ("overlay",),
+    numbers: Sequence[int] | None = None,
+    notes: Sequence[str] = (),
+    columns: int = 8,
+    tile: int = 192,
+    upper: float | None = None,
+    channel_order: ChannelOrder = "RGB",
+) -> Picture:
+    """All frames of one attribution on a page, with frame numbers and the colour bar.
+
+    Args:
+        frames: (T, H, W, 3) uint8 RGB, the pixels the net saw.
+        att: Attribution, or array (3, T, H, W).
+        title: by default layer, channel and method of the Attribution.
+        subtitle: the line that names the weights.
+        mode, scale, upper: as in ``overlay``; the choice is written on the page.
+        rows: what is shown of each frame, from top to bottom: "input", "raw", "overlay".
+        numbers: frame numbers in the source; by default 0, 1, ...
+        notes: further lines at the foot, e.g. ``time_note``.
+        columns: frames side by side.
+        tile: width of a frame on the page, in pixels.
+        channel_order: of ``att``, for the "raw" row.
+
+    Returns:
+        (height, width, 3) uint8 RGB, about 1700 pixels wide for 8 columns.
+
+    Raises:
+        ShapeError: shapes that do not fit, NaN, or an unknown row, mode or scale.
+    """
+    values = plane(att, mode)
+    check_frames(frames, values.shape)
+    if not rows or any(row not in ROWS for row in rows):
+        raise ShapeError(f"rows must be some of {', '.join(ROWS)}; got {list(rows)}")
+    numbers = list(range(len(frames)) if numbers is None else numbers)
+    if len(numbers) != len(frames):
+        raise ShapeError(f"{len(numbers)} frame numbers given for {len(frames)} frames")
+    bounds = scale_of(values, scale) if upper is None else np.full(len(frames), upper, np.float32)
+    own = scale == "frame" and upper is None
+    pictures = frame_rows(frames, att, rows, mode, scale, channel_order, bounds)
+    height = round(tile * frames.shape[1] / frames.shape[2])
+    label = _LABEL if len(rows) > 1 else 0
+    columns = min(columns, len(frames))
+    lines = -(-len(frames) // columns)
+    width = 2 * MARGIN + label + columns * (tile + GAP) - GAP
+    block = _HEAD + len(rows) * (height + GAP) + (24 if own else 0) + 10
+    header = Header(title or _title_of(att), subtitle, width)
+    foot = [line for note in notes for line in wrapped(note, width - 2 * MARGIN, SMALL)]
+    below = header.height + lines * block
+    page = Canvas(width, below + LEGEND + 24 * len(foot) + MARGIN)
+    header.draw(page)
+    for i, number in enumerate(numbers):
+        x = MARGIN + label + (i % columns) * (tile + GAP)
+        y = header.height + (i // columns) * block
+        page.text(x, y, f"frame {number}", SMALL, colour=GRAY)
+        for r, row in enumerate(rows):
+            top = y + _HEAD + r * (height + GAP)
+            page.paste(x, top, enlarge(pictures[row][i], height, tile))
+            if label and i % columns == 0:
+                page.text(MARGIN, top + 4, _ROW_NAMES[row], SMALL)
+        if own:
+            text = f"up to {short(bounds[i])}" if bounds[i] else "all zero"
+            page.text(x, y + _HEAD + len(rows) * (height + GAP) - 2, text, SMALL, colour=GRAY)
+    ends, note = _scale_text(values, bounds, mode, own, upper is not None)
+    if "raw" in rows:
+        note += f"; raw map: {_raw_text(att, scale)}"
+    legend(page, below, width, SEQUENTIAL if mode == "magnitude" else DIVERGING, ends, note)
+    for n, line in enumerate(foot):
+        page.text(MARGIN, below + LEGEND + 24 * n, line, SMALL, colour=GRAY)
+    return page.array()
+
+
+def frame_rows(
+    frames: Picture,
+    att: Any,
+    rows: Sequence[str],
+    mode: Mode,
+    scale: Scale,
+    channel_order: ChannelOrder,
+    bounds: Floats,
+) -> dict[str, Picture]:
+    """The pictures (T, H, W, 3) of each kind of row asked for."""
+    pictures: dict[str, Picture] = {"input": frames}
+    if "raw" in rows:
+        pictures["raw"] = raw_frames(att, scale=scale, channel_order=channel_order)
+    if "overlay" in rows:
+        pictures["overlay"] = blend(frames, normalised(plane(att, mode), bounds), mode, ALPHA)
+    return pictures
+
+
+def _scale_text(
+    values: Floats, bounds: Floats, mode: Mode, own: bool, given: bool
+) -> tuple[tuple[str, ...], str]:
+    """Labels of the colour bar, and the sentence beside it."""
+    of = "sum over R, G, B of |attribution|" if mode == "magnitude" else "signed sum over R, G, B"
+    if not values.any():
+        note = "this map is zero everywhere: the unit did not fire, or nothing came back from it"
+        return ("0", "", "0"), note
+    if own:
+        ends = ("0", "half", "own bound") if mode == "magnitude" else ("- bound", "0", "+ bound")
+        return ends, f"{of}; EACH FRAME BY ITSELF: do not compare frames by their colours"
+    bound = float(bounds.max())
+    ends = ("0", short(bound / 2), short(bound))
+    if mode == "signed":
+        ends = (short(-bound), "0", short(bound))
+    end = "upper end as given"
+    if not given:
+        end = f"upper end: {PERCENTILE:g}th percentile of the values that are not zero"
+    return ends, f"{of}; one scale for the whole clip; {end}"
+
+
+def _raw_text(att: Any, scale: Scale) -> str:
+    bounds = scale_of(values_of(att), scale)
+    if scale == "frame":
+        return "attribution in colour, mid-grey is 0, each frame by itself"
+    return f"attribution in colour, mid-grey is 0, full colour is ±{short(float(bounds[0]))}"
+
+
+def _title_of(att: Any) -> str:
+    unit, method = getattr(att, "unit", None), getattr(att, "method", "")
+    return "" if unit is None else f"{unit.layer} · channel {unit.channel} · {method}".rstrip(" ·")

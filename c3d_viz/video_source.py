@@ -1,0 +1,30 @@
+"""A path as a source of numbered frames: a video file or a folder of pictures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .errors import ClipError
+from .frame_folder import FrameFolder
+from .video import VideoFile
+
+
+def open_source(path: str | os.PathLike[str]) -> VideoFile | FrameFolder:
+    """The video file or folder of frames at ``path``, as a source of numbered frames.
+
+    Raises:
+        ClipError: nothing is there, it is no file or folder, or it is empty.
+    """
+    try:
+        place = Path(path)
+        if place.is_dir():
+            return FrameFolder(path)
+        if place.is_file():
+            return VideoFile(path)
+        there = place.exists()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ClipError(f"{path!s} cannot be opened: {reason}") from None
+    what = "is neither a file nor a folder" if there else "does not exist"
+    raise ClipError(f"{path!s} {what}; give a video file or a folder of frames")
