@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from ..errors import WeightsError
 
@@ -83,7 +83,9 @@ def check_zip(path: Path, max_bytes: int = MAX_BYTES) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
-        raise WeightsError(f"{path}: damaged or cut archive ({_why(error)}); copy it again") from None
+        raise WeightsError(
+            f"{path}: damaged or cut archive ({_why(error)}); copy it again"
+        ) from None
     unpacked = sum(member.file_size for member in members)
     packed = sum(member.compress_size for member in members)
     if unpacked > max_bytes:
@@ -126,7 +128,7 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def open_checked(path: Path):  # type: ignore[no-untyped-def]
+def open_checked(path: Path) -> IO[bytes]:
     """``open(path, "rb")`` with a WeightsError for a file that may not be read."""
     try:
         return path.open("rb")

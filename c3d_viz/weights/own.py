@@ -1,8 +1,8 @@
 """The package's own format: safetensors whose metadata carry the architecture and the input.
 
 Tensors are named as in the model (``conv1a.weight`` ...), float16 or float32. The metadata are
-JSON strings under the keys ``name, classes, width, fc, temporal_depths, pool5, input, description``;
-all but the tensors may be missing, and then come from the tensors' shapes or the defaults.
+JSON strings under ``classes, width, fc, temporal_depths, pool5, input``, and plain text under
+``name`` and ``description``. All may be missing: sizes come from the tensors' shapes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def save_model(
     """Write a model in the own format, atomically (temporary file, then rename).
 
     Args:
-        path: the file to write, by custom ``.safetensors``.
+        path: the file to write, by habit ``.safetensors``.
         model: any C3D.
         spec: input, classes and name are stored; the weights line is not (see ``description``).
         half: store float16 (half the size; about 3 decimal digits) instead of float32.
@@ -100,9 +100,11 @@ def metadata_input(metadata: Mapping[str, str], path: Path, default: InputSpec) 
     value = _parse(metadata, "input", path)
     if value is None:
         return default
+    if not isinstance(value, dict):
+        raise WeightsError(f"{path}: metadata 'input' must be a JSON object")
     try:
         changes: dict[str, object] = {}
-        for key, field in dict(value).items():
+        for key, field in value.items():
             if key == "channel_order" and field in ("RGB", "BGR"):
                 changes[key] = field
             elif key == "mean":

@@ -6,34 +6,23 @@ says is executed, and nothing larger than the cap is allocated.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 
+import numpy as np
+import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from ..errors import WeightsError
 from . import files
+from .caffe import read_caffe
 from .files import Container
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Tensors of a checkpoint under their own names.
-
-    Attributes:
-        container: kind of file.
-        tensors: name -> tensor in the file's layout and precision.
-        metadata: text stored beside the tensors.
-        wrapped: key the tensors were under in a training checkpoint, None for a plain file.
-        ignored: other entries of a training checkpoint (epoch, optimiser), not looked at.
-    """
-
-    container: Container
-    tensors: dict[str, Tensor]
-    metadata: dict[str, str] = field(default_factory=dict)
-    wrapped: str | None = None
-    ignored: tuple[str, ...] = ()
+from .keras import read_h5
+from .pickles import read_torch
+from .raw import Raw
 
 
 def read(path: Path, max_bytes: int = files.MAX_BYTES) -> Raw:
@@ -43,13 +32,17 @@ def read(path: Path, max_bytes: int = files.MAX_BYTES) -> Raw:
         WeightsError: missing, too large, damaged, hostile or unknown file.
     """
     kind = files.container(path, max_bytes)
-    raw = READERS[kind](path, max_bytes)
+    try:
+        raw = READERS[kind](path, max_bytes)
+    except MemoryError:
+        raise WeightsError(f"{path}: does not fit into memory") from None
     if not raw.tensors:
         raise WeightsError(f"{path}: holds no weights")
     return raw
 
 
-def _safetensors(path: Path, max_bytes: int) -> Raw:
+def read_safetensors(path: Path, max_bytes: int) -> Raw:
+    """A safetensors file. Its library checks the header against the file's size."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -62,4 +55,73 @@ def _safetensors(path: Path, max_bytes: int) -> Raw:
         ) from None
 
 
-READERS: dict[Container, Callable[[Path, int], Raw]] = {"safetensors": _safetensors}
+def read_npz(path: Path, max_bytes: int) -> Raw:
+    """An .npz archive of float arrays; each header is checked before its data are read."""
+    tensors: dict[str, Tensor] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                with archive.open(member) as file:
+                    _check_header(path, member.filename, *read_npy_header(file), member.file_size)
+                with archive.open(member) as file:
+                    array = np.lib.format.read_array(file, allow_pickle=False)
+                tensors[member.filename.removesuffix(".npy")] = to_tensor(array)
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError) as error:
+        raise WeightsError(f"{path}: damaged or cut archive ({files.one_line(error)})") from None
+    return Raw("npz", tensors)
+
+
+def read_npy(path: Path, max_bytes: int = files.MAX_BYTES) -> npt.NDArray[Any]:
+    """A single .npy float array, its header checked first; pickled objects are refused."""
+    size = files.check_file(path, max_bytes)
+    try:
+        with files.open_checked(path) as file:
+            _check_header(path, "the array", *read_npy_header(file), size)
+            file.seek(0)
+            array: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise WeightsError(f"{path}: damaged or cut .npy file ({files.one_line(error)})") from None
+    return array
+
+
+def read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype a .npy stream declares. ValueError for anything but versions 1 and 2."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"unknown .npy version {version}")
+    return tuple(shape), dtype
+
+
+def to_tensor(array: npt.NDArray[Any]) -> Tensor:
+    """A tensor that owns its memory, in native byte order."""
+    native = array.astype(array.dtype.newbyteorder("="), order="C", copy=True)
+    return torch.from_numpy(native)
+
+
+def _check_header(
+    path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], stored: int
+) -> None:
+    if dtype.kind != "f":
+        raise WeightsError(f"{path}: {name} has type {dtype}; weights are floating point numbers")
+    declared = dtype.itemsize
+    for length in shape:
+        declared *= int(length)
+    if declared > stored:
+        raise WeightsError(
+            f"{path}: {name} declares {files.size_text(declared)} but the file holds "
+            f"{files.size_text(stored)} for it; cut or forged"
+        )
+
+
+READERS: dict[Container, Callable[[Path, int], Raw]] = {
+    "safetensors": read_safetensors,
+    "torch zip": read_torch,
+    "torch pickle": read_torch,
+    "npz": read_npz,
+    "h5": read_h5,
+    "caffe": read_caffe,
+}

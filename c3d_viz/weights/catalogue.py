@@ -1,0 +1,25 @@
+"""The named models and their sizes where no file says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..spec import CAFFE_INPUT, COMPACT_INPUT, InputSpec
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of a named model (see ``C3D``) and the input it takes by default."""
+
+    width: int
+    fc: int
+    temporal_depths: tuple[int, int, int, int, int]
+    num_classes: int
+    input: InputSpec
+
+
+MODELS: dict[str, Architecture] = {
+    "compact": Architecture(16, 512, (3, 3, 3, 3, 3), 60, COMPACT_INPUT),
+    "compact-2d": Architecture(16, 512, (1, 1, 1, 1, 1), 60, COMPACT_INPUT),
+    "c3d": Architecture(64, 4096, (3, 3, 3, 3, 3), 487, CAFFE_INPUT),
+}

@@ -1,0 +1,134 @@
+"""What a user may override about a checkpoint: the input, its mean file, the class names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import WeightsError
+from ..models import INPUT_SHAPE
+from ..spec import ChannelOrder, InputSpec
+from . import files
+from .caffe import read_binaryproto
+from .readers import read_npy
+
+_MAX_NAMES = 1024**2  # bytes of a class list; Sports-1M's has 7 kB
+
+
+def override_input(
+    spec: InputSpec,
+    *,
+    channel_order: ChannelOrder | None = None,
+    mean: str | Path | Sequence[float] | None = None,
+    scale: float | None = None,
+    resize: int | tuple[int, int] | None = None,
+    crop: tuple[int, int] | None = None,
+) -> InputSpec:
+    """``spec`` with the given fields replaced and checked; None leaves a field as it is.
+
+    A mean file is a volume (3, 16, height, width) taken off before the crop; its size must be
+    the resize. Its channels are taken in the order they are stored, whatever ``channel_order``.
+
+    Raises:
+        WeightsError: a value that no preprocessing can use.
+    """
+    changes: dict[str, object] = {}
+    if channel_order is not None:
+        if channel_order not in ("RGB", "BGR"):
+            raise WeightsError(f"channel_order must be RGB or BGR, got {channel_order!r}")
+        changes["channel_order"] = channel_order
+    if scale is not None:
+        if not (np.isfinite(scale) and scale > 0):
+            raise WeightsError(f"scale must be a positive number, got {scale!r}")
+        changes["scale"] = float(scale)
+    if crop is not None:
+        if tuple(crop) != INPUT_SHAPE[2:]:
+            raise WeightsError(f"crop must be (112, 112), which C3D's fc6 fixes; got {crop!r}")
+        changes["crop"] = INPUT_SHAPE[2:]
+    if resize is not None:
+        changes["resize"] = _resize(resize)
+    if isinstance(mean, str | Path):
+        volume = read_mean(Path(mean))
+        size = changes.get("resize", spec.resize)
+        if volume.shape[2:] != size:
+            raise WeightsError(
+                f"{mean}: the mean is {volume.shape[2]} x {volume.shape[3]} (height x width) but "
+                f"frames are resized to {size}; pass resize=({volume.shape[2]}, {volume.shape[3]})"
+                f" if the weights expect that"
+            )
+        changes["mean_volume"] = volume
+        b, g, r = (float(m) for m in volume.mean(axis=(1, 2, 3)))
+        changes["mean"] = (b, g, r)
+    elif mean is not None:
+        changes["mean"] = _three(mean)
+        changes["mean_volume"] = None
+    return spec.replace(**changes)
+
+
+def read_mean(path: Path) -> npt.NDArray[np.float32]:
+    """A mean volume (3, 16, height, width) float32 from ``.npy`` or Caffe's ``.binaryproto``.
+
+    The kind is told from the content. The release's volumes are BGR, 128 x 171 or 128 x 128.
+
+    Raises:
+        WeightsError: missing, damaged, of another shape, or not in 0-255.
+    """
+    files.check_file(path)
+    with files.open_checked(path) as file:
+        is_npy = file.read(6) == b"\x93NUMPY"
+    array = read_npy(path) if is_npy else read_binaryproto(path)
+    if array.ndim == 5 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim != 4 or array.shape[:2] != INPUT_SHAPE[:2] or min(array.shape[2:]) < 112:
+        raise WeightsError(
+            f"{path}: a mean volume is (3, 16, height, width) with at least 112 x 112 pixels, "
+            f"this one is {array.shape}; for a mean per channel pass three numbers"
+        )
+    if not bool(np.isfinite(array).all()) or array.min() < 0 or array.max() > 255:
+        raise WeightsError(f"{path}: a mean volume has values 0-255; this one does not")
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def read_classes(classes: str | Path | Sequence[str], count: int) -> tuple[str, ...]:
+    """Class names from a text file (one a line) or a sequence, exactly ``count`` of them.
+
+    Raises:
+        WeightsError: the file cannot be read as text, or another number of names.
+    """
+    if isinstance(classes, str | Path):
+        path = Path(classes)
+        files.check_file(path, _MAX_NAMES)
+        with files.open_checked(path) as file:
+            data: bytes = file.read()
+        try:
+            names = [line.strip() for line in data.decode("utf-8-sig").splitlines()]
+        except UnicodeDecodeError:
+            raise WeightsError(f"{path}: class names must be UTF-8 text, one a line") from None
+        names = [name for name in names if name]
+        what = str(path)
+    else:
+        names, what = [str(name) for name in classes], "classes"
+    if len(names) != count:
+        raise WeightsError(
+            f"{what}: has {len(names)} class names, the weights have {count} classes"
+        )
+    return tuple(names)
+
+
+def _resize(resize: int | tuple[int, int]) -> int | tuple[int, int]:
+    sides = (resize,) if isinstance(resize, int) else tuple(int(side) for side in resize)
+    if len(sides) > 2 or not all(INPUT_SHAPE[2] <= side <= 4096 for side in sides):
+        raise WeightsError(
+            f"resize must be (height, width) or the short side, each 112 to 4096, got {resize!r}"
+        )
+    return (sides[0], sides[1]) if len(sides) == 2 else sides[0]
+
+
+def _three(mean: Sequence[float]) -> tuple[float, float, float]:
+    values = [float(value) for value in mean]
+    if len(values) != 3 or not all(0 <= value <= 255 for value in values):
+        raise WeightsError(f"mean must be three numbers 0-255 or a file, got {mean!r}")
+    return (values[0], values[1], values[2])

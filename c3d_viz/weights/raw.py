@@ -1,0 +1,28 @@
+"""What a reader returns: tensors under the names and in the layout of their source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from .files import Container
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Tensors of a checkpoint under their own names.
+
+    Attributes:
+        container: kind of file.
+        tensors: name -> tensor in the file's layout and precision.
+        metadata: text stored beside the tensors.
+        wrapped: key the tensors were under in a training checkpoint, None for a plain file.
+        ignored: other entries of a training checkpoint (epoch, optimiser), not looked at.
+    """
+
+    container: Container
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str] = field(default_factory=dict)
+    wrapped: str | None = None
+    ignored: tuple[str, ...] = ()
