@@ -21,7 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 def newer_python():
     """Path of an interpreter on PATH that is new enough, or None."""
     for minor in range(14, NEEDED[1] - 1, -1):
-        found = shutil.which("python3.%d" % minor)
+        found = shutil.which("python3." + str(minor))
         if found:
             return found
     return None
@@ -41,13 +41,13 @@ def main(argv=None):
         have = ".".join(str(part) for part in sys.version_info[:3])
         if other is None:
             say(
-                "c3d_viz needs Python 3.11 or newer, and this is %s (%s). Install a newer one "
-                "and run: make PYTHON=/path/to/python3.11" % (have, sys.executable)
+                f"c3d_viz needs Python 3.11 or newer, and this is {have} ({sys.executable}). "
+                "Install a newer one and run: make PYTHON=/path/to/python3.11"
             )
             return 1
-        say("Python %s is too old, going on with %s" % (have, other))
+        say(f"Python {have} is too old, going on with {other}")
         arguments = sys.argv[1:] if argv is None else list(argv)
-        return subprocess.call([other, os.path.abspath(__file__)] + arguments)
+        return subprocess.call([other, os.path.abspath(__file__), *arguments])
 
     os.chdir(ROOT)
     python = os.path.join(options.venv, "Scripts" if os.name == "nt" else "bin", "python")
@@ -56,21 +56,23 @@ def main(argv=None):
         if subprocess.call([sys.executable, "-m", "venv", options.venv]) != 0:
             say(
                 "python -m venv failed. On Debian and Ubuntu: apt install python3-venv; then "
-                "remove %s and try again" % options.venv
+                f"remove {options.venv} and try again"
             )
             return 1
-    say("installing c3d-viz[%s] with the versions of constraints.txt: a few minutes" % options.extras)
+    say(f"installing c3d-viz[{options.extras}] with the versions of constraints.txt: a few minutes")
     command = [python, "-m", "pip", "install", "--disable-pip-version-check"]
     if not sys.stdout.isatty():
         command.append("--quiet")
-    command += ["-c", "constraints.txt", "-e", ".[%s]" % options.extras]
+    command += ["-c", "constraints.txt", "-e", f".[{options.extras}]"]
     if subprocess.call(command) != 0:
         say("pip failed; its message is above. The network may be missing: try again")
         return 1
     status = subprocess.call([python, "-m", "c3d_viz.setup_check"])
     if status == 0:
         # The mark the Makefile looks for comes last: a broken set-up is done again.
-        with open(os.path.join(options.venv, ".ready-" + options.extras.replace(",", "-")), "w") as mark:
+        with open(
+            os.path.join(options.venv, ".ready-" + options.extras.replace(",", "-")), "w"
+        ) as mark:
             mark.write("c3d_viz is set up here\n")
         say("done")
     return status

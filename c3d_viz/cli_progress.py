@@ -1,0 +1,83 @@
+"""Progress on stderr: a bar with the time left on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Progress = Callable[[int, int, str], None]
+EVERY = 5.0  # seconds between lines where stderr is not a terminal
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Progress]:
+    """Within the block, ``progress(done, total, what)`` is shown with the time left."""
+    if sys.stderr.isatty():
+        with _bar(title) as progress:
+            yield progress
+    else:
+        yield lines(title)
+
+
+def lines(
+    title: str,
+    write: Callable[[str], object] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Progress:
+    """A callback that writes one line at the first step, every few seconds, and at the end."""
+    write = write or (lambda text: print(text, file=sys.stderr, flush=True))
+    began = last = clock()
+    first = done_before = -1
+
+    def progress(done: int, total: int, what: str) -> None:
+        nonlocal last, first, done_before
+        now = clock()
+        if first < 0:
+            first = done  # a resumed run starts in the middle: the rate counts from there
+        elif not (now - last >= EVERY or (done >= total and done != done_before)):
+            return
+        last, done_before = now, done
+        text = f"{title}: {done} of {total}, {what}"
+        if first < done < total:
+            text += f", {duration((now - began) / (done - first) * (total - done))} left"
+        write(text)
+
+    return progress
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn(f"{title} {{task.description}}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def progress(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, description=what)
+
+        yield progress

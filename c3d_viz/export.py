@@ -1,0 +1,299 @@
+"""One clip -> a folder with pictures, videos, arrays, a page to open and a manifest.
+
+The tree (with several windows, ``window-0040/`` and so on come in between)::
+
+    OUT/index.html                                  opens from disk
+    OUT/manifest.json                               written last: every parameter and unit
+    OUT/input.mp4                                   the pixels the network was given
+    OUT/<layer>/activations.npz, activations.png    the layer's answer at its own resolution
+    OUT/<layer>/<method>/sheet.png                  its strongest maps side by side
+    OUT/<layer>/<method>/ch0012/{filmstrip.png, overlay.mp4, map.npz}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import clips, export_files, export_page
+from .errors import ExportError
+from .export_draw import Window
+from .export_settings import (
+    SCHEMA,
+    Settings,
+    check_same,
+    check_settings,
+    describe_model,
+    named_layers,
+    versions,
+)
+from .export_window import export_window
+from .models import C3D
+from .spec import ModelSpec
+from .weights import load_model
+
+MANIFEST, UNFINISHED, PAGE = "manifest.json", "unfinished.json", "index.html"
+Progress = Callable[[int, int, str], None]
+
+
+def export_clip(
+    path: str | Path,
+    out: str | Path,
+    *,
+    model: str = "compact",
+    weights: str | Path | None = None,
+    mean: str | Path | None = None,
+    layers: str | Sequence[str] = "all",
+    methods: str | Sequence[str] = ("deconvnet",),
+    top: int = 4,
+    channel: int | Sequence[int] | None = None,
+    at: Sequence[int] | None = None,
+    start: int | None = None,
+    stride: int = 1,
+    windows: int = 1,
+    seed: int = 0,
+    mode: str = "magnitude",
+    scale: str = "clip",
+    device: str = "cpu",
+    precision: str = "float32",
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    timings: dict[str, float] | None = None,
+    loaded: tuple[C3D, ModelSpec] | None = None,
+) -> Path:
+    """Write everything the chosen layers see in a clip to the folder ``out``.
+
+    Args:
+        path: video file or folder of frames.
+        out: folder that does not exist yet (see ``resume`` and ``overwrite``).
+        model, weights, mean, seed: as in ``load_model``.
+        layers: names, ``"all"`` (every layer) or ``"conv"`` (the eight convolutions).
+        methods: keys of METHODS.
+        top: so many strongest channels of each layer.
+        channel: these channels, at their strongest position, in place of the strongest.
+        at: position (t, h, w) of ``channel`` in place of its strongest.
+        start: first frame; None is 0, or with several windows all over the video.
+        stride: every n-th frame.
+        windows: so many 16-frame windows, spread evenly from ``start`` to the end.
+        mode, scale: how overlays are coloured (see ``overlay``); the arrays are not touched.
+        device: "cpu" or "cuda[:N]".
+        precision: "bf16" is a faster preview (see ``attribute``).
+        resume: go on with a stopped export of the same clip, network and settings; only what is
+            missing is made. A folder that does not exist is begun.
+        overwrite: replace an earlier export in ``out``; a folder of other things is never touched.
+        progress: called as (done, total, what) from this thread.
+        timings: is filled with seconds by kind of work.
+        loaded: a network and its spec in place of ``model``, ``weights``, ``mean`` and ``seed``.
+
+    Returns:
+        Path of ``manifest.json``, which is written last.
+
+    Raises:
+        ClipError, WeightsError, LayerError, VizError: what was asked for cannot be had; nothing
+            has been written then.
+        ExportError: ``out`` is in the way, holds another export, or cannot be written.
+    """
+    clip_path, folder = Path(path), Path(out)
+    settings = Settings(
+        model=model,
+        weights=None if weights is None else str(weights),
+        mean=None if mean is None else str(mean),
+        layers=named_layers(layers),
+        methods=(methods,) if isinstance(methods, str) else tuple(dict.fromkeys(methods)),
+        top=top,
+        channel=_numbers(channel),
+        at=None if at is None else tuple(at),
+        start=start,
+        stride=stride,
+        windows=windows,
+        seed=seed,
+        mode=mode,
+        scale=scale,
+        device=device,
+        precision=precision,
+    )
+    check_settings(settings)
+    _check_folder(folder, resume=resume, overwrite=overwrite)
+    clock = _Clock(timings)
+
+    with clock("read the clip"):
+        info = clips.video_info(clip_path)
+        starts = _starts(info.frames, settings)
+        reader = clips.read_clips(clip_path, starts, stride=stride)
+        first = next(reader)  # a clip that cannot be read leaves nothing behind
+    with clock("load the network"):
+        if loaded is None:
+            loaded = load_model(model, weights, seed=seed, mean=mean)
+        net, spec = loaded
+        net = net.to(torch.device(device))
+    with clock("hashes"):
+        manifest: dict[str, Any] = {
+            "schema": SCHEMA,
+            "parameters": settings.to_json(),
+            "command": settings.command(str(clip_path), str(folder)),
+            "clip": {
+                "path": str(clip_path),
+                "name": first.name,
+                "sha256": export_files.sha256_of_clip(clip_path),
+                "frames": info.frames,
+                "fps": info.fps,
+                "width": info.width,
+                "height": info.height,
+            },
+            "model": describe_model(net, spec),
+            "versions": versions(),
+        }
+    finished = _prepare(folder, manifest, resume=resume, overwrite=overwrite)
+    if finished is not None:
+        return finished
+
+    steps = _Steps(progress, len(starts) * export_steps(settings))
+    manifest["windows"] = []
+    for number, clip in enumerate(_chain(first, reader, clock)):
+        place = folder if len(starts) == 1 else folder / f"window-{starts[number]:04d}"
+        window = Window(net, spec, clip, place, place.relative_to(folder).as_posix(), settings)
+        manifest["windows"].append(export_window(window, steps, clock))
+    with clock("page and manifest"):
+        export_files.write_bytes(folder / PAGE, export_page.page(manifest).encode())
+        export_files.write_json(folder / MANIFEST, manifest)
+        (folder / UNFINISHED).unlink(missing_ok=True)
+    return folder / MANIFEST
+
+
+def export_steps(settings: Settings) -> int:
+    """Number of progress steps of one window."""
+    units = len(settings.channel) if settings.channel else settings.top
+    return len(settings.layers) * (1 + units * len(settings.methods))
+
+
+def _numbers(channel: int | Sequence[int] | None) -> tuple[int, ...] | None:
+    if channel is None:
+        return None
+    return (channel,) if isinstance(channel, int) else tuple(dict.fromkeys(channel))
+
+
+def _starts(frames: int, settings: Settings) -> list[int]:
+    if settings.windows == 1:
+        return [settings.start or 0]
+    offset = settings.start or 0
+    starts = clips.window_starts(
+        max(0, frames - offset), stride=settings.stride, windows=settings.windows
+    )
+    return [offset + s for s in starts]
+
+
+def _chain(
+    first: clips.Clip, rest: Iterator[clips.Clip], clock: Callable[[str], Any]
+) -> Iterator[clips.Clip]:
+    yield first
+    while True:
+        with clock("read the clip"):
+            clip = next(rest, None)
+        if clip is None:
+            return
+        yield clip
+
+
+def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    if resume and overwrite:
+        raise ExportError("resume and overwrite exclude each other; choose one")
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if not folder.is_dir():
+        raise ExportError(f"{folder} is a file; choose a folder to export to")
+    if not resume and not overwrite:
+        raise ExportError(
+            f"{folder} exists already; go on with --resume, replace with --overwrite, or choose "
+            f"another folder"
+        )
+    ours = any((folder / name).is_file() for name in (MANIFEST, UNFINISHED))
+    if not ours and any(folder.iterdir()):
+        raise ExportError(f"{folder} holds other things than an export; choose another folder")
+
+
+def _prepare(
+    folder: Path, manifest: dict[str, Any], *, resume: bool, overwrite: bool
+) -> Path | None:
+    """Make the folder ready; the manifest's path if a resumed export proves to be whole."""
+    try:
+        if overwrite and folder.exists():
+            _remove_export(folder)
+        folder.mkdir(parents=True, exist_ok=resume or overwrite)
+    except FileExistsError:
+        raise ExportError(f"{folder} was just made by another export; choose another") from None
+    except OSError as error:
+        raise ExportError(f"cannot write to {folder}: {error.strerror}; choose another") from None
+    if resume:
+        before = export_files.read_json(folder / MANIFEST)
+        started = before or export_files.read_json(folder / UNFINISHED)
+        if started is not None:
+            check_same(folder, started, manifest)
+        export_files.remove_parts(folder)
+        if before is not None:
+            if all((folder / name).is_file() for name in export_page.files_of(before)):
+                return folder / MANIFEST
+            # the manifest vouches for every file, so it goes until they are all there again
+            export_files.write_json(folder / UNFINISHED, manifest)
+            (folder / MANIFEST).unlink()
+            return None
+    export_files.write_json(folder / UNFINISHED, manifest)
+    return None
+
+
+def _remove_export(folder: Path) -> None:
+    """Remove what an earlier export wrote, and nothing else that lies there."""
+    before = export_files.read_json(folder / MANIFEST) or export_files.read_json(
+        folder / UNFINISHED
+    )
+    (folder / MANIFEST).unlink(missing_ok=True)
+    names = (before or {}).get("parameters", {})
+    layers = names.get("layers", []) if isinstance(names, dict) else []
+    for place in [folder, *folder.glob("window-[0-9]*")]:
+        for name in (*layers, "input.mp4"):
+            target = place / str(name)
+            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+        if place != folder:
+            with contextlib.suppress(OSError):
+                place.rmdir()
+    (folder / PAGE).unlink(missing_ok=True)
+    (folder / UNFINISHED).unlink(missing_ok=True)
+    export_files.remove_parts(folder)
+
+
+class _Steps:
+    """Counts steps and passes them on to the caller's progress."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.progress, self.total, self.done = progress, total, 0
+
+    def __call__(self, what: str) -> None:
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, self.total, what)
+
+
+class _Clock:
+    """``with clock("read"):`` adds the block's seconds to ``timings["read"]``."""
+
+    def __init__(self, timings: dict[str, float] | None) -> None:
+        self.seconds: dict[str, float] = OrderedDict() if timings is None else timings
+
+    @contextlib.contextmanager
+    def __call__(self, kind: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(kind, time.perf_counter() - began)
+
+    def add(self, kind: str, seconds: float) -> None:
+        """Add seconds of a worker thread (each kind is added by one thread at a time)."""
+        self.seconds[kind] = self.seconds.get(kind, 0.0) + seconds

@@ -1,0 +1,186 @@
+"""The files of one window of an export: each function draws, encodes, writes, and says how long.
+
+They run on worker threads. Every file that is there already is left alone, which is what makes an
+export resumable.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from . import export_files, media, render
+from .clips import Clip, cropped_frames
+from .export_settings import Settings
+from .methods import METHODS, Attribution
+from .models import C3D
+from .spec import ModelSpec
+from .tracing import Unit
+
+ENLARGE = 3  # of the overlay video: 112 pixels are small on a screen
+UNIT_FILES = ("filmstrip.png", "overlay.mp4", "map.npz")
+
+
+@dataclass(frozen=True)
+class Window:
+    """What one window of an export needs.
+
+    Attributes:
+        model, spec: the network.
+        clip: the window's frames.
+        folder: where its layers go.
+        name: ``folder`` relative to the export, "." for the export's own.
+        settings: what was asked for.
+    """
+
+    model: C3D
+    spec: ModelSpec
+    clip: Clip
+    folder: Path
+    name: str
+    settings: Settings
+    pixels: npt.NDArray[np.uint8] = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pixels", cropped_frames(self.clip, self.spec.input))
+
+    @property
+    def fps(self) -> float:
+        """Frames per second at which the window runs at its own speed."""
+        return self.clip.fps / self.clip.stride
+
+    @property
+    def numbers(self) -> list[int]:
+        """Number in the source of each frame."""
+        return [self.clip.start + i * self.clip.stride for i in range(len(self.clip.frames))]
+
+
+def complete(window: Window, unit: Unit, method: str) -> bool:
+    folder = unit_folder(window.folder, unit, method)
+    return all((folder / name).is_file() for name in UNIT_FILES)
+
+
+def sheet_path(window: Window, layer: str, method: str) -> Path:
+    return window.folder / layer / method / "sheet.png"
+
+
+def unit_folder(folder: Path, unit: Unit, method: str) -> Path:
+    """``<layer>/<method>/ch0012`` below ``folder``."""
+    return folder / unit.layer / method / f"ch{unit.channel:04d}"
+
+
+def write_input(window: Window) -> dict[str, float]:
+    began = time.perf_counter()
+    media.write_video(window.folder / "input.mp4", window.pixels, window.fps, scale=ENLARGE)
+    return {"videos": time.perf_counter() - began}
+
+
+def write_activations(
+    window: Window, layer: str, values: npt.NDArray[np.float32]
+) -> dict[str, float]:
+    spent = {}
+    folder = window.folder / layer
+    if not (folder / "activations.npz").is_file():
+        began = time.perf_counter()
+        export_files.write_npz(folder / "activations.npz", {"values": values, "layer": layer})
+        spent["arrays"] = time.perf_counter() - began
+    picture = folder / "activations.png"
+    if values.ndim == 4 and not picture.is_file():
+        began = time.perf_counter()
+        sheet = render.activation_sheet(
+            values,
+            title=f"{layer} · what the layer answers to {window.clip.name}",
+            subtitle=_subtitle(window),
+            frames=len(window.clip.frames),
+        )
+        media.write_image(picture, sheet)
+        spent["pictures"] = time.perf_counter() - began
+    return spent
+
+
+def write_unit(window: Window, att: Attribution) -> dict[str, float]:
+    settings, spec = window.settings, window.spec
+    folder = unit_folder(window.folder, att.unit, att.method)
+    folder.mkdir(parents=True, exist_ok=True)
+    times = [time.perf_counter()]
+    if not (folder / "map.npz").is_file():
+        stored: dict[str, npt.ArrayLike] = {
+            "values": att.values,
+            "layer": att.unit.layer,
+            "channel": np.int64(att.unit.channel),
+            "at": np.array(att.unit.at, dtype=np.int64),
+            "activation": np.float32(att.activation),
+            "method": att.method,
+            "frames": np.array(window.numbers, dtype=np.int64),
+            "channel_order": spec.input.channel_order,
+            "weights": spec.weights,
+        }
+        export_files.write_npz(folder / "map.npz", stored)
+    times.append(time.perf_counter())
+    look: dict[str, Any] = {"mode": settings.mode, "scale": settings.scale}
+    if not (folder / "overlay.mp4").is_file():
+        frames = render.overlay(window.pixels, att, **look)
+        media.write_video(folder / "overlay.mp4", frames, window.fps, scale=ENLARGE)
+    times.append(time.perf_counter())
+    if not (folder / "filmstrip.png").is_file():
+        strip = render.filmstrip(
+            window.pixels,
+            att,
+            title=_title(att),
+            subtitle=_subtitle(window),
+            rows=("overlay", "raw"),
+            numbers=window.numbers,
+            channel_order=spec.input.channel_order,
+            **look,
+        )
+        media.write_image(folder / "filmstrip.png", strip)
+    times.append(time.perf_counter())
+    return dict(zip(("arrays", "videos", "pictures"), np.diff(times).tolist(), strict=True))
+
+
+def write_sheet(
+    window: Window, units: list[Unit], method: str, made: dict[Unit, Attribution]
+) -> dict[str, float]:
+    """A layer's maps together; those of an earlier run are read back from their files."""
+    began = time.perf_counter()
+    layer = units[0].layer
+    atts = [made.get(unit) or _read_map(window, unit, method) for unit in units]
+    sheet = render.contact_sheet(
+        window.pixels,
+        atts,
+        title=f"{layer} · {METHODS[method].title} · {window.clip.name}",
+        subtitle=_subtitle(window),
+        mode=cast(Any, window.settings.mode),
+        numbers=window.numbers,
+        channel_order=window.spec.input.channel_order,
+    )
+    media.write_image(sheet_path(window, layer, method), sheet)
+    return {"pictures": time.perf_counter() - began}
+
+
+def _read_map(window: Window, unit: Unit, method: str) -> Attribution:
+    with np.load(unit_folder(window.folder, unit, method) / "map.npz") as stored:
+        return Attribution(stored["values"], unit, method, float(stored["activation"]))
+
+
+def _title(att: Attribution) -> str:
+    unit = att.unit
+    where = f" at (t, h, w) = {unit.at}" if unit.at else ""
+    return (
+        f"{unit.layer} · channel {unit.channel} · {METHODS[att.method].title} · "
+        f"activation {att.activation:.3g}{where}"
+    )
+
+
+def _subtitle(window: Window) -> str:
+    numbers = window.numbers
+    return (
+        f"{window.spec.name} · weights: {window.spec.weights} · {window.clip.name}, frames "
+        f"{numbers[0]}-{numbers[-1]}"
+    )

@@ -1,0 +1,214 @@
+"""What an export is asked for, checked, and by what a stopped one is recognised again."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from . import __version__
+from .errors import ExportError, LayerError, VizError
+from .methods import METHODS
+from .models import CONV_LAYERS, LAYERS
+from .spec import ModelSpec
+
+SCHEMA = 1
+_VERSIONS = ("torch", "numpy", "opencv-python", "opencv-python-headless", "av", "safetensors")
+# Paths may differ between two runs of the same export: contents are compared by their hashes.
+_NOT_COMPARED = ("weights", "mean")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every choice of an export. Field names are those of ``export_clip``."""
+
+    model: str
+    weights: str | None
+    mean: str | None
+    layers: tuple[str, ...]
+    methods: tuple[str, ...]
+    top: int
+    channel: tuple[int, ...] | None
+    at: tuple[int, ...] | None
+    start: int | None
+    stride: int
+    windows: int
+    seed: int
+    mode: str
+    scale: str
+    device: str
+    precision: str
+
+    def to_json(self) -> dict[str, object]:
+        """Plain values, tuples as lists."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    def command(self, clip: str, out: str) -> str:
+        """The command line that makes this export again."""
+        words = ["c3d-viz", "export", clip, "-o", out]
+        several = {"layer": self.layers, "method": self.methods, "channel": self.channel or ()}
+        if self.layers == LAYERS:
+            several["layer"] = ("all",)
+        for name, values in several.items():
+            for value in values:
+                words += [f"--{name}", str(value)]
+        single = ["model", "weights", "mean", "start", "stride", "windows", "seed", "mode", "scale"]
+        single += ["device", "precision"]
+        if self.channel is None:
+            single.insert(0, "top")
+        for name in single:
+            value = getattr(self, name)
+            if value is not None:
+                words += [f"--{name}", str(value)]
+        if self.at:
+            words += ["--at", ",".join(map(str, self.at))]
+        return shlex.join(words)
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse what no clip and no model could make right.
+
+    Raises:
+        VizError: an unknown method, mode, scale or device, or a number out of range.
+    """
+    for method in settings.methods:
+        if method not in METHODS:
+            raise VizError(f"no method {method!r}; choose from {', '.join(METHODS)}")
+    choices = {
+        "mode": ("magnitude", "signed"),
+        "scale": ("clip", "frame"),
+        "precision": ("float32", "bf16"),
+    }
+    for name, allowed in choices.items():
+        value = getattr(settings, name)
+        if value not in allowed:
+            raise VizError(f"no {name} {value!r}; choose from {', '.join(allowed)}")
+    for name in ("top", "stride", "windows"):
+        value = getattr(settings, name)
+        if value < 1:
+            raise VizError(f"{name} must be at least 1, got {value}")
+    if settings.start is not None and settings.start < 0:
+        raise VizError(f"start must be 0 or more, got {settings.start}; frames count from 0")
+    if settings.at is not None and settings.channel is None:
+        raise VizError("at needs channel: say which channel's position is meant")
+    if not settings.layers or not settings.methods:
+        raise VizError("nothing to do: give at least one layer and one method")
+    try:
+        device = torch.device(settings.device)
+    except RuntimeError:
+        raise VizError(f"no device {settings.device!r}; use cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise VizError(f"no device {settings.device!r}; use cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise VizError(f"no device {settings.device!r} here: PyTorch sees no such GPU; use cpu")
+
+
+def named_layers(wanted: str | Sequence[str]) -> tuple[str, ...]:
+    """Layers in the network's order; ``all`` is every layer, ``conv`` the eight convolutions.
+
+    Raises:
+        LayerError: an unknown name.
+    """
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    found: set[str] = set()
+    for name in names:
+        if name == "all":
+            found.update(LAYERS)
+        elif name == "conv":
+            found.update(CONV_LAYERS)
+        elif name in LAYERS:
+            found.add(name)
+        else:
+            raise LayerError(f"no layer {name!r}; choose from all, conv, {', '.join(LAYERS)}")
+    return tuple(name for name in LAYERS if name in found)
+
+
+def weights_sha256(model: nn.Module, spec: ModelSpec) -> str:
+    """SHA-256 of the checkpoint file; of a random network, that of its tensors in order."""
+    if spec.sha256 is not None:
+        return spec.sha256
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(memoryview(tensor.detach().cpu().contiguous().numpy()).cast("B"))
+    return digest.hexdigest()
+
+
+def describe_model(model: nn.Module, spec: ModelSpec) -> dict[str, object]:
+    """The manifest's account of the network and of what it expects."""
+    volume = spec.input.mean_volume
+    return {
+        "name": spec.name,
+        "weights": spec.weights,
+        "trained": spec.trained,
+        "weights_sha256": weights_sha256(model, spec),
+        "source": spec.source,
+        "format": spec.format,
+        "pool5": spec.pool5,
+        "num_classes": spec.num_classes,
+        "input": {
+            "channel_order": spec.input.channel_order,
+            "mean": list(spec.input.mean),
+            "mean_volume_sha256": None
+            if volume is None
+            else hashlib.sha256(volume.tobytes()).hexdigest(),
+            "scale": spec.input.scale,
+            "resize": spec.input.resize
+            if isinstance(spec.input.resize, int)
+            else list(spec.input.resize),
+            "crop": list(spec.input.crop),
+            "frames": spec.input.frames,
+        },
+    }
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what the numbers and pictures depend on."""
+    found = {"c3d-viz": __version__}
+    for name in _VERSIONS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def check_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuse to go on with an export of another clip, network, or other settings.
+
+    Args:
+        before, now: manifests, of which clip, model, parameters and the schema are compared.
+
+    Raises:
+        ExportError: names the first difference and what to do.
+    """
+
+    def facts(manifest: dict[str, Any]) -> dict[str, Any]:
+        parameters = cast(dict[str, Any], manifest.get("parameters") or {})
+        model = cast(dict[str, Any], manifest.get("model") or {})
+        return {
+            "schema": manifest.get("schema"),
+            "clip's SHA-256": (manifest.get("clip") or {}).get("sha256"),
+            "weights' SHA-256": model.get("weights_sha256"),
+            "input": model.get("input"),
+            "pool5": model.get("pool5"),
+            **{k: v for k, v in parameters.items() if k not in _NOT_COMPARED},
+            "c3d-viz": (manifest.get("versions") or {}).get("c3d-viz"),
+            "torch": (manifest.get("versions") or {}).get("torch"),
+        }
+
+    old, new = facts(before), facts(now)
+    for name in dict.fromkeys([*new, *old]):
+        if old.get(name) != new.get(name):
+            raise ExportError(
+                f"{out} holds an export with another {name} ({old.get(name)} there, "
+                f"{new.get(name)} now); use the same, or --overwrite, or another folder"
+            )

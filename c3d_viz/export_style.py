@@ -1,0 +1,74 @@
+"""Style and script of the export's page, kept apart from the words."""
+
+from __future__ import annotations
+
+STYLE = """
+:root { --ground: #fbfbf9; --card: #ffffff; --ink: #1d2127; --soft: #59616d; --line: #d9dce1;
+  --link: #0b5cad; --warn-ground: #fff1d6; --warn-ink: #5c3a00; --warn-line: #d9930d; }
+@media (prefers-color-scheme: dark) {
+  :root { --ground: #14171b; --card: #1d2228; --ink: #e8eaed; --soft: #a5adb8; --line: #363d46;
+    --link: #83bdf7; --warn-ground: #3a2b0c; --warn-ink: #ffe2ab; --warn-line: #b77f1b; } }
+* { box-sizing: border-box; }
+html { scroll-padding-top: 4rem; }
+body { margin: 0; background: var(--ground); color: var(--ink);
+  font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+main { max-width: 90rem; margin: 0 auto; padding: 0 1.25rem 4rem; }
+a { color: var(--link); }
+nav { position: sticky; top: 0; z-index: 1; display: flex; gap: .25rem; overflow-x: auto;
+  align-items: center; padding: .5rem 1.25rem; background: var(--card);
+  border-bottom: 1px solid var(--line); }
+nav a { padding: .3rem .55rem; border-radius: .4rem; text-decoration: none; white-space: nowrap; }
+nav a:hover { background: var(--ground); text-decoration: underline; }
+button { margin-left: auto; font: inherit; padding: .3rem .8rem; border-radius: .4rem;
+  border: 1px solid var(--line); background: var(--ground); color: var(--ink);
+  white-space: nowrap; cursor: pointer; }
+:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 1.5rem 0 .5rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.3rem; margin: 2rem 0 .75rem; }
+h3 { font-size: 1.2rem; margin: 0 0 .1rem; }
+h4 { font-size: 1rem; margin: 1rem 0 .5rem; color: var(--soft); }
+p { margin: .4rem 0; }
+.facts, .files, figcaption, footer, dd small, caption { color: var(--soft); font-size: .92rem; }
+.warning { background: var(--warn-ground); color: var(--warn-ink); padding: .7rem 1rem;
+  border-left: 4px solid var(--warn-line); border-radius: .3rem; max-width: 60rem; }
+.given { display: flex; flex-wrap: wrap; gap: 1.25rem; align-items: flex-start; }
+.given video { width: 15rem; height: auto; }
+.layer { background: var(--card); border: 1px solid var(--line); border-radius: .7rem;
+  padding: 1.1rem 1.25rem; margin: 1.25rem 0; }
+.units { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
+figure { margin: 0; max-width: 24rem; }
+video, img { display: block; max-width: 100%; border-radius: .3rem; background: #000; }
+figure video { width: 100%; height: auto; aspect-ratio: 1; }
+img { height: auto; background: none; margin-top: .6rem; }
+figcaption { margin-top: .35rem; } figcaption strong { color: var(--ink); }
+details { margin: .8rem 0; } summary { cursor: pointer; color: var(--link); }
+dl { max-width: 60rem; } dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
+table { border-collapse: collapse; } caption { text-align: left; }
+td { padding: .1rem 1rem .1rem 0; } 
+.num { text-align: right; font-variant-numeric: tabular-nums; }
+pre { overflow-x: auto; background: var(--card); border: 1px solid var(--line);
+  padding: .6rem .8rem;  border-radius: .4rem; }
+footer { margin-top: 2.5rem; } footer p { overflow-wrap: anywhere; }
+@media (max-width: 40rem) {
+  main { padding: 0 .75rem 3rem; } nav { padding: .4rem .75rem; } .layer { padding: .9rem; }
+  h1 { font-size: 1.35rem; } }
+@media print { nav { display: none; } }
+"""
+
+# Only videos on screen play: a page of a hundred would keep a laptop busy otherwise.
+SCRIPT = """
+const button = document.getElementById("play");
+let playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+const seen = new Set();
+const start = video => video.play().catch(() => {});
+const show = () => { button.textContent = playing ? "Pause videos" : "Play videos";
+  button.setAttribute("aria-pressed", String(playing)); };
+const watcher = new IntersectionObserver(entries => entries.forEach(entry => {
+  if (entry.isIntersecting) { seen.add(entry.target); if (playing) start(entry.target); }
+  else { seen.delete(entry.target); entry.target.pause(); } }));
+document.querySelectorAll("video").forEach(video => {
+  video.playbackRate = video.defaultPlaybackRate = 0.5; watcher.observe(video); });
+button.addEventListener("click", () => { playing = !playing; show();
+  seen.forEach(video => playing ? start(video) : video.pause()); });
+show();
+"""

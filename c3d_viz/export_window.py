@@ -1,0 +1,145 @@
+"""One 16-frame window of an export: compute on this thread, draw and encode on others.
+
+Maps are made one by one and handed on at once, so that neither all maps nor all pictures of a
+window are ever in memory; a short queue holds the computation back when drawing is slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from .clips import preprocess
+from .export_draw import (
+    UNIT_FILES,
+    Window,
+    complete,
+    sheet_path,
+    write_activations,
+    write_input,
+    write_sheet,
+    write_unit,
+)
+from .export_settings import Settings
+from .export_workers import Clock, Workers
+from .methods import Attribution, attribute_many
+from .models import receptive_field
+from .spec import ModelSpec
+from .tracing import Trace, Unit, activation, locate, top_units, trace
+
+
+def export_window(window: Window, step: Callable[[str], None], clock: Clock) -> dict[str, Any]:
+    """Write one window and return its part of the manifest."""
+    settings = window.settings
+    with clock("preprocess"):
+        x = preprocess(window.clip, window.spec.input).to(settings.device)
+    with clock("forward pass"):
+        traced = trace(window.model, x, list(settings.layers))
+        units = {layer: _units(traced, layer, settings) for layer in settings.layers}
+    prefix = "" if window.name == "." else window.name + "/"
+    with Workers(step, clock) as workers:
+        if not (window.folder / "input.mp4").is_file():
+            window.folder.mkdir(parents=True, exist_ok=True)
+            workers.submit("", write_input, window)
+        for layer in settings.layers:
+            values = traced.activations[layer].cpu().float().numpy()
+            workers.submit(layer, write_activations, window, layer, values)
+            del values
+        for method in settings.methods:
+            _export_method(window, x, units, method, workers, clock)
+    return {
+        "start": window.clip.start,
+        "frames": window.numbers,
+        "fps": window.clip.fps,
+        "folder": window.name,
+        "input": prefix + "input.mp4",
+        "predictions": _predictions(traced, window.spec),
+        "layers": [_layer_entry(window, traced, layer, units[layer], prefix) for layer in units],
+    }
+
+
+def _units(traced: Trace, layer: str, settings: Settings) -> list[Unit]:
+    if settings.channel is None:
+        channels = traced.activations[layer].shape[0]
+        return top_units(traced, layer, min(settings.top, channels))
+    at = () if settings.at is not None and traced.activations[layer].ndim == 1 else settings.at
+    return [locate(traced.activations[layer], Unit(layer, c, at)) for c in settings.channel]
+
+
+def _export_method(
+    window: Window,
+    x: Tensor,
+    units: dict[str, list[Unit]],
+    method: str,
+    workers: Workers,
+    clock: Clock,
+) -> None:
+    """Maps of one method for every unit that still lacks a file, and the layers' sheets."""
+    missing = {
+        layer: [u for u in found if not complete(window, u, method)]
+        for layer, found in units.items()
+    }
+    maps: Iterator[Attribution] = iter(())
+    if any(missing.values()):
+        wanted = [unit for found in missing.values() for unit in found]
+        precision = cast(Any, window.settings.precision)
+        with clock("back-projection"):
+            maps = attribute_many(window.model, x, wanted, method, precision=precision)
+    for layer, found in units.items():
+        step = f"{layer} {method}"
+        made: dict[Unit, Attribution] = {}
+        for unit in found:
+            if unit not in missing[layer]:
+                workers.skip(step)
+                continue
+            with clock("back-projection"):
+                made[unit] = next(maps)
+            workers.submit(step, write_unit, window, made[unit])
+        if not sheet_path(window, layer, method).is_file():
+            workers.submit("", write_sheet, window, found, method, made)
+
+
+def _predictions(traced: Trace, spec: ModelSpec) -> list[dict[str, object]]:
+    """The five likeliest classes; none for random weights, whose guess means nothing."""
+    if spec.classes is None or not spec.trained:
+        return []
+    chances = torch.softmax(traced.output[0].float(), dim=0)
+    best = torch.sort(chances, descending=True, stable=True).indices[:5].tolist()
+    return [{"class": spec.classes[i], "probability": round(float(chances[i]), 6)} for i in best]
+
+
+def _layer_entry(
+    window: Window, traced: Trace, layer: str, units: list[Unit], prefix: str
+) -> dict[str, Any]:
+    values, settings = traced.activations[layer], window.settings
+    sees = None if values.ndim == 1 else receptive_field(window.model, layer)
+    field = None if sees is None else {"size": list(sees.size), "step": list(sees.step)}
+    folder = f"{prefix}{layer}"
+
+    def unit_entry(unit: Unit) -> dict[str, Any]:
+        files = {
+            method: {
+                name.split(".")[0]: f"{folder}/{method}/ch{unit.channel:04d}/{name}"
+                for name in UNIT_FILES
+            }
+            for method in settings.methods
+        }
+        return {
+            "channel": unit.channel,
+            "at": list(unit.at or ()),
+            "activation": activation(traced, unit),
+            "files": files,
+        }
+
+    return {
+        "layer": layer,
+        "shape": list(values.shape),
+        "receptive_field": field,
+        "activations": f"{folder}/activations.npz",
+        "activation_sheet": f"{folder}/activations.png" if values.ndim == 4 else None,
+        "sheets": {method: f"{folder}/{method}/sheet.png" for method in settings.methods},
+        "units": [unit_entry(unit) for unit in units],
+    }
