@@ -1,0 +1,123 @@
+""" "Appearance first, then motion": the figure, and a test that can fail.
+
+The rule is docs/finding.md. ``stimulus`` and ``measures`` hold the definitions, ``statistics`` the
+interval and the verdict, ``controls`` what must come out right; ``study`` runs it all and
+``figure`` draws the paper's picture.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .measures import Curves, contrast, curves, partial_spearman, parts
+from .statistics import Control, Effect, Interval, Verdict, bootstrap, decide, effect
+from .stimulus import Stimulus, stimulus
+from .study import Result
+
+__all__ = [
+    "Control",
+    "Curves",
+    "Effect",
+    "Interval",
+    "Result",
+    "Stimulus",
+    "Verdict",
+    "bootstrap",
+    "contrast",
+    "curves",
+    "decide",
+    "effect",
+    "make_figure",
+    "partial_spearman",
+    "parts",
+    "run_test",
+    "stimulus",
+]
+
+Progress = Callable[[int, int, str], None]
+PathLike = str | os.PathLike[str]
+
+
+def make_figure(
+    clip_path: PathLike,
+    out: PathLike,
+    *,
+    layer: str = "conv5b",
+    maps: int = 2,
+    method: str = "deconvnet",
+    model: str = "compact",
+    weights: PathLike | None = None,
+    start: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """The paper's Figure 4 for one window of a clip: PNG, PDF and mp4 in the folder ``out``.
+
+    Args:
+        clip_path: video file or folder of frames.
+        out: folder for the files; made if missing.
+        layer: any conv layer; the appendix has conv2a and conv3b.
+        maps: how many of the strongest feature maps.
+        method: deconvnet, guided, gradient, or any other key of METHODS.
+        start: first frame of the window; None takes the middle of the video.
+        seed: of the random weights, where there are no trained ones.
+
+    Returns:
+        The files that were written, the PNG first.
+    """
+    from .figure import write_figure
+
+    return write_figure(
+        clip_path,
+        Path(out),
+        layer=layer,
+        maps=maps,
+        method=method,
+        model=model,
+        weights=None if weights is None else os.fspath(weights),
+        start=start,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def run_test(
+    paths: Sequence[PathLike],
+    out: PathLike,
+    *,
+    reinit: int = 10,
+    seed: int = 0,
+    model: str = "compact",
+    weights: PathLike | None = None,
+    twin: str | None = "compact-2d",
+    windows_per_video: int = 1,
+    resume: bool = True,
+    progress: Progress | None = None,
+) -> Result:
+    """The test of docs/finding.md on many clips: result.json, report.html and figures in ``out``.
+
+    Args:
+        paths: video files, folders of frames, or folders that hold several of either.
+        out: folder for the results; made if missing. Finished work is kept in ``out/cache``.
+        reinit: number of re-initialised networks; with fewer than 10 the verdict is inconclusive.
+        seed: of the re-initialisations, permutations, synthetic clips and the bootstrap.
+        twin: model name of the depth-1 twin, None to leave it out (its control is then open).
+        windows_per_video: evenly spread windows of each video.
+        resume: use finished work of an earlier run with the same settings.
+
+    Raises:
+        ClipError: a path cannot be read.
+    """
+    from .study import Settings, run
+
+    settings = Settings(
+        reinit=reinit,
+        seed=seed,
+        model=model,
+        weights=None if weights is None else os.fspath(weights),
+        twin=twin,
+        windows_per_video=windows_per_video,
+    )
+    return run([Path(p) for p in paths], Path(out), settings, resume=resume, progress=progress)

@@ -1,0 +1,199 @@
+"""Intervals and verdicts: hand-computed cases, scipy as oracle, simulated data sets."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from c3d_viz.finding import statistics as st
+from c3d_viz.finding.statistics import Control, bootstrap, decide, effect
+
+VIDEOS = [f"v{i}" for i in range(20)]
+
+
+@pytest.mark.parametrize("freedom", [4, 5, 9, 19, 60])
+def test_student_quantile_is_scipys(freedom: int) -> None:
+    for p in (0.9, 0.95, 0.975):
+        expected = scipy.stats.t.ppf(p, freedom)
+        assert st.student_quantile(p, freedom) == pytest.approx(expected, rel=0.01)
+
+
+def test_expanded_level_by_hand() -> None:
+    # n = 2: t(0.975, 1) = 12.7 is far out of the series; n = 10 by the formula with scipy's t
+    t = scipy.stats.t.ppf(0.975, 9)
+    assert st.expanded_level(10) == pytest.approx(
+        scipy.stats.norm.cdf(-math.sqrt(10 / 9) * t), rel=0.02
+    )
+    assert st.expanded_level(10**6) == pytest.approx(0.025, rel=1e-3)
+    assert math.isnan(st.expanded_level(1))
+
+
+def test_cluster_means_weigh_every_video_the_same() -> None:
+    means, names, clips = st.cluster_means([1, 3, 10, np.nan, np.nan], ["a", "a", "b", "b", "c"])
+    assert names == ("a", "b")
+    assert means.tolist() == [2, 10]
+    assert clips == 3
+
+
+def test_bootstrap_agrees_with_scipy() -> None:
+    values = np.random.default_rng(3).gamma(2.0, size=25)
+    ours = bootstrap(values, [str(i) for i in range(25)], seed=1)
+    tail = st.expanded_level(25)
+    theirs = scipy.stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=20_000,
+        confidence_level=1 - 2 * tail,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
+    assert ours.value == pytest.approx(values.mean())
+    assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.02)
+    assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.02)
+    assert ours.error == pytest.approx(values.std() / 5, rel=0.05)
+    assert ours.detectable == pytest.approx(2.8016 * ours.error, rel=1e-4)
+
+
+def test_bootstrap_of_two_clusters_by_hand() -> None:
+    # the resampled mean is 0, 1 or 2 with chances 1/4, 1/2, 1/4
+    got = bootstrap([0.0, 2.0], ["a", "b"])
+    assert (got.value, got.low, got.high) == (1.0, 0.0, 2.0)
+    assert got.error == pytest.approx(math.sqrt(0.5), rel=0.03)
+
+
+def test_windows_of_one_video_are_not_independent() -> None:
+    videos = np.random.default_rng(0).normal(size=8)
+    once = bootstrap(videos, VIDEOS[:8])
+    often = bootstrap(np.repeat(videos, 10), list(np.repeat(VIDEOS[:8], 10)))
+    assert (often.low, often.high) == pytest.approx((once.low, once.high))
+    assert often.clips == 80
+    assert often.clusters == 8
+
+
+def test_baseline_is_paired_and_its_networks_are_resampled() -> None:
+    clip = np.random.default_rng(0).normal(0, 1, 20)
+    table = np.stack([clip + 0.1, clip - 0.1], 1)  # two networks, both follow the clip
+    got = bootstrap(clip + 0.5, VIDEOS, baseline=table)
+    assert got.value == pytest.approx(0.5)
+    # clips cancel exactly; what is left is the draw of networks: -0.1, 0 or 0.1
+    assert (got.low, got.high) == pytest.approx((0.4, 0.6))
+
+
+def test_undefined_clips_drop_out_and_gaps_in_the_baseline_are_filled() -> None:
+    table = np.array([[1.0, np.nan], [np.nan, np.nan], [2.0, 4.0], [0.0, 0.0]])
+    got = bootstrap([2.0, 9.0, 4.0, np.nan], list("abcd"), baseline=table)
+    assert got.clusters == 2
+    assert got.value == pytest.approx(1.0)  # (2 - 1 + 4 - 3) / 2
+    nothing = bootstrap([np.nan], ["a"])
+    assert math.isnan(nothing.value)
+    assert nothing.clusters == 0
+    assert math.isnan(bootstrap([1.0], ["a"]).low)
+
+
+def test_same_seed_same_interval() -> None:
+    values = np.random.default_rng(0).normal(size=20)
+    assert bootstrap(values, VIDEOS, seed=5) == bootstrap(values, VIDEOS, seed=5)
+    assert bootstrap(values, VIDEOS, seed=5) != bootstrap(values, VIDEOS, seed=6)
+
+
+def simulated(seed: int, shift: float, agree: bool = True) -> dict[str, st.Effect]:
+    """P of 20 clips under two methods: clip noise, network offsets, and a planted shift."""
+    g = np.random.default_rng(seed)
+    noise, nets = g.normal(0, 0.05, (20, 11)), g.normal(0, 0.005, 11)
+    out = {}
+    for method in st.DECIDING:
+        own = g.normal(0, 0.005 if agree else 0.05, (20, 11))
+        p = noise + nets + own
+        out[method] = effect(p[:, 0] + shift, p[:, 1:], VIDEOS, seed=seed, resamples=1000)
+    return out
+
+
+RIGHT = [Control("frozen", "right", "M is undefined.")]
+
+
+def test_planted_effect_is_supported_and_its_reverse_refuted() -> None:
+    for seed in range(20):
+        assert decide(simulated(seed, 0.2), RIGHT).answer == "supported"
+        assert decide(simulated(seed, -0.2), RIGHT).answer == "refuted"
+
+
+def test_noise_is_inconclusive_at_about_the_nominal_rate() -> None:
+    """The two methods see nearly the same noise here, so 95 % is the rate of one interval."""
+    sets = [simulated(seed, 0.0) for seed in range(200)]
+    inside = np.mean([s["gradient"].T.low <= 0 <= s["gradient"].T.high for s in sets])
+    assert 0.90 <= inside <= 0.99  # 95 % +- 3 standard errors of 200 draws
+    answers = [decide(s, RIGHT).answer for s in sets]
+    assert np.mean([a == "inconclusive" for a in answers]) >= 0.93
+    assert np.mean([a == "supported" for a in answers]) <= 0.05
+
+
+def test_the_rank_condition_stops_a_lucky_network() -> None:
+    """Networks differ, clips do not: an interval over clips alone would always exclude 0."""
+    g = np.random.default_rng(0)
+    supported = 0
+    for seed in range(40):
+        nets = g.normal(0, 0.05, 11)
+        p = nets + g.normal(0, 0.002, (20, 11))
+        e = effect(p[:, 0] + 0.0, p[:, 1:], VIDEOS, seed=seed, resamples=500)
+        supported += decide({m: e for m in st.DECIDING}, RIGHT).answer == "supported"
+    assert supported <= 10  # 1 in 11 expected; without the condition about 30 %
+
+
+def test_both_methods_must_agree() -> None:
+    good, bad = simulated(0, 0.2)["gradient"], simulated(0, -0.2)["guided"]
+    assert decide({"gradient": good, "guided": bad}, RIGHT).answer == "inconclusive"
+
+
+def test_more_than_half_of_the_clips_must_be_positive() -> None:
+    p = np.full(20, -0.01)
+    p[:8] = 1.0
+    e = effect(p, np.full((20, 10), -0.5), VIDEOS)
+    assert e.T.low > 0
+    assert e.share_positive == pytest.approx(0.4)
+    assert decide({m: e for m in st.DECIDING}, RIGHT).answer == "inconclusive"
+
+
+def test_a_wrong_control_invalidates_whatever_the_statistic_says() -> None:
+    wrong = [*RIGHT, Control("2D twin", "wrong", "P = 0.3.")]
+    for shift in (0.2, 0.0, -0.2):
+        verdict = decide(simulated(1, shift), wrong)
+        assert verdict.answer == "invalid"
+        assert "2D twin" in verdict.sentence
+        assert any("P = 0.3" in reason for reason in verdict.reasons)
+
+
+def test_an_undetermined_control_leaves_inconclusive() -> None:
+    verdict = decide(simulated(1, 0.2), [Control("shuffled", "undetermined", "Too few clips.")])
+    assert verdict.answer == "inconclusive"
+    assert "supported" in verdict.reasons[0]
+
+
+def test_an_inconclusive_verdict_names_the_smallest_effect() -> None:
+    sets = simulated(2, 0.0)
+    needed = max(e.T.detectable for e in sets.values())
+    assert f"{needed:.3f}" in decide(sets, RIGHT).sentence
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "status"),
+    [
+        (-0.01, 0.02, "right"),
+        (0.01, 0.02, "right"),  # off 0, but too small to matter
+        (-0.1, 0.02, "undetermined"),
+        (0.01, 0.2, "wrong"),
+        (-0.2, -0.01, "wrong"),
+        (math.nan, math.nan, "undetermined"),
+    ],
+)
+def test_flat(low: float, high: float, status: str) -> None:
+    assert st.flat(st.Interval(0.0, low, high, 0.01, 20, 20)) == status
+
+
+def test_worst() -> None:
+    assert st.worst(["right", "undetermined", "wrong"]) == "wrong"
+    assert st.worst(["right", "undetermined"]) == "undetermined"
+    assert st.worst(["right", "right"]) == "right"
+    assert st.worst([]) == "undetermined"
