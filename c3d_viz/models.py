@@ -6,6 +6,7 @@ names: whatever walks a chain (tracing, back-projection, receptive fields) needs
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ def initialise(model: nn.Module, seed: int, scheme: Literal["he", "release"] = "
             if not isinstance(module, nn.Conv3d | nn.Linear):
                 continue
             if scheme == "he":
-                fan_in = module.weight[0].numel()
+                fan_in = math.prod(module.weight.shape[1:])
                 std, bias = (2.0 / fan_in) ** 0.5, 0.0
             else:
                 std = 0.005 if name in ("fc6", "fc7") else 0.01
