@@ -63,7 +63,7 @@ def torchvision_starts() -> None:
     """Import torchvision; declare the two operators its import asks for, if they are missing."""
     with contextlib.suppress(ImportError):
         try:
-            import torchvision  # noqa: F401
+            import torchvision
         except RuntimeError:
             _LIBRARY.append(torch.library.Library("torchvision", "DEF"))
             for name in ("nms", "qnms"):
