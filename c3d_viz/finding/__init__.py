@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .measures import Curves, contrast, curves, partial_spearman, parts
+from .measures import Curves, contrast, curves, parts
 from .statistics import Control, Effect, Interval, Verdict, bootstrap, decide, effect
 from .stimulus import Stimulus, stimulus
 from .study import Result
@@ -30,7 +30,6 @@ __all__ = [
     "decide",
     "effect",
     "make_figure",
-    "partial_spearman",
     "parts",
     "run_test",
     "stimulus",

@@ -12,9 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ShapeError
-from .stimulus import Floats, Stimulus, blur_and_sample
+from ..rankstats import (
+    Floats,
+    blur_and_sample,
+    correlation,
+    is_constant,
+    nanmean,
+    partial,
+    standard_ranks,
+)
+from .stimulus import Stimulus
 
-Ints = npt.NDArray[np.int8]
+Codes = npt.NDArray[np.int8]
 
 #: Why a value is undefined. Code 0 is "defined".
 REASONS = (
@@ -32,88 +41,6 @@ MIN_POINTS = 50
 MIN_FRAMES = 4  # defined values of Delta each half must have
 
 
-def ranks(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Ranks along the last axis, from 0, ties share their mean rank; any leading shape.
-
-    The same as ``scipy.stats.rankdata(values, axis=-1) - 1``, for all rows in one sort.
-    """
-    n = values.shape[-1]
-    rows = np.ascontiguousarray(values).reshape(-1, n)
-    order = np.argsort(rows, axis=1, kind="stable")
-    ordered = np.take_along_axis(rows, order, axis=1)
-    new_run = np.ones(ordered.shape, bool)
-    new_run[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    starts = np.flatnonzero(new_run)  # every row starts a run, so runs never cross rows
-    lengths = np.diff(np.append(starts, ordered.size))
-    mean_rank = (starts % n) + (lengths - 1) / 2
-    out = np.empty(ordered.shape, np.float64)
-    np.put_along_axis(out, order, np.repeat(mean_rank, lengths).reshape(ordered.shape), axis=1)
-    return out.reshape(values.shape)
-
-
-def partial_spearman(
-    a: npt.NDArray[np.floating], b: npt.NDArray[np.floating], given: npt.NDArray[np.floating]
-) -> npt.NDArray[np.float64]:
-    """Spearman correlation of a and b after a regression of both on ``given``, along the last axis.
-
-    r_ab.c = (r_ab - r_ac r_bc) / sqrt((1 - r_ac^2)(1 - r_bc^2)) on ranks. A constant ``given``
-    explains nothing, so the result is then the plain Spearman correlation.
-
-    Args:
-        a, b, given: (..., N), leading axes broadcast.
-
-    Returns:
-        (...) in [-1, 1]; NaN where a or b is constant, anything is not finite, or ``given``
-        explains a or b fully.
-    """
-    ra, rb, rc = (_standard(ranks(v), _finite(v)) for v in (a, b, given))
-    value = _partial(_corr(ra, rb), _corr(ra, rc), _corr(rb, rc))
-    return np.where(_flat(ra) | _flat(rb), np.nan, value)
-
-
-def _finite(values: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-    finite: npt.NDArray[np.bool_] = np.isfinite(values).all(-1, keepdims=True)
-    return finite
-
-
-def _standard(
-    rank: npt.NDArray[np.float64],
-    finite: npt.NDArray[np.bool_],
-    weight: npt.NDArray[np.bool_] | None = None,
-) -> npt.NDArray[np.float64]:
-    """Ranks centred and scaled to length 1 over the points with weight; NaN rows stay NaN.
-
-    A constant row becomes all zeros.
-    """
-    if weight is None:
-        weight = np.ones(rank.shape[-1:], bool)
-    count = np.maximum(weight.sum(-1, keepdims=True), 1)
-    centred = np.where(weight, rank, 0.0)
-    centred = np.where(weight, centred - centred.sum(-1, keepdims=True) / count, 0.0)
-    length = np.sqrt((centred**2).sum(-1, keepdims=True))
-    unit = centred / np.where(length > 1e-9, length, 1.0) * (length > 1e-9)
-    return np.where(finite, unit, np.nan)
-
-
-def _corr(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Inner product; NaN where a row is NaN."""
-    return np.asarray((a * b).sum(-1))
-
-
-def _partial(
-    ab: npt.NDArray[np.float64], ac: npt.NDArray[np.float64], bc: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    left = (1 - ac**2) * (1 - bc**2)
-    clear = left > 1e-9
-    value = (ab - ac * bc) / np.sqrt(np.where(clear, left, 1.0))
-    return np.where(clear, np.clip(value, -1, 1), np.nan)
-
-
-def _flat(standard: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Rows that were constant. They correlate 0 with everything, which means nothing."""
-    return np.asarray((standard == 0).all(-1))
-
-
 @dataclass(frozen=True)
 class Curves:
     """The curves of some units on one clip. U units, T frames (16).
@@ -122,25 +49,19 @@ class Curves:
         A: (U, T) partial Spearman of R_t and S_t given D_t, NaN where undefined.
         M: (U, T) partial Spearman of R_t and D_t given S_t, NaN where undefined.
         E: (U, T) share of the map's |R| in each frame, rows sum to 1; NaN for an all-zero map.
-        why_A, why_M: (U, T) int8, index into :data:`REASONS`.
-        lag: 1, or 2 when the clip holds duplicate frames.
+        why_a, why_m: (U, T) int8, index into :data:`REASONS`.
     """
 
     A: Floats
     M: Floats
     E: Floats
-    why_A: Ints
-    why_M: Ints
-    lag: int
+    why_a: Codes
+    why_m: Codes
 
     @property
     def delta(self) -> Floats:
         """(U, T): M - A."""
         return self.M - self.A
-
-    def contrast(self) -> Floats:
-        """(U,): C of every unit, NaN where undefined."""
-        return contrast(self.delta)
 
 
 def curves(values: npt.NDArray[np.floating], stimulus: Stimulus) -> Curves:
@@ -157,78 +78,51 @@ def curves(values: npt.NDArray[np.floating], stimulus: Stimulus) -> Curves:
     if values.ndim == 4:
         values = values[None]
     if values.ndim != 5 or values.shape[1] != 3 or values.shape[2:] != stimulus.size:
+        size = ", ".join(map(str, stimulus.size))
         raise ShapeError(
-            f"back-projections must be (units, 3, {', '.join(map(str, stimulus.size))}) like "
-            f"the clip, got {values.shape}"
+            f"back-projections must be (units, 3, {size}) like the clip, got {values.shape}"
         )
     magnitude = np.abs(values).sum(1)  # (U, T, H, W)
-    return curves_of_magnitude(magnitude, stimulus)
-
-
-def curves_of_magnitude(magnitude: npt.NDArray[np.float32], stimulus: Stimulus) -> Curves:
-    """As :func:`curves`, for maps (U, T, H, W) whose colours are already summed, >= 0."""
     units, total = magnitude.shape[:2]
+    frames = np.asarray(stimulus.frames)
+    a_t, m_t = np.full((2, units, total), np.nan)
+    why_a, why_m = np.full((2, units, total), BORDER, np.int8)
+    r = blur_and_sample(magnitude[:, frames])  # (U, F, N)
+    a_t[:, frames], m_t[:, frames], why_a[:, frames], why_m[:, frames] = _correlate(r, stimulus)
+    return Curves(a_t, m_t, _energy(magnitude), why_a, why_m)
+
+
+def _energy(magnitude: npt.NDArray[np.float32]) -> Floats:
     mass = magnitude.sum((2, 3), dtype=np.float64)  # (U, T)
     whole = mass.sum(1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        energy = np.where(np.isfinite(whole) & (whole > 0), mass, np.nan) / np.where(
-            whole > 0, whole, 1.0
-        )
-    frames = np.asarray(stimulus.frames)
-    a_t = np.full((units, total), np.nan)
-    m_t = np.full((units, total), np.nan)
-    why_a = np.full((units, total), BORDER, np.int8)
-    why_m = why_a.copy()
-    if frames.size:
-        r = blur_and_sample(magnitude[:, frames])  # (U, F, N)
-        a, m, code_a, code_m = _correlate(r, stimulus)
-        a_t[:, frames], m_t[:, frames] = a, m
-        why_a[:, frames], why_m[:, frames] = code_a, code_m
-    return Curves(a_t, m_t, energy, why_a, why_m, stimulus.lag)
+    usable = np.isfinite(whole) & (whole > 0)
+    return np.where(usable, mass, np.nan) / np.where(usable, whole, 1.0)
 
 
-def _correlate(
-    r: Floats, stimulus: Stimulus
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], Ints, Ints]:
+def _correlate(r: Floats, stimulus: Stimulus) -> tuple[Floats, Floats, Codes, Codes]:
     """A and M (U, F) with their reasons. r: (U, F, N); stimulus.S, D, valid: (F, N)."""
     valid = stimulus.valid
-    s_std, d_std = stimulus.standard_ranks(_standard_ranks)
-    r_std = _standard_ranks(r, np.broadcast_to(valid, r.shape))
-    rs, rd, sd = _corr(r_std, s_std), _corr(r_std, d_std), _corr(s_std, d_std)
-
-    no_map, no_texture, no_motion = _flat(r_std), _flat(s_std)[None], _flat(d_std)[None]
-    not_finite = np.isnan(rs) | np.isnan(rd) | np.isnan(sd)[None]
-    few = (valid.sum(-1) < MIN_POINTS)[None]
-    a, m = _partial(rs, rd, sd[None]), _partial(rd, rs, sd[None])
-
-    def reason(value: npt.NDArray[np.float64], texture: bool) -> Ints:
-        missing = no_texture if texture else no_motion
-        code = np.select(
-            [not_finite, few & ~no_map, no_map, np.broadcast_to(missing, value.shape)],
-            [NOT_FINITE, FEW_POINTS, NO_MAP, NO_TEXTURE if texture else NO_MOTION],
-            default=DEFINED,
-        ).astype(np.int8)
-        code[(code == DEFINED) & np.isnan(value)] = COLLINEAR
-        return code
-
-    why_a, why_m = reason(a, True), reason(m, False)
+    s_rank, d_rank = stimulus.ranks()
+    r_rank = standard_ranks(r, np.broadcast_to(valid, r.shape))
+    rs, rd = correlation(r_rank, s_rank), correlation(r_rank, d_rank)  # (U, F)
+    sd = np.broadcast_to(correlation(s_rank, d_rank), rs.shape)
+    a, m = partial(rs, rd, sd), partial(rd, rs, sd)
+    common = [
+        (np.isnan(rs) | np.isnan(rd) | np.isnan(sd), NOT_FINITE),
+        (is_constant(r_rank), NO_MAP),
+        (valid.sum(-1) < MIN_POINTS, FEW_POINTS),
+    ]
+    why_a = _reason(a, [*common, (is_constant(s_rank), NO_TEXTURE)])
+    why_m = _reason(m, [*common, (is_constant(d_rank), NO_MOTION)])
     return np.where(why_a == 0, a, np.nan), np.where(why_m == 0, m, np.nan), why_a, why_m
 
 
-def _standard_ranks(
-    values: npt.NDArray[np.floating], valid: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float64]:
-    """Standardised ranks of the valid points; 0 for a constant row, NaN for one with NaN or inf.
-
-    A spread below a millionth of the largest value is rounding, and counts as constant.
-    """
-    finite = (np.isfinite(values) | ~valid).all(-1, keepdims=True)
-    used = np.where(valid & np.isfinite(values), values, 0.0)
-    top = np.where(valid, used, -np.inf).max(-1, keepdims=True)
-    bottom = np.where(valid, used, np.inf).min(-1, keepdims=True)
-    spread = top - bottom > 1e-6 * np.maximum(np.abs(top), np.abs(bottom))
-    rank = ranks(np.where(valid, used, np.inf))  # points left out sort behind all others
-    return np.where(finite, _standard(rank, finite, valid) * spread, np.nan)
+def _reason(value: Floats, cases: list[tuple[npt.NDArray[np.bool_], int]]) -> Codes:
+    """The first case that holds; without one, a value that is still NaN is collinear."""
+    code = np.where(np.isnan(value), COLLINEAR, DEFINED)
+    for holds, why in reversed(cases):
+        code = np.where(holds, why, code)
+    return code.astype(np.int8)
 
 
 def contrast(delta: npt.NDArray[np.floating]) -> Floats:
@@ -243,20 +137,10 @@ def contrast(delta: npt.NDArray[np.floating]) -> Floats:
     half = delta.shape[-1] // 2
     early, late = delta[..., 1:half], delta[..., half:-1]
     enough = (np.isfinite(early).sum(-1) >= MIN_FRAMES) & (np.isfinite(late).sum(-1) >= MIN_FRAMES)
-    value = nanmean(late) - nanmean(early)
-    return np.where(enough, value, np.nan)
+    return np.where(enough, nanmean(late) - nanmean(early), np.nan)
 
 
 def parts(forward: npt.ArrayLike, backward: npt.ArrayLike) -> tuple[Floats, Floats]:
     """Positional part P and content part K of a contrast and that of the reversed clip."""
     f, b = np.asarray(forward, np.float64), np.asarray(backward, np.float64)
     return (f + b) / 2, (f - b) / 2
-
-
-def nanmean(values: npt.ArrayLike, axis: int | tuple[int, ...] = -1) -> Floats:
-    """Mean of the defined values; NaN, without a warning, where there is none."""
-    array = np.asarray(values, np.float64)
-    defined = np.isfinite(array)
-    count = defined.sum(axis)
-    total = np.where(defined, array, 0.0).sum(axis)
-    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))

@@ -11,8 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from .measures import nanmean
-from .stimulus import Floats
+from ..rankstats import Floats, nanmean
 
 Answer = Literal["supported", "refuted", "inconclusive", "invalid"]
 Status = Literal["right", "wrong", "undetermined"]
@@ -250,8 +249,8 @@ def decide(effects: Mapping[str, Effect], controls: Sequence[Control]) -> Verdic
         names = ", ".join(c.name for c in wrong)
         count = "a control" if len(wrong) == 1 else f"{len(wrong)} controls"
         sentence = (
-            f'Invalid: {count} came out wrong ({names}), so this run says nothing about "appearance '
-            f'first, then motion"; T alone would have read {answer}.'
+            f"Invalid: {count} came out wrong ({names}), so this run says nothing about "
+            f'"appearance first, then motion"; T alone would have read {answer}.'
         )
         return Verdict("invalid", sentence, tuple(reasons))
     if open_ and answer != "inconclusive":

@@ -7,8 +7,6 @@ the reversed clip then has exactly the inverse motion, and S and D mirrored.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import cv2
@@ -16,14 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ShapeError
+from ..rankstats import SAMPLE_STEP, blur_and_sample, standard_ranks
 
 Floats = npt.NDArray[np.float64]
 Frames = npt.NDArray[np.uint8]
 Similarity = tuple[complex, complex]  # (a, b) of z -> a z + b, z = x + i y in pixels
-Standardise = Callable[[npt.NDArray[np.floating], npt.NDArray[np.bool_]], Floats]
 
-BLUR_SIGMA = 2.0  # pixels
-SAMPLE_STEP = 4  # every fourth pixel, from the third on
 DUPLICATE_LEVELS = 0.5  # grey levels
 DUPLICATE_SHARE = 0.25  # of the clip's median difference
 MIN_CORNERS = 12
@@ -65,11 +61,11 @@ class Stimulus:
             camera=self.camera[::-1].copy(),
         )
 
-    def standard_ranks(self, standardise: Standardise) -> tuple[Floats, Floats]:
+    def ranks(self) -> tuple[Floats, Floats]:
         """Standardised ranks of S and D, kept: every network and unit shares them."""
         kept = self.__dict__.get("_ranks")
         if kept is None:
-            kept = (standardise(self.S, self.valid), standardise(self.D, self.valid))
+            kept = (standard_ranks(self.S, self.valid), standard_ranks(self.D, self.valid))
             object.__setattr__(self, "_ranks", kept)
         result: tuple[Floats, Floats] = kept
         return result
@@ -128,26 +124,6 @@ def duplicate_pairs(frames: Frames) -> npt.NDArray[np.bool_]:
     change = np.abs(f[1:] - f[:-1]).mean((1, 2, 3))
     limit = min(DUPLICATE_LEVELS, DUPLICATE_SHARE * float(np.median(change)))
     return np.asarray(change < limit)
-
-
-def blur_and_sample(maps: npt.NDArray[np.floating]) -> Floats:
-    """Gaussian blur, then every fourth pixel: (..., H, W) -> (..., N), N = (H/4) (W/4).
-
-    Both at once, as a product with two small matrices. Kernels that reach over the border are
-    renormalised. Exact zeros stay exact zeros.
-    """
-    rows, columns = _sampler(maps.shape[-2]), _sampler(maps.shape[-1])
-    out = rows @ maps.astype(np.float64) @ columns.T
-    return out.reshape(*maps.shape[:-2], -1)
-
-
-@functools.cache
-def _sampler(length: int) -> Floats:
-    """(n, length): row i is the Gaussian around sample i, sum 1, cut at four sigma."""
-    centres = np.arange(SAMPLE_STEP // 2, length, SAMPLE_STEP)[:, None]
-    distance = np.arange(length)[None] - centres
-    kernel = np.exp(-(distance**2) / (2 * BLUR_SIGMA**2)) * (np.abs(distance) <= 4 * BLUR_SIGMA)
-    return np.asarray(kernel / kernel.sum(1, keepdims=True))
 
 
 def _gradient(grey: Frames) -> Floats:
