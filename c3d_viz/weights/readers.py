@@ -66,7 +66,10 @@ def read_npz(path: Path, max_bytes: int) -> Raw:
                 with archive.open(member) as file:
                     array = np.lib.format.read_array(file, allow_pickle=False)
                 tensors[member.filename.removesuffix(".npy")] = to_tensor(array)
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError) as error:
+    except WeightsError:
+        raise
+    except Exception as error:
+        # zlib, zipfile and numpy's header parser each fail in their own way on damaged bytes.
         raise WeightsError(f"{path}: damaged or cut archive ({files.one_line(error)})") from None
     return Raw("npz", tensors)
 
@@ -79,7 +82,9 @@ def read_npy(path: Path, max_bytes: int = files.MAX_BYTES) -> npt.NDArray[Any]:
             _check_header(path, "the array", *read_npy_header(file), size)
             file.seek(0)
             array: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except WeightsError:
+        raise
+    except Exception as error:
         raise WeightsError(f"{path}: damaged or cut .npy file ({files.one_line(error)})") from None
     return array
 
@@ -105,7 +110,7 @@ def to_tensor(array: npt.NDArray[Any]) -> Tensor:
 def _check_header(
     path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], stored: int
 ) -> None:
-    if dtype.kind != "f":
+    if dtype.kind != "f" or dtype.itemsize not in (2, 4, 8):
         raise WeightsError(f"{path}: {name} has type {dtype}; weights are floating point numbers")
     declared = dtype.itemsize
     for length in shape:
