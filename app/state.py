@@ -1,0 +1,136 @@
+"""What this session's page shows: its view, and the clip, network and window that go with it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import streamlit as st
+
+import c3d_viz as viz
+from app import samples, work
+from app.busy import wait_for
+from app.samples import Overview, Source
+from app.sessions import session, sessions
+from app.uploads import Stored
+from app.view import UPLOADED, View, from_query, to_query
+
+WEIGHTS = "C3D_VIZ_WEIGHTS"  # set by `c3d-viz app --weights PATH`
+MODEL = "C3D_VIZ_MODEL"
+GIVEN = "given"  # key of the network that the server was started with
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Everything a page draws from."""
+
+    source: Source
+    net: work.Net
+    window: work.Window
+
+
+def nets() -> tuple[str, ...]:
+    """Keys of the networks this session may choose from, the default first."""
+    own = (UPLOADED,) if session().weights is not None else ()
+    given = (GIVEN,) if os.environ.get(WEIGHTS) else ()
+    return (*given, *work.SHIPPED, *own)
+
+
+def view() -> View:
+    """The session's view; at its first run, what the address asks for."""
+    if "view" not in st.session_state:
+        query = st.query_params.to_dict()
+        query.setdefault("net", nets()[0])
+        asked, notes = from_query(
+            query,
+            clips=tuple(samples.samples()),
+            nets=nets(),
+            layers=viz.LAYERS,
+            methods=tuple(viz.METHODS),
+        )
+        st.session_state["view"] = asked
+        session().notes = notes
+    return cast(View, st.session_state["view"])
+
+
+def change(new: View) -> None:
+    """Show something else from the next run on."""
+    st.session_state["view"] = new
+
+
+def changed(**fields: Any) -> None:
+    """Show the same with some fields changed."""
+    change(replace(view(), **fields))
+
+
+def write_address() -> None:
+    """Put the view into the address, so that a copied link brings somebody else here."""
+    query = to_query(view())
+    if st.query_params.to_dict() != query:
+        st.query_params.from_dict(query)
+
+
+def source(key: str | None = None) -> Source:
+    """A clip by key, the chosen one by default."""
+    key = key or view().clip
+    stored = session().clip
+    if key == UPLOADED and stored is not None and stored.info is not None:
+        return Source(stored.digest, stored.path, stored.label, stored.info, stored.label)
+    known = samples.samples()
+    if key not in known:  # an upload that was taken away
+        key = next(iter(known))
+        change(view().with_clip(key))
+    return samples.sample_source(key, sessions().storage.root)
+
+
+def overview(of: Source) -> Overview:
+    """Timeline of a clip, computed once."""
+    kept = work.CACHE.get(("overview", of.key), lambda: samples.overview(of.path))
+    return cast(Overview, kept)
+
+
+def network(key: str | None = None) -> work.Net:
+    """A network by key, the chosen one by default. Waits for it politely."""
+    key, own = key or view().net, session().weights
+    return wait_for(lambda: _network(key, own), "Loading the network")
+
+
+def shown(clip: str | None = None, net: str | None = None) -> Shown:
+    """What is chosen (or another clip or network in its place), read and prepared."""
+    of, own, current = source(clip), session().weights, view()
+    net = net or current.net
+    same = clip is None or clip == current.clip
+    stride = fitting_stride(of, current.stride)
+
+    def make() -> Shown:
+        chosen = current.start if same else None
+        begin = window_start(of, stride, chosen)
+        network = _network(net, own)
+        return Shown(of, network, work.window(of, network, begin, stride))
+
+    return wait_for(make, "Looking through the clip")
+
+
+def fitting_stride(of: Source, stride: int) -> int:
+    """``stride``, or the largest below it that the clip is long enough for."""
+    while stride > 1 and 15 * stride + 1 > of.info.frames:
+        stride //= 2
+    return stride
+
+
+def window_start(of: Source, stride: int, chosen: int | None) -> int:
+    """First frame of the window: the one chosen, kept inside the clip, or the liveliest."""
+    span = 15 * stride + 1
+    if chosen is not None:
+        return min(chosen, max(0, of.info.frames - span))
+    return samples.liveliest(overview(of).energy, of.info.frames, span)
+
+
+def _network(key: str, own: Stored | None) -> work.Net:
+    if key == UPLOADED and own is not None:
+        return work.network("c3d", str(own.path), own.label, own.digest)
+    if key == GIVEN and (path := os.environ.get(WEIGHTS)):
+        return work.network(os.environ.get(MODEL, "c3d"), path, Path(path).name)
+    return work.network(key if key in work.SHIPPED else "compact")

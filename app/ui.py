@@ -1,0 +1,92 @@
+"""Small things every page uses: safe text, errors as one line, headings, colour scales."""
+
+from __future__ import annotations
+
+import functools
+import html
+import logging
+import re
+import secrets
+from collections.abc import Callable
+from typing import ParamSpec
+
+import streamlit as st
+
+from c3d_viz import render_canvas, render_maps
+from c3d_viz.errors import VizError
+
+log = logging.getLogger("c3d_viz.app")
+P = ParamSpec("P")
+
+LOOKS = {"magnitude": "Strength", "signed": "Signed"}
+
+
+def plain(text: str) -> str:
+    """Text that Streamlit's markdown shows as it is: names of files come from strangers."""
+    return re.sub(r"([\\`*_{}\[\]<>#$~|:])", r"\\\1", text)
+
+
+def guarded(draw: Callable[P, None]) -> Callable[P, None]:
+    """A page or fragment from which no traceback reaches anybody.
+
+    The library's errors are shown as they are, one line that says what to do. Anything else goes
+    to the log, under a reference that the page names.
+    """
+
+    @functools.wraps(draw)
+    def safe(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            draw(*args, **kwargs)
+        except VizError as error:
+            refuse(str(error))
+        except Exception:
+            reference = secrets.token_hex(3)
+            log.exception("a page failed (reference %s)", reference)
+            st.error(
+                f"Something went wrong on this page. The server's log has the details under "
+                f"{reference}. Reload the page to go on.",
+                icon=":material/error:",
+            )
+
+    return safe
+
+
+def refuse(message: str) -> None:
+    """One line that says what is wrong and what to do."""
+    st.error(plain(message), icon=":material/error:")
+
+
+def heading(text: str, below: str = "") -> None:
+    """A section's heading, and a sentence under it."""
+    st.subheader(text, anchor=False)
+    if below:
+        fact(below)
+
+
+def lead(text: str) -> None:
+    """The paragraph under a page's title."""
+    with st.container(key="lead"):
+        st.markdown(text)
+
+
+def fact(text: str) -> None:
+    """A quiet paragraph of plain text."""
+    st.html(f'<p class="fact">{html.escape(text)}</p>')
+
+
+def scale(look: str, what: str) -> None:
+    """The colour scale of a look, with words at its ends."""
+    name = render_maps.SEQUENTIAL if look == "magnitude" else render_maps.DIVERGING
+    table = render_canvas.colour_table(name)[:: 255 // 8]
+    stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in table)
+    low, high = ("nothing", "most") if look == "magnitude" else ("less light", "more light")
+    st.html(
+        f'<div class="scale">{low}<i style="background:linear-gradient(90deg,{stops})"></i>{high}'
+        f"<span>· {html.escape(what)}</span></div>"
+    )
+
+
+def colour_map(look: str = "magnitude") -> object:
+    """(256, 3) uint8 table of a look."""
+    name = render_maps.SEQUENTIAL if look == "magnitude" else render_maps.DIVERGING
+    return render_canvas.colour_table(name)

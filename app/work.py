@@ -1,0 +1,373 @@
+"""What the pages ask of the library, each answer computed once and kept in the shared cache.
+
+These functions know nothing of Streamlit and run in any thread. One computation runs at a time:
+it uses every core, so two at once would only slow each other down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+import c3d_viz as viz
+from app import pictures
+from app.cache import ByteCache, Key
+from app.samples import Source
+from c3d_viz import clips, render
+from c3d_viz.models import CONV_LAYERS, receptive_field
+from c3d_viz.spec import ModelSpec
+from c3d_viz.tracing import activation, peak
+
+Floats = npt.NDArray[np.float32]
+Picture = npt.NDArray[np.uint8]
+T = TypeVar("T")
+
+CACHE = ByteCache(256 * 1024**2)
+NETS = ByteCache(800 * 1024**2, size=lambda net: cast("Net", net).nbytes)
+CORES = threading.Lock()
+SHARP = 3  # the picture under an overlay has 3 x the pixels the network gets
+TILES = 12
+SHIPPED = {"compact": "C3D, compact", "compact-2d": "2D twin, compact"}
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network. ``key`` is the hash of its weights, or what stands for it where there is none."""
+
+    key: str
+    model: Any
+    spec: ModelSpec
+    label: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its weights."""
+        return sum(p.nbytes for p in self.model.parameters())
+
+
+@dataclass(frozen=True)
+class Window:
+    """The 16 frames a network gets.
+
+    Attributes:
+        key: clip, window and preprocessing.
+        frames: uint8 (16, 112, 112, 3) RGB, the exact pixels.
+        sharp: the same part of the picture with SHARP x the pixels, to draw maps on.
+        wide: uint8 (16, H, W, 3), the window in the clip's own shape, at most 360 high.
+        x: the network's input.
+    """
+
+    key: Key
+    frames: Picture
+    sharp: Picture
+    wide: Picture
+    x: Any
+    start: int
+    stride: int
+    fps: float
+
+    @property
+    def numbers(self) -> list[int]:
+        """Frame numbers in the video."""
+        return [self.start + i * self.stride for i in range(len(self.frames))]
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A unit and its answer."""
+
+    layer: str
+    channel: int
+    at: tuple[int, ...]
+    activation: float
+
+
+def _kept(key: Key, make: Callable[[], T]) -> T:
+    return cast(T, CACHE.get(key, make))
+
+
+def network(name: str, path: str | None = None, label: str = "", digest: str = "") -> Net:
+    """A shipped network by name, or one from a file."""
+
+    def make() -> Net:
+        with CORES:
+            model, spec = viz.load_model(name, weights=path)
+        key = spec.sha256 or f"{name}: {spec.weights}"
+        return Net(key, model, spec, label or SHIPPED.get(name, name))
+
+    return cast(Net, NETS.get(("net", name, digest or path), make))
+
+
+def window(source: Source, net: Net, start: int, stride: int) -> Window:
+    """Read and prepare one window of a clip."""
+    key = ("window", source.key, start, stride, net.key)
+
+    def make() -> Window:
+        spec = net.spec.input
+        clip = viz.read_clip(source.path, start, spec.frames, stride)
+        return prepare(key, clip, net)
+
+    return _kept(key, make)
+
+
+def prepare(key: Key, clip: viz.Clip, net: Net) -> Window:
+    """A window from frames in memory."""
+    spec = net.spec.input
+    larger = spec.replace(
+        resize=SHARP * spec.resize
+        if isinstance(spec.resize, int)
+        else (SHARP * spec.resize[0], SHARP * spec.resize[1]),
+        crop=(SHARP * spec.crop[0], SHARP * spec.crop[1]),
+    )
+    wide = clip.frames
+    if wide.shape[1] > 360:
+        wide = pictures.resized(wide, 360)
+    return Window(
+        key,
+        viz.cropped_frames(clip, spec),
+        viz.cropped_frames(clip, larger),
+        wide,
+        viz.preprocess(clip, spec),
+        clip.start,
+        clip.stride,
+        clip.fps,
+    )
+
+
+def altered(net: Net, win: Window, how: str) -> Window:
+    """The window reversed, frozen (its middle frame 16 times) or shuffled (seed 0)."""
+    key = (*win.key, how)
+    order = {
+        "reversed": np.arange(16)[::-1],
+        "frozen": np.full(16, 8),
+        "shuffled": np.random.default_rng(0).permutation(16),
+    }[how]
+
+    def make() -> Window:
+        frames = np.ascontiguousarray(win.frames[order])
+        return replace(
+            win,
+            key=key,
+            frames=frames,
+            sharp=np.ascontiguousarray(win.sharp[order]),
+            wide=np.ascontiguousarray(win.wide[order]),
+            x=clips.preprocess_frames(frames, net.spec.input),
+        )
+
+    return _kept(key, make)
+
+
+def _trace(net: Net, win: Window, layer: str) -> Any:
+    def make() -> Any:
+        with CORES:
+            return viz.trace(net.model, win.x, [layer])
+
+    return _kept(("trace", net.key, win.key, layer), make)
+
+
+def strongest(net: Net, win: Window, layer: str, k: int = TILES) -> list[Spot]:
+    """The k feature maps with the highest maximum, strongest first."""
+    answers = _trace(net, win, layer)
+    k = min(k, len(answers.activations[layer]))
+    return [_spot(answers, unit) for unit in viz.top_units(answers, layer, k)]
+
+
+def spot(
+    net: Net, win: Window, layer: str, channel: int | None, at: tuple[int, ...] | None
+) -> Spot:
+    """A unit with everything filled in: the strongest map, its strongest position.
+
+    Raises:
+        VizError: a channel or position that the layer does not have.
+    """
+    answers = _trace(net, win, layer)
+    if channel is None:
+        return strongest(net, win, layer, 1)[0]
+    unit = viz.Unit(layer, channel, at) if at is not None else peak(answers, layer, channel)
+    return _spot(answers, unit)
+
+
+def _spot(answers: Any, unit: Any) -> Spot:
+    return Spot(unit.layer, unit.channel, tuple(unit.at), activation(answers, unit))
+
+
+def activation_map(net: Net, win: Window, layer: str, channel: int) -> Floats:
+    """(T, H, W) of one feature map in the layer's own grid; (1, 1, 1) for fully connected."""
+    values = np.asarray(_trace(net, win, layer).activations[layer][channel], dtype=np.float32)
+    return values.reshape(values.shape if values.ndim == 3 else (1, 1, 1))
+
+
+def back_projection(net: Net, win: Window, unit: Spot, method: str) -> viz.Attribution:
+    """The map of one unit by one method."""
+
+    def make() -> viz.Attribution:
+        with CORES:
+            wanted = viz.Unit(unit.layer, unit.channel, unit.at)
+            return viz.attribute(net.model, win.x, wanted, method)
+
+    return _kept(("map", net.key, win.key, unit.layer, unit.channel, unit.at, method), make)
+
+
+def classes(net: Net, win: Window, k: int = 5) -> list[tuple[str, float]]:
+    """The k most probable classes with probabilities; empty where the weights name none."""
+    if not net.spec.classes or not net.spec.trained:
+        return []
+    logits = np.asarray(_trace(net, win, "fc8").activations["fc8"], dtype=np.float64)
+    share = np.exp(logits - logits.max())
+    share /= share.sum()
+    best = np.argsort(-share, kind="stable")[:k]
+    return [(net.spec.classes[i], float(share[i])) for i in best]
+
+
+def bound(maps: list[viz.Attribution], look: str) -> float:
+    """The upper end of one colour scale for several maps."""
+    of = render.magnitude if look == "magnitude" else render.signed
+    return max(float(render.scale_of(of(m)).max()) for m in maps)
+
+
+def overlay(win: Window, att: viz.Attribution, look: str, upper: float | None = None) -> Picture:
+    """The map over the sharper picture, uint8 (16, 336, 336, 3) RGB."""
+    key = ("overlay", win.key, _id(att), look, upper)
+
+    def make() -> Picture:
+        values = render.magnitude(att) if look == "magnitude" else render.signed(att)
+        top = float(render.scale_of(values).max()) if upper is None else upper
+        large = pictures.enlarged(values, win.sharp.shape[1])
+        mode = cast(Any, look)
+        return render.overlay(win.sharp, large, mode=mode, upper=top)
+
+    return _kept(key, make)
+
+
+def overlay_video(win: Window, att: viz.Attribution, look: str) -> bytes:
+    """The overlay as an mp4 for the browser."""
+
+    def make() -> bytes:
+        frames = overlay(win, att, look)
+        return pictures.video(frames, pictures.watchable(win.fps, win.stride))
+
+    return _kept(("video", win.key, _id(att), look), make)
+
+
+def raw(net: Net, win: Window, att: viz.Attribution) -> Picture:
+    """The back-projection in its own colours around mid-grey, uint8 (16, 112, 112, 3)."""
+    order = net.spec.input.channel_order
+    return _kept(("raw", win.key, _id(att)), lambda: render.raw_frames(att, channel_order=order))
+
+
+def overlay_sprite(
+    win: Window, att: viz.Attribution, look: str, height: int, upper: float | None = None
+) -> str:
+    """The overlay's frames side by side, as a data address."""
+    return _kept(
+        ("sprite", win.key, _id(att), look, height, upper),
+        lambda: pictures.sprite(overlay(win, att, look, upper), height),
+    )
+
+
+def raw_sprite(net: Net, win: Window, att: viz.Attribution, height: int) -> str:
+    """The raw back-projection's frames side by side, as a data address."""
+    return _kept(
+        ("rawsprite", win.key, _id(att), height),
+        lambda: pictures.sprite(raw(net, win, att), height),
+    )
+
+
+def frame_sprite(win: Window, height: int, which: str = "frames") -> str:
+    """The window's own frames side by side: "frames" (exact pixels), "sharp" or "wide"."""
+    return _kept(
+        ("framesprite", win.key, which, height),
+        lambda: pictures.sprite(getattr(win, which), height),
+    )
+
+
+def tiles(net: Net, win: Window, layer: str, method: str) -> list[tuple[Spot, str]]:
+    """The strongest feature maps of a layer, each as a moving thumbnail of its map."""
+
+    def make() -> list[tuple[Spot, str]]:
+        spots = strongest(net, win, layer)
+        units = [viz.Unit(s.layer, s.channel, s.at) for s in spots]
+        with CORES:
+            maps = list(viz.attribute_many(net.model, win.x, units, method))
+        small = pictures.resized(win.sharp, 112)
+        made = []
+        for one, att in zip(spots, maps, strict=True):
+            made.append((one, pictures.sprite(render.overlay(small, att), quality=82)))
+        return made
+
+    return _kept(("tiles", net.key, win.key, layer, method), make)
+
+
+def magnitude_over_time(att: viz.Attribution) -> Floats:
+    """(16,) share of the map's magnitude in each frame, the largest 1; zeros for an empty map."""
+    mass = render.magnitude(att).sum(axis=(1, 2))
+    return np.asarray(mass / mass.max() if mass.max() > 0 else mass, dtype=np.float32)
+
+
+def blocks(net: Net) -> list[dict[str, Any]]:
+    """The network from left to right, with what the page says of each layer."""
+    frames, (height, width) = net.spec.input.frames, net.spec.input.crop
+    made: list[dict[str, Any]] = []
+    for name, module in net.model.named_children():
+        if name.startswith("pool"):
+            made.append({"id": name, "kind": "pool", "shape": "max-pooling"})
+        elif name in CONV_LAYERS:
+            field = receptive_field(net.model, name)
+            t, h, w = frames // field.step[0], height // field.step[1], width // field.step[2]
+            c = module.out_channels
+            ft, fh, fw = field.size
+            made.append(
+                {
+                    "id": name,
+                    "kind": "conv",
+                    "shape": f"{c}×{t}×{h}×{w}",
+                    "sees": f"sees {ft}×{fh}×{fw}",
+                    "spoken": f"{c} feature maps of {t} time steps, {h} by {w} cells; each cell "
+                    f"sees {ft} frames of {fh} by {fw} pixels",
+                    "size": h / height if h == height else (h / height) ** 0.6,
+                    "depth": min(1.0, np.log2(max(2, c)) / 10),
+                    "channels": c,
+                }
+            )
+        elif name.startswith("fc"):
+            c = module.out_features
+            last = name == "fc8"
+            made.append(
+                {
+                    "id": name,
+                    "kind": "fc",
+                    "shape": f"{c} {'classes' if last else 'units'}",
+                    "sees": "sees all",
+                    "spoken": f"{c} {'classes' if last else 'units'}; each sees the whole clip",
+                    "size": 0.0,
+                    "depth": min(1.0, np.log2(max(2, c)) / 10),
+                    "channels": c,
+                }
+            )
+    return made
+
+
+def forget(key: str) -> None:
+    """Drop what was computed for a clip that was taken away, and give memory back."""
+    CACHE.drop(key)
+    give_back()
+
+
+def give_back() -> None:
+    """Hand freed memory back to the system (glibc keeps it otherwise)."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _id(att: viz.Attribution) -> Key:
+    unit = att.unit
+    return (unit.layer, unit.channel, unit.at, att.method)
