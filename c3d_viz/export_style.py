@@ -19,8 +19,8 @@ nav { position: sticky; top: 0; z-index: 1; display: flex; gap: .25rem; overflow
   border-bottom: 1px solid var(--line); }
 nav a { padding: .3rem .55rem; border-radius: .4rem; text-decoration: none; white-space: nowrap; }
 nav a:hover { background: var(--ground); text-decoration: underline; }
-button { margin-left: auto; font: inherit; padding: .3rem .8rem; border-radius: .4rem;
-  border: 1px solid var(--line); background: var(--ground); color: var(--ink);
+button { margin-left: auto; position: sticky; right: 0; font: inherit; padding: .3rem .8rem;
+  border-radius: .4rem; border: 1px solid var(--line); background: var(--ground); color: var(--ink);
   white-space: nowrap; cursor: pointer; }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 1.5rem 0 .5rem; overflow-wrap: anywhere; }
@@ -36,7 +36,7 @@ p { margin: .4rem 0; }
 .layer { background: var(--card); border: 1px solid var(--line); border-radius: .7rem;
   padding: 1.1rem 1.25rem; margin: 1.25rem 0; }
 .units { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }
-figure { margin: 0; max-width: 24rem; }
+figure { margin: 0; max-width: 27rem; }
 video, img { display: block; max-width: 100%; border-radius: .3rem; background: #000; }
 figure video { width: 100%; height: auto; aspect-ratio: 1; }
 img { height: auto; background: none; margin-top: .6rem; }

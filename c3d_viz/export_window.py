@@ -127,8 +127,10 @@ def _layer_entry(
             }
             for method in settings.methods
         }
+        classes = window.spec.classes if layer == "fc8" else None
         return {
             "channel": unit.channel,
+            "name": None if classes is None else classes[unit.channel],
             "at": list(unit.at or ()),
             "activation": activation(traced, unit),
             "files": files,
