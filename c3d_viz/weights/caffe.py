@@ -33,26 +33,22 @@ class _DamagedError(Exception):
 def read_caffe(path: Path, max_bytes: int) -> Raw:
     """A ``.caffemodel``: ``conv1a.weight``, ``conv1a.bias``, ... with Caffe's 5-D shapes."""
     tensors: dict[str, Tensor] = {}
-    with (
-        files.open_checked(path) as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as m,
-    ):
-        buffer = memoryview(m)
-        try:
-            for number, wire, start, end in _fields(buffer, 0, len(buffer)):
-                if number == 100:
-                    raise WeightsError(
-                        f"{path}: is a Caffe file of the newer `layer` form (C3D v1.1 and later); "
-                        f"only the C3D v1.0 release is read"
-                    )
-                if number == 2 and wire == _BYTES:
-                    tensors.update(_layer(path, buffer, start, end, tensors))
-        except _DamagedError as error:
-            raise WeightsError(
-                f"{path}: not a Caffe model of the C3D release, or damaged ({error})"
-            ) from None
-        finally:
-            buffer.release()
+    with files.open_checked(path) as file:
+        # Not closed by hand: arrays may still look into it while an error is on its way out.
+        buffer = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    try:
+        for number, wire, start, end in _fields(buffer, 0, len(buffer)):
+            if number == 100:
+                raise WeightsError(
+                    f"{path}: is a Caffe file of the newer `layer` form (C3D v1.1 and later); "
+                    f"only the C3D v1.0 release is read"
+                )
+            if number == 2 and wire == _BYTES:
+                tensors.update(_layer(path, buffer, start, end, tensors))
+    except _DamagedError as error:
+        raise WeightsError(
+            f"{path}: not a Caffe model of the C3D release, or damaged ({error})"
+        ) from None
     return Raw("caffe", tensors)
 
 
