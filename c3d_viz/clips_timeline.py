@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .errors import ClipError
 from .frame_folder import FrameFolder
-from .video import Frame, VideoFile, VideoInfo, to_small_rgb
+from .video import Frame, VideoFile, VideoInfo, shown, to_small_rgb
 from .video_source import open_source
 
 # Larger videos are sampled beside their keyframes instead of decoded whole, where they have
@@ -38,8 +38,8 @@ def motion_energy(path: str | os.PathLike[str], max_samples: int = 240) -> npt.N
     total = info.frames
     if total < 2 or max_samples < 1:
         raise ClipError(
-            f"{path!s} has {total} frame(s) and {max_samples} sample(s) were asked for; motion "
-            f"needs two frames and one sample"
+            f"{shown(path)} has {total} frame(s) and {max_samples} sample(s) were asked for; "
+            f"motion needs two frames and one sample"
         )
     count = min(total, max_samples)
     middles = np.minimum((np.arange(count) + 0.5) * total / count, total - 2).astype(int)
@@ -54,7 +54,9 @@ def motion_energy(path: str | os.PathLike[str], max_samples: int = 240) -> npt.N
             found.append((number - 1, float(np.abs(gray - last[1]).mean())))
         last = (number, gray)
     if not found:
-        raise ClipError(f"{path!s} holds fewer than two frames that can be decoded; re-encode it")
+        raise ClipError(
+            f"{shown(path)} holds fewer than two frames that can be decoded; re-encode it"
+        )
     at, energy = zip(*found, strict=True)
     return np.asarray(np.interp(middles, at, energy), dtype=np.float32)
 
@@ -80,7 +82,7 @@ def read_thumbnails(
         ClipError: the video cannot be read, or ``count``, ``every`` or ``height`` is below 1.
     """
     if count < 1 or height < 1 or (every is not None and every < 1):
-        raise ClipError(f"{path!s}: count, every and height of thumbnails must be at least 1")
+        raise ClipError(f"{shown(path)}: count, every and height of thumbnails must be at least 1")
     source = open_source(path)
     info = source.info()
     total = info.frames
@@ -92,7 +94,7 @@ def read_thumbnails(
     numbers = np.unique(_beside_keyframes(source, numbers, info, after=0))
     pairs = list(_small(source, numbers.tolist(), height))
     if not pairs:
-        raise ClipError(f"{path!s} holds no frame that can be decoded; re-encode it")
+        raise ClipError(f"{shown(path)} holds no frame that can be decoded; re-encode it")
     return [number for number, _ in pairs], np.stack([frame for _, frame in pairs])
 
 

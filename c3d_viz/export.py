@@ -13,22 +13,22 @@ The tree (with several windows, ``window-0040/`` and so on come in between)::
 from __future__ import annotations
 
 import contextlib
-import shutil
+import dataclasses
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from . import clips, export_files, export_page
-from .errors import ExportError
+from .errors import LayerError
 from .export_draw import Window
+from .export_folder import MANIFEST, PAGE, UNFINISHED, check_folder, prepare
 from .export_settings import (
     SCHEMA,
     Settings,
-    check_same,
     check_settings,
     describe_model,
     named_layers,
@@ -39,7 +39,6 @@ from .models import C3D
 from .spec import ModelSpec
 from .weights import load_model
 
-MANIFEST, UNFINISHED, PAGE = "manifest.json", "unfinished.json", "index.html"
 Progress = Callable[[int, int, str], None]
 
 
@@ -50,6 +49,7 @@ def export_clip(
     model: str = "compact",
     weights: str | Path | None = None,
     mean: str | Path | None = None,
+    pool5: str | None = None,
     layers: str | Sequence[str] = "all",
     methods: str | Sequence[str] = ("deconvnet",),
     top: int = 4,
@@ -74,7 +74,7 @@ def export_clip(
     Args:
         path: video file or folder of frames.
         out: folder that does not exist yet (see ``resume`` and ``overwrite``).
-        model, weights, mean, seed: as in ``load_model``.
+        model, weights, mean, pool5, seed: as in ``load_model``.
         layers: names, ``"all"`` (every layer) or ``"conv"`` (the eight convolutions).
         methods: keys of METHODS.
         top: so many strongest channels of each layer.
@@ -106,6 +106,7 @@ def export_clip(
         model=model,
         weights=None if weights is None else str(weights),
         mean=None if mean is None else str(mean),
+        pool5=pool5,
         layers=named_layers(layers),
         methods=(methods,) if isinstance(methods, str) else tuple(dict.fromkeys(methods)),
         top=top,
@@ -121,7 +122,7 @@ def export_clip(
         precision=precision,
     )
     check_settings(settings)
-    _check_folder(folder, resume=resume, overwrite=overwrite)
+    check_folder(folder, resume=resume, overwrite=overwrite)
     clock = _Clock(timings)
 
     with clock("read the clip"):
@@ -131,9 +132,10 @@ def export_clip(
         first = next(reader)  # a clip that cannot be read leaves nothing behind
     with clock("load the network"):
         if loaded is None:
-            loaded = load_model(model, weights, seed=seed, mean=mean)
+            loaded = load_model(model, weights, seed=seed, mean=mean, pool5=cast(Any, pool5))
         net, spec = loaded
         net = net.to(torch.device(device))
+        settings = _without_logits(settings, spec)
     with clock("hashes"):
         manifest: dict[str, Any] = {
             "schema": SCHEMA,
@@ -151,7 +153,7 @@ def export_clip(
             "model": describe_model(net, spec),
             "versions": versions(),
         }
-    finished = _prepare(folder, manifest, resume=resume, overwrite=overwrite)
+    finished = prepare(folder, manifest, resume=resume, overwrite=overwrite)
     if finished is not None:
         return finished
 
@@ -172,6 +174,18 @@ def export_steps(settings: Settings) -> int:
     """Number of progress steps of one window."""
     units = len(settings.channel) if settings.channel else settings.top
     return len(settings.layers) * (1 + units * len(settings.methods))
+
+
+def _without_logits(settings: Settings, spec: ModelSpec) -> Settings:
+    """The same without fc8 where the checkpoint carries no classifier."""
+    if spec.num_classes or "fc8" not in settings.layers:
+        return settings
+    rest = tuple(layer for layer in settings.layers if layer != "fc8")
+    if not rest:
+        raise LayerError(
+            "the weights carry no classifier, so there is no fc8; choose another layer"
+        )
+    return dataclasses.replace(settings, layers=rest)
 
 
 def _numbers(channel: int | Sequence[int] | None) -> tuple[int, ...] | None:
@@ -200,72 +214,6 @@ def _chain(
         if clip is None:
             return
         yield clip
-
-
-def _check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    if resume and overwrite:
-        raise ExportError("resume and overwrite exclude each other; choose one")
-    if not folder.exists() and not folder.is_symlink():
-        return
-    if not folder.is_dir():
-        raise ExportError(f"{folder} is a file; choose a folder to export to")
-    if not resume and not overwrite:
-        raise ExportError(
-            f"{folder} exists already; go on with --resume, replace with --overwrite, or choose "
-            f"another folder"
-        )
-    ours = any((folder / name).is_file() for name in (MANIFEST, UNFINISHED))
-    if not ours and any(folder.iterdir()):
-        raise ExportError(f"{folder} holds other things than an export; choose another folder")
-
-
-def _prepare(
-    folder: Path, manifest: dict[str, Any], *, resume: bool, overwrite: bool
-) -> Path | None:
-    """Make the folder ready; the manifest's path if a resumed export proves to be whole."""
-    try:
-        if overwrite and folder.exists():
-            _remove_export(folder)
-        folder.mkdir(parents=True, exist_ok=resume or overwrite)
-    except FileExistsError:
-        raise ExportError(f"{folder} was just made by another export; choose another") from None
-    except OSError as error:
-        raise ExportError(f"cannot write to {folder}: {error.strerror}; choose another") from None
-    if resume:
-        before = export_files.read_json(folder / MANIFEST)
-        started = before or export_files.read_json(folder / UNFINISHED)
-        if started is not None:
-            check_same(folder, started, manifest)
-        export_files.remove_parts(folder)
-        if before is not None:
-            if all((folder / name).is_file() for name in export_page.files_of(before)):
-                return folder / MANIFEST
-            # the manifest vouches for every file, so it goes until they are all there again
-            export_files.write_json(folder / UNFINISHED, manifest)
-            (folder / MANIFEST).unlink()
-            return None
-    export_files.write_json(folder / UNFINISHED, manifest)
-    return None
-
-
-def _remove_export(folder: Path) -> None:
-    """Remove what an earlier export wrote, and nothing else that lies there."""
-    before = export_files.read_json(folder / MANIFEST) or export_files.read_json(
-        folder / UNFINISHED
-    )
-    (folder / MANIFEST).unlink(missing_ok=True)
-    names = (before or {}).get("parameters", {})
-    layers = names.get("layers", []) if isinstance(names, dict) else []
-    for place in [folder, *folder.glob("window-[0-9]*")]:
-        for name in (*layers, "input.mp4"):
-            target = place / str(name)
-            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-        if place != folder:
-            with contextlib.suppress(OSError):
-                place.rmdir()
-    (folder / PAGE).unlink(missing_ok=True)
-    (folder / UNFINISHED).unlink(missing_ok=True)
-    export_files.remove_parts(folder)
 
 
 class _Steps:

@@ -32,6 +32,7 @@ class Settings:
     model: str
     weights: str | None
     mean: str | None
+    pool5: str | None
     layers: tuple[str, ...]
     methods: tuple[str, ...]
     top: int
@@ -60,7 +61,18 @@ class Settings:
         for name, values in several.items():
             for value in values:
                 words += [f"--{name}", str(value)]
-        single = ["model", "weights", "mean", "start", "stride", "windows", "seed", "mode", "scale"]
+        single = [
+            "model",
+            "weights",
+            "mean",
+            "pool5",
+            "start",
+            "stride",
+            "windows",
+            "seed",
+            "mode",
+            "scale",
+        ]
         single += ["device", "precision"]
         if self.channel is None:
             single.insert(0, "top")

@@ -1,0 +1,151 @@
+"""The groups ``c3d-viz weights`` and ``c3d-viz finding``: parsing only, imports inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .cli_progress import byte_progress, progress_bar
+
+weights_app = typer.Typer(
+    name="weights",
+    help="Checkpoints: what a file is, and where to get one.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+finding_app = typer.Typer(
+    name="finding",
+    help='"Appearance first, then motion": the figure and the test.',
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+ModelName = Annotated[
+    str, typer.Option("--model", metavar="NAME", help="compact, compact-2d or c3d.")
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="PATH",
+        help="Checkpoint of any known format; default: what is shipped; 'random': untrained.",
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of random weights.")]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write to.")]
+
+
+@weights_app.command(name="inspect")
+def inspect_weights(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Checkpoint file.")],
+) -> None:
+    """Say what a checkpoint is and whether it loads."""
+    from .errors import WeightsError
+    from .weights import format_report, inspect
+
+    report = inspect(path)
+    typer.echo(format_report(report))
+    if report.problems:
+        raise WeightsError(f"{path}: does not load: {report.problems[0]}")
+
+
+@weights_app.command(name="download")
+def download_weights(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Published checkpoint.")] = "sports1m",
+    cache: Annotated[
+        Path | None, typer.Option("--cache", metavar="DIR", help="Keep it in this folder.")
+    ] = None,
+) -> None:
+    """Fetch a published checkpoint, resume a cut download, verify its hash."""
+    from .weights import download
+
+    with byte_progress("download") as progress:
+        path = download(name, cache_dir=cache, progress=progress)
+    typer.echo(f"{path}\nuse it with: c3d-viz export CLIP -o OUT --model c3d --weights {path}")
+
+
+@finding_app.command(name="figure")
+def finding_figure(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="Video file or folder of frames.")],
+    out: Out,
+    layer: Annotated[str, typer.Option("--layer", metavar="LAYER", help="Any conv layer.")] = (
+        "conv5b"
+    ),
+    maps: Annotated[int, typer.Option("--maps", metavar="N", help="Strongest feature maps.")] = 2,
+    method: Annotated[
+        str, typer.Option("--method", metavar="NAME", help="deconvnet, guided or gradient.")
+    ] = "deconvnet",
+    start: Annotated[
+        int | None, typer.Option("--start", metavar="N", help="First frame. [middle of the video]")
+    ] = None,
+    model: ModelName = "compact",
+    weights: Weights = None,
+    seed: Seed = 0,
+) -> None:
+    """Draw the paper's Figure 4 for a clip: PNG, PDF and mp4."""
+    from .finding import make_figure
+
+    with progress_bar("figure") as progress:
+        files = make_figure(
+            clip,
+            out,
+            layer=layer,
+            maps=maps,
+            method=method,
+            start=start,
+            model=model,
+            weights=weights,
+            seed=seed,
+            progress=progress,
+        )
+    for file in files:
+        typer.echo(str(file))
+
+
+@finding_app.command(name="test")
+def finding_test(
+    clips: Annotated[
+        list[Path],
+        typer.Argument(metavar="CLIPS...", help="Videos, frame folders, or folders of either."),
+    ],
+    out: Out,
+    reinit: Annotated[
+        int, typer.Option("--reinit", metavar="N", help="Re-initialised networks.")
+    ] = 10,
+    windows: Annotated[
+        int, typer.Option("--windows", metavar="N", help="Windows of each video.")
+    ] = 1,
+    model: ModelName = "compact",
+    weights: Weights = None,
+    twin: Annotated[
+        str, typer.Option("--twin", metavar="NAME", help="The 2D control; 'none' leaves it out.")
+    ] = "compact-2d",
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Of everything that is random.")
+    ] = 0,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Do not use finished work of an earlier run.")
+    ] = False,
+) -> None:
+    """Test "appearance first, then motion" on many clips; docs/finding.md has the rule."""
+    from .finding import run_test
+
+    with progress_bar("finding") as progress:
+        result = run_test(
+            clips,
+            out,
+            reinit=reinit,
+            seed=seed,
+            model=model,
+            weights=weights,
+            twin=None if twin == "none" else twin,
+            windows_per_video=windows,
+            resume=not fresh,
+            progress=progress,
+        )
+    typer.echo(result.verdict.sentence)
+    for reason in result.verdict.reasons:
+        typer.echo(f"  {reason}")
+    typer.echo(f"open {out / 'report.html'}")

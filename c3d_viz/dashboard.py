@@ -1,0 +1,99 @@
+"""Start the dashboard: Streamlit on this machine only, without telemetry, without a browser.
+
+Streamlit runs in a process of its own, so nothing in c3d_viz imports it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from .errors import VizError
+
+WEIGHTS, MODEL = "C3D_VIZ_WEIGHTS", "C3D_VIZ_MODEL"  # read by app/state.py
+
+
+def command(host: str = "127.0.0.1", port: int = 8501) -> list[str]:
+    """The command that serves the dashboard.
+
+    Raises:
+        VizError: streamlit or the app's files are missing.
+    """
+    main = Path(__file__).parent.parent / "app" / "main.py"
+    if not main.is_file():
+        raise VizError(f"the dashboard's files are missing ({main}); install c3d-viz again")
+    if importlib.util.find_spec("streamlit") is None:
+        raise VizError("the dashboard needs streamlit, which is missing; run: pip install c3d-viz")
+    return [
+        sys.executable,
+        "-P",  # a folder "app" where the command is run must not take the dashboard's place
+        *("-m", "streamlit", "run", str(main)),
+        f"--server.address={host}",
+        f"--server.port={port}",
+        "--server.headless=true",
+        "--browser.gatherUsageStats=false",
+    ]
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise VizError unless ``host:port`` can be listened on."""
+    if not 1 <= port <= 65535:
+        raise VizError(f"port must be 1-65535, got {port}")
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, proto) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise VizError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another --port"
+        ) from None
+
+
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8501,
+    weights: str | Path | None = None,
+    model: str | None = None,
+) -> int:
+    """Run the dashboard until it is stopped; returns Streamlit's exit status.
+
+    Args:
+        host: loopback unless other machines are meant to reach the page.
+        port: a free port.
+        weights: checkpoint the page opens with; it is read once first.
+        model: name for the checkpoint's network, see ``load_model``.
+
+    Raises:
+        VizError: the port is taken, or something is not installed.
+        WeightsError: the checkpoint does not load.
+    """
+    check_port(host, port)
+    environment = {k: v for k, v in os.environ.items() if k not in (WEIGHTS, MODEL)}
+    if weights is not None:
+        from .errors import WeightsError
+        from .weights import inspect
+
+        report = inspect(weights)
+        if report.problems:
+            raise WeightsError(f"{weights}: {report.problems[0]}")
+        environment[WEIGHTS] = str(Path(weights).resolve())
+        if model is not None:
+            environment[MODEL] = model
+    words = command(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    print(f"dashboard: http://{shown}:{port} (stop it with Ctrl-C)", flush=True)
+    process = subprocess.Popen(words, env=environment)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:  # Streamlit has got it too, and closes its sessions
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        return 0
