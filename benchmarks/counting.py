@@ -54,8 +54,9 @@ def _forward(answer: Tensor, args: tuple[Any, ...]) -> int:
 
 def _backward(answer: tuple[Tensor | None, ...], args: tuple[Any, ...]) -> int:
     """aten::convolution_backward: (gradient, input, weight, ...), for the input and the weight."""
-    gradient, weight = args[0], args[2]
-    once = 2 * gradient.numel() * math.prod(weight.shape[1:])
+    gradient, x, weight = args[:3]
+    transposed = args[7] is True
+    once = 2 * (x if transposed else gradient).numel() * math.prod(weight.shape[1:])
     return once * sum(result is not None for result in answer[:2])
 
 

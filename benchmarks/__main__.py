@@ -1,0 +1,128 @@
+"""Run the benchmarks and write benchmarks/results.json, the plots and the table in docs.
+
+    python -m benchmarks                      everything (about ten minutes on two cores)
+    python -m benchmarks --only memory help   some parts; the others keep their stored figures
+    python -m benchmarks --device cuda        the comparisons on an accelerator
+
+Parts: compare quick tracing help memory export curves soak. ``soak`` (1,000 exports) takes long
+and runs only when it is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import check, compare, curves, exporting, machine, memory, overhead, peers, soak, table
+from .work import Work, full_size
+
+PARTS = ("compare", "quick", "tracing", "help", "memory", "export", "curves", "soak")
+ON_CPU = {"quick", "help", "memory", "export", "soak"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS[:-1])
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, help="of every comparison")
+    parser.add_argument("--results", type=Path, default=table.RESULTS)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    wanted = set(options.only)
+    if options.device == "cuda":
+        if not torch.cuda.is_available():
+            parser.error("this PyTorch finds no CUDA device")
+        wanted -= ON_CPU
+        if options.results == table.RESULTS:
+            options.results = table.RESULTS.with_name("results-cuda.json")
+
+    began = time.perf_counter()
+    results = json.loads(options.results.read_text()) if options.results.exists() else {}
+    synchronise = torch.cuda.synchronize if options.device == "cuda" else lambda: None
+    results["machine"] = machine.describe(options.device, options.threads)
+    say("limits of the machine")
+    results["limits"] = machine.limits(options.device)
+    if wanted & {"compare", "tracing", "curves"}:
+        work = full_size(device=options.device)
+        results["clip"] = work.clip
+        found, missing = peers.available()
+        if "compare" in wanted:
+            _compare(results, work, found, missing, synchronise, options.rounds)
+        if "tracing" in wanted:
+            say("tracing")
+            results["tracing"] = overhead.tracing(work, options.rounds or 9, synchronise)
+        if "curves" in wanted:
+            say("curves")
+            results["curves"] = curves.measure(work, found.get("captum"), synchronise)
+            curves.plot(results["curves"])
+        del work
+    if "quick" in wanted:
+        say("quick ratios, for benchmarks.check")
+        results["quick"] = check.quick(options.threads)
+    if "help" in wanted:
+        say("c3d-viz --help")
+        results["help"] = overhead.help_time(options.rounds or 9)
+    if "memory" in wanted:
+        say("memory")
+        others = [key for key in peers.available()[0] if key != "captum"]
+        results["memory"] = [
+            memory.measure(["c3d_viz", "captum"], name, 3, options.threads)
+            if name != "all_conv"
+            else memory.measure(["c3d_viz", "captum", *others], name, 3, options.threads)
+            for name in memory.WORKS
+        ]
+    if "export" in wanted:
+        say("export --layer all")
+        results["export"] = [
+            exporting.measure(name, options.threads) for name in exporting.LIMITS_MB
+        ]
+    if "soak" in wanted:
+        say("1,000 exports")
+        results["soak"] = soak.soak(1000, 1200, options.threads)
+    if set(PARTS[:-1]) <= wanted:
+        results["minutes"] = (time.perf_counter() - began) / 60
+    results.setdefault("minutes", (time.perf_counter() - began) / 60)
+    options.results.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    say(f"written: {options.results.name}, after {(time.perf_counter() - began) / 60:.1f} minutes")
+    if options.results == table.RESULTS and table.PAGE.exists():
+        table.write()
+    return 0
+
+
+def _compare(
+    results: dict[str, Any],
+    work: Work,
+    found: dict[str, peers.Peer],
+    missing: dict[str, str],
+    synchronise: Callable[[], None],
+    rounds: int | None,
+) -> None:
+    say("agreement of " + ", ".join(found))
+    results["missing"] = missing
+    results["agreement"], flop = compare.agreement(work, found)
+    results["agreement"]["names"] = {key: f"{key} ({peer.name})" for key, peer in found.items()}
+    answer = peers.grad_cam_guided(work.model, work.x, work.units["conv3b"][0])
+    results["missing"]["pytorch-grad-cam, guided"] = answer
+    results["comparisons"] = {}
+    for what in compare.comparisons(work):
+        say(what.title)
+        results["comparisons"][what.key] = compare.compare(
+            work, what, found, results["limits"], flop, synchronise, rounds=rounds
+        )
+
+
+def say(what: str) -> None:
+    print(time.strftime("%H:%M:%S"), what, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

