@@ -50,19 +50,19 @@ class BackProjection:
     activation: float
 
 
-def apply_rule(rule: Rule, signal: Tensor, passed: Tensor) -> Tensor:
+def apply_rule(rule: Rule, signal: Tensor, passed: Tensor | None) -> Tensor:
     """The signal behind a ReLU.
 
     Args:
         rule: one of RULES.
         signal: g, arriving from above.
-        passed: bool, 1[x > 0]: where the ReLU let its input through. ``deconvnet`` ignores it.
+        passed: bool, 1[x > 0]: where the ReLU let its input through. Only ``deconvnet`` does
+            without.
     """
-    if rule == "gradient":
-        return signal * passed
     if rule == "deconvnet":
         return signal.clamp_min(0)
-    return signal.clamp_min(0) * passed
+    assert passed is not None
+    return signal * passed if rule == "gradient" else signal.clamp_min(0) * passed
 
 
 class _RuledReLU(torch.autograd.Function):

@@ -64,6 +64,30 @@ def check_input(model: nn.Module, x: Tensor) -> None:
         raise ShapeError(f"x is {x.dtype} and the model {parameter.dtype}; convert one")
 
 
+class _Listener:
+    """A hook of this package: it only reads, so ``has_hooks`` leaves it out."""
+
+    def __init__(self, hook: Callable[[nn.Module, tuple[Tensor, ...], object], None]) -> None:
+        self._hook = hook
+
+    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
+        self._hook(module, inputs, output)
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether somebody else's hooks may change what this module (not its children) computes."""
+    return any(
+        not isinstance(hook, _Listener)
+        for hooks in (
+            module._forward_hooks,
+            module._forward_pre_hooks,
+            module._backward_hooks,
+            module._backward_pre_hooks,
+        )
+        for hook in tuple(hooks.values())
+    )
+
+
 def split_call(layer: str) -> tuple[str, int | None]:
     """``"relu#0"`` -> ``("relu", 0)``, the module's first call; ``"relu"`` -> ``("relu", None)``.
 
@@ -105,7 +129,7 @@ def recording(model: nn.Module, layers: Sequence[str], keep: Keep) -> Iterator[d
             kept.pop(layer, None)  # a later call also counts as later in order
             kept[layer] = keep(layer, module, inputs[0], output)
 
-        handles.append(module.register_forward_hook(hook))
+        handles.append(module.register_forward_hook(_Listener(hook)))
 
     try:
         for layer in dict.fromkeys(layers):

@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from . import captum_methods
 from .backprop import BackProjection, Rule, backproject
+from .boxes import chain_of
+from .chain import backproject_chain
 from .errors import VizError
 from .hooks import check_input, eval_view
-from .tracing import Unit, locate, trace
+from .tracing import Unit, check_unit, locate, trace
 
 Precision = Literal["float32", "bf16"]
 
@@ -145,11 +147,25 @@ def attribute_many(
     check_input(model, x)
     how = METHODS[method]
     if how.rule is not None:
-        found = backproject(model, x, list(units), how.rule)
+        found = _by_rule(model, x, list(units), how.rule)
     else:
         assert how.function is not None
         found = _one_by_one(eval_view(model), x, list(units), how.function)
     return (Attribution(_array(back.values), back.unit, method, back.activation) for back in found)
+
+
+def _by_rule(
+    model: nn.Module, x: Tensor, units: list[Unit], rule: Rule
+) -> Iterator[BackProjection]:
+    """The explicit walk where the model is a chain and the layers are its steps, else autograd."""
+    chain = chain_of(model, x.shape[1:])
+    levels = [chain.level_of(model, unit.layer) for unit in units] if chain else []
+    if chain is None or not all(levels):
+        return backproject(model, x, units, rule)
+    for level, unit in zip(levels, units, strict=True):
+        check_unit(chain.shapes[level or 0], unit)
+    keys = [(level or 0, unit) for level, unit in zip(levels, units, strict=True)]
+    return backproject_chain(chain, x, keys, rule)
 
 
 def _one_by_one(

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import LayerError, VizError
-from .hooks import check_input, check_recorded, eval_view, recording
+from .hooks import check_input, check_recorded, eval_view, has_hooks, recording
 from .models import C3D, LAYERS
 
 _SWITCH = "switches of "
@@ -218,10 +218,7 @@ def _writes_in_place(model: nn.Module) -> bool:
     """
     if type(model) is not C3D:
         return True
-    return any(
-        getattr(module, "inplace", False) or module._forward_hooks or module._forward_pre_hooks
-        for module in model.modules()
-    )
+    return any(getattr(module, "inplace", False) or has_hooks(module) for module in model.modules())
 
 
 def _switches(pool: nn.Module, x: Tensor) -> Tensor:
