@@ -118,13 +118,14 @@ def _small(
         frames = source.frames(numbers, lambda frame: to_small_rgb(frame, height))
     else:
         frames = ((n, _shrunk(frame, height)) for n, frame in source.frames(numbers))
+    given = 0
     try:
-        first = next(frames, None)
-        while first is not None:
-            yield first
-            first = next(frames, None)
+        for item in frames:
+            given += 1
+            yield item
     except ClipError:
-        return
+        if not given:
+            raise
 
 
 def _shrunk(frame: Frame, height: int) -> Frame:

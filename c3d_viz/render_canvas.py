@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ EDGE = (205, 208, 214)
 
 MARGIN, GAP = 28, 8
 TITLE, SUBTITLE, SMALL = 30, 19, 17
-LEGEND = 92  # height of the colour bar with its text
 
 # A diverging map whose zero is dark, so that over a picture weak values stay unseen. Both ends
 # are equally light; blue and orange differ for colour-blind people too.
@@ -160,16 +160,38 @@ class Header:
             y += 27
 
 
-def legend(
-    page: Canvas, y: int, width: int, map_name: str, ends: tuple[str, ...], note: str
-) -> None:
-    """Colour bar on the left, what it means on its right. Takes LEGEND pixels of height."""
-    strip = colours(np.linspace(0, 1, 256, dtype=np.float32), map_name)[None]
-    length = min(420, (width - 2 * MARGIN) // 2)
-    page.bar(MARGIN, y + 8, length, np.repeat(strip, 2, axis=0), ends)
-    room = width - 2 * MARGIN - length - 28
-    for n, line in enumerate(wrapped(note, room, SMALL)[:3]):
-        page.text(MARGIN + length + 28, y + 4 + 23 * n, line, SMALL)
+class Legend:
+    """What stands under the pictures: a colour bar with its meaning beside it, then notes.
+
+    Knows its height before the page exists. Without ``map_name`` there is no bar.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        map_name: str | None,
+        ends: tuple[str, ...],
+        meaning: str,
+        notes: Sequence[str] = (),
+    ) -> None:
+        room = width - 2 * MARGIN
+        self.map_name, self.ends = map_name, ends
+        self.length = 0 if map_name is None else min(420, room // 2)
+        self.beside = self.length + 28 if self.length else 0
+        self.meaning = wrapped(meaning, room - self.beside, SMALL)
+        self.notes = [line for note in notes for line in wrapped(note, room, SMALL)]
+        self.top = max(72 if self.length else 0, 23 * len(self.meaning) + 4) + 12
+        self.height = self.top + 24 * len(self.notes) + MARGIN
+
+    def draw(self, page: Canvas, y: int) -> None:
+        """Write it from ``y`` on; it reaches to the page's end."""
+        if self.map_name is not None:
+            strip = colours(np.linspace(0, 1, 256, dtype=np.float32), self.map_name)[None]
+            page.bar(MARGIN, y + 8, self.length, np.repeat(strip, 2, axis=0), self.ends)
+        for n, line in enumerate(self.meaning):
+            page.text(MARGIN + self.beside, y + 4 + 23 * n, line, SMALL)
+        for n, line in enumerate(self.notes):
+            page.text(MARGIN, y + self.top + 24 * n, line, SMALL, colour=GRAY)
 
 
 def short(value: float) -> str:

@@ -11,16 +11,15 @@ from .errors import ShapeError
 from .render_canvas import (
     GAP,
     GRAY,
-    LEGEND,
     MARGIN,
     SMALL,
     Canvas,
     Header,
+    Legend,
     Picture,
     enlarge,
-    legend,
+    fitted,
     short,
-    wrapped,
 )
 from .render_maps import (
     ALPHA,
@@ -97,17 +96,21 @@ def filmstrip(
     label = _LABEL if len(rows) > 1 else 0
     columns = min(columns, len(frames))
     lines = -(-len(frames) // columns)
-    width = 2 * MARGIN + label + columns * (tile + GAP) - GAP
+    width = max(2 * MARGIN + label + columns * (tile + GAP) - GAP, 480)
     block = _HEAD + len(rows) * (height + GAP) + (24 if own else 0) + 10
     header = Header(title or _title_of(att), subtitle, width)
-    foot = [line for note in notes for line in wrapped(note, width - 2 * MARGIN, SMALL)]
+    ends, meaning = _scale_text(values, bounds, mode, own, upper is not None)
+    if "raw" in rows:
+        meaning += f"; raw map: {_raw_text(att, scale)}"
+    colour_map = SEQUENTIAL if mode == "magnitude" else DIVERGING
+    legend = Legend(width, colour_map, ends, meaning, notes)
     below = header.height + lines * block
-    page = Canvas(width, below + LEGEND + 24 * len(foot) + MARGIN)
+    page = Canvas(width, below + legend.height)
     header.draw(page)
     for i, number in enumerate(numbers):
         x = MARGIN + label + (i % columns) * (tile + GAP)
         y = header.height + (i // columns) * block
-        page.text(x, y, f"frame {number}", SMALL, colour=GRAY)
+        page.text(x, y, fitted(f"frame {number}", tile, SMALL), SMALL, colour=GRAY)
         for r, row in enumerate(rows):
             top = y + _HEAD + r * (height + GAP)
             page.paste(x, top, enlarge(pictures[row][i], height, tile))
@@ -115,13 +118,9 @@ def filmstrip(
                 page.text(MARGIN, top + 4, _ROW_NAMES[row], SMALL)
         if own:
             text = f"up to {short(bounds[i])}" if bounds[i] else "all zero"
-            page.text(x, y + _HEAD + len(rows) * (height + GAP) - 2, text, SMALL, colour=GRAY)
-    ends, note = _scale_text(values, bounds, mode, own, upper is not None)
-    if "raw" in rows:
-        note += f"; raw map: {_raw_text(att, scale)}"
-    legend(page, below, width, SEQUENTIAL if mode == "magnitude" else DIVERGING, ends, note)
-    for n, line in enumerate(foot):
-        page.text(MARGIN, below + LEGEND + 24 * n, line, SMALL, colour=GRAY)
+            under = y + _HEAD + len(rows) * (height + GAP) - 2
+            page.text(x, under, fitted(text, tile, SMALL), SMALL, colour=GRAY)
+    legend.draw(page, below)
     return page.array()
 
 

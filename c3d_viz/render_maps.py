@@ -86,8 +86,8 @@ def scale_of(values: Floats, scale: Scale = "clip", percentile: float = PERCENTI
 
 def _bound(strength: Floats, percentile: float) -> float:
     present = strength[strength > 0]
-    # "lower" picks a value that occurs, so a bound never exceeds what is there
-    return float(np.percentile(present, percentile, method="lower")) if present.size else 0.0
+    # "higher" picks a value that occurs: of few values the largest, never one in between
+    return float(np.percentile(present, percentile, method="higher")) if present.size else 0.0
 
 
 def normalised(values: Floats, upper: npt.ArrayLike) -> Floats:

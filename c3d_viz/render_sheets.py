@@ -11,15 +11,15 @@ from .errors import ShapeError
 from .render_canvas import (
     GAP,
     GRAY,
-    LEGEND,
     MARGIN,
     SMALL,
     Canvas,
     Header,
+    Legend,
     Picture,
     colours,
     enlarge,
-    legend,
+    fitted,
     short,
     wrapped,
 )
@@ -85,12 +85,20 @@ def contact_sheet(
     header = Header(title, subtitle, width)
     first = header.height + 26
     below = first + (len(atts) + 1) * (height + GAP) + 8
-    page = Canvas(width, below + (LEGEND if kind == "overlay" else 36) + MARGIN)
+    own = "each map has its own scale, one for its whole clip; its upper end stands beside it"
+    if kind == "overlay" and mode == "signed":
+        legend = Legend(width, DIVERGING, ("- end", "0", "+ end"), own)
+    elif kind == "overlay":
+        legend = Legend(width, SEQUENTIAL, ("0", "half", "upper end"), own)
+    else:
+        legend = Legend(width, None, (), f"mid-grey is 0; {own}")
+    page = Canvas(width, below + legend.height)
     header.draw(page)
     page.text(MARGIN, first + 4, "clip", SMALL)
     for i, index in enumerate(at):
         x = left + i * (tile + GAP)
-        page.text(x, header.height, f"frame {numbers[index]}", SMALL, colour=GRAY)
+        number = fitted(f"frame {numbers[index]}", tile, SMALL)
+        page.text(x, header.height, number, SMALL, colour=GRAY)
         page.paste(x, first, enlarge(frames[index], height, tile))
     for r, (att, label) in enumerate(zip(atts, labels, strict=True), start=1):
         values = plane(att, mode)
@@ -100,19 +108,14 @@ def contact_sheet(
         bound = float(scale_of(values_of(att))[0] if kind == "raw" else bounds[0])
         y = first + r * (height + GAP) + 4
         lines = [line for text in label.split("\n") for line in wrapped(text, _SIDE - 14, SMALL)]
+        lines = lines[: max(1, height // 23 - 1)]
         for n, line in enumerate(lines):
             page.text(MARGIN, y + 23 * n, line, SMALL, bold=n == 0)
         reach = f"colours up to {short(bound)}" if bound else "all zero"
         page.text(MARGIN, y + 23 * len(lines), reach, SMALL, colour=GRAY)
         for i, index in enumerate(at):
             page.paste(left + i * (tile + GAP), y - 4, enlarge(pictures[index], height, tile))
-    own = "each map has its own scale, one for its whole clip; its upper end stands beside it"
-    if kind == "raw":
-        page.text(MARGIN, below + 8, f"Mid-grey is 0; {own}.", SMALL, colour=GRAY)
-    elif mode == "signed":
-        legend(page, below, width, DIVERGING, ("- end", "0", "+ end"), own)
-    else:
-        legend(page, below, width, SEQUENTIAL, ("0", "half", "upper end"), own)
+    legend.draw(page, below)
     return page.array()
 
 
@@ -162,11 +165,15 @@ def activation_sheet(
         f"Native resolution {times} x {rows} x {columns} (time x height x width): every position "
         f"a square, nothing interpolated. {time_note('', times, frames)} One scale for the sheet."
     )
-    foot = wrapped(statement, width - 2 * MARGIN, SMALL)
-    below = header.height + -(-len(channels) // abreast) * block
-    page = Canvas(width, below + LEGEND + 24 * len(foot) + MARGIN)
-    header.draw(page)
     upper = float(peaks[list(channels)].max())
+    meaning = "activation after the ReLU; the upper end is the highest value on this sheet"
+    ends = ("0", short(upper / 2), short(upper))
+    if upper <= 0:
+        meaning, ends = "all zero: no channel on this sheet fired", ("0", "", "0")
+    legend = Legend(width, SEQUENTIAL, ends, meaning, [statement])
+    below = header.height + -(-len(channels) // abreast) * block
+    page = Canvas(width, below + legend.height)
+    header.draw(page)
     for i, channel in enumerate(channels):
         x = MARGIN + (i % abreast) * (group + _SPACE)
         y = header.height + (i // abreast) * block
@@ -176,13 +183,7 @@ def activation_sheet(
             tile = enlarge(colours(level[t], SEQUENTIAL), high, wide, smooth=False)
             left = x + (t % per_line) * (wide + 2)
             page.paste(left, y + 28 + (t // per_line) * (high + 2), tile, border=False)
-    note = "activation after the ReLU; the upper end is the highest value on this sheet"
-    ends = ("0", short(upper / 2), short(upper))
-    if upper <= 0:
-        note, ends = "all zero: no channel on this sheet fired", ("0", "", "0")
-    legend(page, below, width, SEQUENTIAL, ends, note)
-    for n, line in enumerate(foot):
-        page.text(MARGIN, below + LEGEND + 24 * n, line, SMALL, colour=GRAY)
+    legend.draw(page, below)
     return page.array()
 
 

@@ -494,6 +494,7 @@ def test_absurd_sizes_are_refused_before_they_are_decoded(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_one_window_of_ten_minutes_stays_small(tmp_path: Path) -> None:
     path = tmp_path / "long.mp4"
     with av.open(str(path), "w") as container:
@@ -508,9 +509,11 @@ def test_one_window_of_ten_minutes_stays_small(tmp_path: Path) -> None:
             pictures[number % 2].pts = number
             container.mux(stream.encode(pictures[number % 2]))
         container.mux(stream.encode())
+    # VmHWM, not ru_maxrss: the latter starts at what the parent process held
     script = (
-        "import resource, sys; from c3d_viz import clips, video_source\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "import re, sys; from c3d_viz import clips, video_source\n"
+        "status = lambda: open('/proc/self/status').read()\n"
+        "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', status())[1]) / 1024\n"
         "before = peak(); info = clips.video_info(sys.argv[1])\n"
         "clip = clips.read_clip(sys.argv[1], start=info.frames - 20)\n"
         "print(info.frames, peak() - before)"
@@ -521,7 +524,7 @@ def test_one_window_of_ten_minutes_stays_small(tmp_path: Path) -> None:
     )  # fmt: skip
     frames, grown = done.stdout.split()
     assert int(frames) == 15000
-    assert float(grown) < 200
+    assert 10 < float(grown) < 200
 
 
 # --- windows, timeline ----------------------------------------------------------------------
