@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from pathlib import Path
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import samples, state, ui, work
 from app.sessions import session
@@ -18,23 +23,40 @@ from app.view import UPLOADED
 from c3d_viz.errors import VizError
 
 
-def bar() -> None:
-    """Clip and network, each a menu; notes from a link that could not be followed to the letter."""
-    view = state.view()
+def bar() -> Callable[[work.Net], None]:
+    """Clip and network, each a menu; notes from a link that could not be followed to the letter.
+
+    Returns a function that fills in what is known once the network is there: the page does not
+    wait for it to draw its first lines.
+    """
     of = state.source()
-    net = state.network()
     with st.container(horizontal=True, key="context", vertical_alignment="center", gap="small"):
         with st.popover(f"Clip: {ui.plain(of.label)}", icon=":material/movie:"):
             clip_menu()
-        with st.popover(f"Network: {ui.plain(net.label)}", icon=":material/hub:"):
-            network_menu(net)
-        if not net.spec.trained:
-            st.badge("untrained: random weights", icon=":material/shuffle:", color="orange")
+        with st.popover(f"Network: {net_name(state.view().net)}", icon=":material/hub:"):
+            line = network_menu()
+        badge = st.empty()
     owner = session()
     for note in owner.notes:
         st.info(ui.plain(note), icon=":material/info:")
     owner.notes = []
-    del view
+
+    def tell(net: work.Net) -> None:
+        line.caption(ui.plain(net.spec.weights))
+        if not net.spec.trained:
+            badge.badge("untrained: random weights", icon=":material/shuffle:", color="orange")
+
+    return tell
+
+
+def net_name(key: str) -> str:
+    """A network for people."""
+    own = session().weights
+    if key == UPLOADED and own is not None:
+        return f"yours, {ui.plain(own.label)}"
+    if key == state.GIVEN:
+        return ui.plain(Path(os.environ.get(state.WEIGHTS, "")).name)
+    return work.SHIPPED.get(key, key)
 
 
 def clip_menu() -> None:
@@ -85,24 +107,18 @@ def upload_clip() -> None:
     st.rerun()
 
 
-def network_menu(net: work.Net) -> None:
-    """Networks to choose from, what the chosen one is, and the place for one's own weights."""
+def network_menu() -> DeltaGenerator:
+    """Networks to choose from, and the place for one's own weights. Returns a place for a line."""
     keys = list(state.nets())
-
-    def title(key: str) -> str:
-        own = session().weights
-        if key == UPLOADED and own is not None:
-            return f"Yours: {ui.plain(own.label)}"
-        return work.SHIPPED.get(key, ui.plain(net.label) if key == state.GIVEN else key)
-
     current = state.view().net
     index = keys.index(current) if current in keys else 0
-    chosen = st.radio("Network", keys, index=index, format_func=title)
+    chosen = st.radio("Network", keys, index=index, format_func=net_name)
     if chosen != current:
         state.change(state.view().with_net(chosen))
         st.rerun()
-    st.caption(ui.plain(net.spec.weights))
+    line = st.empty()
     upload_weights()
+    return line
 
 
 def upload_weights() -> None:

@@ -14,7 +14,7 @@ log = logging.getLogger("c3d_viz.app")
 Progress = Callable[[int, int, str], None]
 
 
-class Cancelled(Exception):
+class Cancelled(Exception):  # noqa: N818 - no error
     """Raised inside the work at its next progress report after ``Job.cancel``."""
 
 

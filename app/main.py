@@ -20,7 +20,7 @@ from app.views import clip, compare, export, layers, motion  # noqa: E402
 
 
 def main() -> None:
-    st.set_page_config("c3d_viz", ":material/stacks:", layout="wide")
+    st.set_page_config("c3d_viz", HERE / "assets" / "icon.svg", layout="wide")
     st.html(HERE / "assets" / "style.css")
     st.logo(HERE / "assets" / "logo.svg", size="large")
     pages = {
@@ -38,8 +38,9 @@ def main() -> None:
 def draw(page: st.Page) -> None:
     state.view()
     state.write_address()
-    chooser.bar()
+    tell = chooser.bar()
     page.run()
+    tell(state.network())
 
 
 main()

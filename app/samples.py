@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from app import pictures
 from c3d_viz import media
-from c3d_viz.clips import video_info
+from c3d_viz.clips import read_clip, video_info
 from c3d_viz.clips_timeline import motion_energy, read_thumbnails
 from c3d_viz.video import VideoInfo
 
@@ -32,7 +32,7 @@ class Source:
         label: its name for people.
         info: frames, rate, size.
         shown: how a command line names it: the file name, or what the export's zip calls it.
-        real: False for a synthetic clip.
+        start: first frame of the window to begin with; None is the liveliest.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Source:
     label: str
     info: VideoInfo
     shown: str
-    real: bool = True
+    start: int | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Sample:
     note: str
     file: Path | None = None
     frames: Callable[[], Picture] | None = None
+    start: int | None = None
 
 
 def _real(name: str) -> Path | None:
@@ -80,7 +81,7 @@ def samples() -> dict[str, Sample]:
     bikes, face = _real("bikes.mp4"), _real("carphone_pristine.mp4")
     found: dict[str, Sample] = {}
     if bikes:
-        found["bikes"] = Sample("Bikes", "real · street", file=bikes)
+        found["bikes"] = Sample("Bikes", "real · street", file=bikes, start=190)
     if face:
         found["face"] = Sample("Talking face", "real · in a car", file=face)
     if importlib.util.find_spec("c3d_viz.synthetic") is None:
@@ -99,7 +100,8 @@ def sample_source(key: str, folder: Path) -> Source:
     """A sample as a clip on disk; a synthetic one is written to ``folder`` the first time."""
     sample = samples()[key]
     if sample.file is not None:
-        return Source(key, sample.file, sample.title, _info(sample.file), sample.file.name)
+        path = sample.file
+        return Source(key, path, sample.title, _info(path), str(path), sample.start)
     place = folder / key
     with _MAKING:
         if not place.is_dir():
@@ -109,7 +111,7 @@ def sample_source(key: str, folder: Path) -> Source:
             for number, frame in enumerate(sample.frames()):
                 media.write_image(part / f"{number:04d}.png", frame)
             part.rename(place)
-    return Source(key, place, sample.title, _info(place), f"clip-{key}", real=False)
+    return Source(key, place, sample.title, _info(place), f"clip-{key}", sample.start)
 
 
 @functools.lru_cache(maxsize=64)
@@ -119,27 +121,47 @@ def _info(path: Path) -> VideoInfo:
 
 @dataclass(frozen=True)
 class Overview:
-    """A whole clip at a glance: motion energy along it, and small stills side by side."""
+    """A whole clip at a glance: motion along it, stills side by side, its liveliest 16 frames."""
 
     energy: npt.NDArray[np.float32]
     strip: str
     thumb: str
 
 
-def overview(path: Path) -> Overview:
-    """Motion along a clip and stills of it. Decodes the clip once, small."""
-    _, stills = read_thumbnails(path, 12, height=84)
-    thumb = pictures.sprite(pictures.resized(_square(stills), 96), quality=84)
-    return Overview(motion_energy(path), pictures.jpeg(pictures.side_by_side(stills), 80), thumb)
+def overview(of: Source) -> Overview:
+    """Motion along a clip, stills of it, and its first window small. Decodes a small clip whole."""
+    _, stills = read_thumbnails(of.path, 12, height=84)
+    energy = motion_energy(of.path)
+    start = liveliest(energy, of.info.frames, 16) if of.start is None else of.start
+    clip = read_clip(of.path, start)
+    thumb = pictures.sprite(pictures.resized(_square(clip.frames), 104), quality=84)
+    return Overview(energy, pictures.jpeg(pictures.side_by_side(stills), 80), thumb)
 
 
 def liveliest(energy: npt.NDArray[np.float32], frames: int, span: int) -> int:
-    """First frame of the window of ``span`` frames in which most moves; the first of equals."""
+    """First frame of the window of ``span`` frames in which most moves; the first of equals.
+
+    A cut between two scenes is no motion. It shows as a spike, and windows without one win.
+    """
     last = max(0, frames - span)
-    per_frame = np.interp(np.arange(frames), np.linspace(0, frames - 1, len(energy)), energy)
-    total = np.concatenate([[0.0], np.cumsum(per_frame)])
-    sums = total[span : span + last + 1] - total[: last + 1]
-    return int(np.argmax(sums)) if len(sums) else 0
+    at = np.linspace(0, frames - 1, len(energy))
+    spike = cuts(energy)
+    calm = np.where(spike, np.median(energy), energy)
+    per_frame = np.interp(np.arange(frames), at, calm)
+    near = np.interp(np.arange(frames), at, spike.astype(float)) > 0
+    sums, cut = (
+        total[span : span + last + 1] - total[: last + 1]
+        for total in (np.concatenate([[0.0], np.cumsum(x)]) for x in (per_frame, near))
+    )
+    return int(np.argmax(np.where(cut > 0, sums - 1e9, sums))) if len(sums) else 0
+
+
+def cuts(energy: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Where a sample stands out: twice the largest of the eight around it, and large itself."""
+    padded = np.pad(energy, 4, mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, 9)
+    others = np.delete(around, 4, axis=1)
+    return np.asarray((energy > 2 * others.max(axis=1)) & (energy > 8))
 
 
 def _square(frames: Picture) -> Picture:

@@ -87,7 +87,7 @@ def source(key: str | None = None) -> Source:
 
 def overview(of: Source) -> Overview:
     """Timeline of a clip, computed once."""
-    kept = work.CACHE.get(("overview", of.key), lambda: samples.overview(of.path))
+    kept = work.CACHE.get(("overview", of.key), lambda: samples.overview(of))
     return cast(Overview, kept)
 
 
@@ -113,6 +113,14 @@ def shown(clip: str | None = None, net: str | None = None) -> Shown:
     return wait_for(make, "Looking through the clip")
 
 
+def weights_name() -> str | None:
+    """How a command line names the chosen weights; None for those that are shipped."""
+    key, own = view().net, session().weights
+    if key == UPLOADED and own is not None:
+        return own.label
+    return os.environ.get(WEIGHTS) if key == GIVEN else None
+
+
 def fitting_stride(of: Source, stride: int) -> int:
     """``stride``, or the largest below it that the clip is long enough for."""
     while stride > 1 and 15 * stride + 1 > of.info.frames:
@@ -123,6 +131,7 @@ def fitting_stride(of: Source, stride: int) -> int:
 def window_start(of: Source, stride: int, chosen: int | None) -> int:
     """First frame of the window: the one chosen, kept inside the clip, or the liveliest."""
     span = 15 * stride + 1
+    chosen = of.start if chosen is None else chosen
     if chosen is not None:
         return min(chosen, max(0, of.info.frames - span))
     return samples.liveliest(overview(of).energy, of.info.frames, span)

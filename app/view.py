@@ -30,6 +30,7 @@ class View:
         at: position in the layer's grid; None is the strongest.
         method: key of ``c3d_viz.METHODS``.
         look: "magnitude" or "signed" colours.
+        versus: what the Compare page sets beside it, ``kind:key``; None is its default.
     """
 
     clip: str = DEFAULT_CLIP
@@ -41,6 +42,7 @@ class View:
     at: tuple[int, ...] | None = None
     method: str = "deconvnet"
     look: str = "magnitude"
+    versus: str | None = None
 
     def with_clip(self, clip: str) -> View:
         """Another clip: its own window and its own strongest feature map."""
@@ -80,6 +82,8 @@ def to_query(view: View) -> dict[str, str]:
     query["method"] = view.method
     if view.look != "magnitude":
         query["look"] = view.look
+    if view.versus is not None:
+        query["versus"] = view.versus
     return query
 
 
@@ -123,13 +127,17 @@ def from_query(
     if stride in STRIDES:
         view = replace(view, stride=stride)
     view = replace(view, start=_number(query.get("start")), channel=_number(query.get("map")))
-    if re.fullmatch(r"\d{1,4}(-\d{1,4}){2}", query.get("at", "")) and view.channel is not None:
+    kind, _, other = query.get("versus", "").partition(":")
+    allowed = {"method": methods, "layer": layers, "clip": clips, "net": nets}
+    if other in allowed.get(kind, ()):
+        view = replace(view, versus=f"{kind}:{other}")
+    if re.fullmatch(r"[0-9]{1,4}(-[0-9]{1,4}){2}", query.get("at", "")) and view.channel is not None:
         view = replace(view, at=tuple(int(i) for i in query["at"].split("-")))
     return view, notes
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and re.fullmatch(r"\d{1,7}", text) else None
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,7}", text) else None
 
 
 def _short(text: str) -> str:

@@ -21,7 +21,7 @@ import c3d_viz as viz
 from app import pictures
 from app.cache import ByteCache, Key
 from app.samples import Source
-from c3d_viz import clips, render
+from c3d_viz import clips, render, validity
 from c3d_viz.models import CONV_LAYERS, receptive_field
 from c3d_viz.spec import ModelSpec
 from c3d_viz.tracing import activation, peak
@@ -35,7 +35,12 @@ NETS = ByteCache(800 * 1024**2, size=lambda net: cast("Net", net).nbytes)
 CORES = threading.Lock()
 SHARP = 3  # the picture under an overlay has 3 x the pixels the network gets
 TILES = 12
-SHIPPED = {"compact": "C3D, compact", "compact-2d": "2D twin, compact"}
+UNTRAINED = "untrained"
+SHIPPED = {
+    "compact": "C3D, compact",
+    "compact-2d": "2D twin, compact",
+    UNTRAINED: "C3D, compact, untrained",
+}
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,8 @@ def _kept(key: Key, make: Callable[[], T]) -> T:
 
 def network(name: str, path: str | None = None, label: str = "", digest: str = "") -> Net:
     """A shipped network by name, or one from a file."""
+    if name == UNTRAINED:
+        return reinitialised(network("compact"), 1)
 
     def make() -> Net:
         with CORES:
@@ -104,6 +111,23 @@ def network(name: str, path: str | None = None, label: str = "", digest: str = "
         return Net(key, model, spec, label or SHIPPED.get(name, name))
 
     return cast(Net, NETS.get(("net", name, digest or path), make))
+
+
+def reinitialised(net: Net, seed: int) -> Net:
+    """The same network with seeded random weights: what a picture owes to the weights is gone."""
+    key = f"random {seed} for {net.key}"
+
+    def make() -> Net:
+        text = f"random weights (seed {seed}), untrained"
+        spec = replace(net.spec, weights=text, trained=False, classes=None, sha256=None)
+        return Net(key, validity.reinitialised(net.model, seed), spec, SHIPPED[UNTRAINED])
+
+    return cast(Net, NETS.get(("net", key), make))
+
+
+def on(net: Net, win: Window) -> Window:
+    """The same window for another network with the same preprocessing."""
+    return replace(win, key=(*win.key, net.key))
 
 
 def window(source: Source, net: Net, start: int, stride: int) -> Window:
@@ -310,6 +334,12 @@ def magnitude_over_time(att: viz.Attribution) -> Floats:
     """(16,) share of the map's magnitude in each frame, the largest 1; zeros for an empty map."""
     mass = render.magnitude(att).sum(axis=(1, 2))
     return np.asarray(mass / mass.max() if mass.max() > 0 else mass, dtype=np.float32)
+
+
+def likeness(one: viz.Attribution, other: viz.Attribution) -> float | None:
+    """Rank correlation of two maps of one clip; None where one of them is empty."""
+    value, _ = validity.map_similarity(one.values, other.values)
+    return float(value) if np.isfinite(value) else None
 
 
 def blocks(net: Net) -> list[dict[str, Any]]:

@@ -79,8 +79,9 @@ def player(
 ) -> None:
     """Pictures that move together, frame by frame: a slider, a play button, a strip of frames.
 
-    ``panels``: ``title``, ``note``, ``alt``, ``src`` (sprite) and ``ratio`` (width to height, 1). ``bars`` (one number of 0-1 per
-    frame, or None for no bars) are drawn under the strip's frames.
+    ``panels``: ``title``, ``note``, ``alt``, ``src`` (sprite) and ``ratio`` (width to height, 1).
+    ``bars`` (one number of 0-1 per frame, or None for no bars) are drawn under ``strip``, a sprite
+    of small frames. ``width`` is the least width of a panel when there are more than three.
     """
     data = {
         "panels": list(panels),

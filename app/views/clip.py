@@ -70,7 +70,7 @@ def sample_items() -> list[dict[str, object]]:
 def tile(key: str, title: str, note: str, thumb: str) -> dict[str, object]:
     """What the tiles component needs."""
     alt = f"Moving thumbnail of the clip {title}"
-    return {"id": key, "title": title, "note": note, "src": thumb, "frames": 12, "alt": alt}
+    return {"id": key, "title": title, "note": note, "src": thumb, "frames": 16, "alt": alt}
 
 
 def window(shown: state.Shown) -> None:

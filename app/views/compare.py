@@ -1,9 +1,223 @@
-"""Being written."""
+"""Page 4: two methods, layers, clips or sets of weights next to each other."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import altair as alt
+import pandas as pd
 import streamlit as st
+
+import c3d_viz as viz
+from app import components, pictures, samples, state, ui, work
+from app.busy import wait_for
+from app.sessions import session
+from app.state import Shown
+from app.view import UPLOADED
+from c3d_viz.methods import METHODS
+
+KINDS = {"method": "Method", "layer": "Layer", "clip": "Clip", "net": "Weights"}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two: where it comes from and what it is called."""
+
+    shown: Shown
+    unit: work.Spot
+    att: viz.Attribution
+    title: str
+    note: str
 
 
 def page() -> None:
-    st.title("…")
+    """Draw the page."""
+    st.title("Two next to each other", anchor=False)
+    ui.lead(
+        "On the left what you chose on the pages before. On the right the same with one thing "
+        "changed, and only that."
+    )
+    kind, key = choose()
+    one, other = wait_for_sides(kind, key)
+    view = state.view()
+    together = st.toggle(
+        "One colour scale for both",
+        value=kind != "layer",
+        key=f"together-{kind}",
+        help="On: equal colours are equal numbers. Off: each side fills its own scale. Layers and "
+        "weights differ by orders of magnitude, so on one scale a side may look empty.",
+    )
+
+    def draw() -> list[tuple[str, str]]:
+        upper = work.bound([one.att, other.att], view.look) if together else None
+        made = []
+        for side in (one, other):
+            win = side.shown.window
+            made.append(
+                (
+                    work.overlay_sprite(win, side.att, view.look, 320, upper),
+                    work.overlay_sprite(win, side.att, view.look, 96, upper),
+                )
+            )
+        return made
+
+    drawn = wait_for(draw, "Drawing both")
+    win = one.shown.window
+    components.player(
+        "compare",
+        [
+            {"title": s.title, "note": s.note, "alt": f"{s.title}: {s.note}", "src": large}
+            for s, (large, _) in zip((one, other), drawn, strict=True)
+        ],
+        first=win.start,
+        stride=win.stride,
+        fps=pictures.watchable(win.fps, win.stride),
+        autoplay=True,
+    )
+    ui.scale(view.look, "one scale for both" if together else "each side has its own scale")
+    curves(one, other)
+    likeness(one, other)
+
+
+def choose() -> tuple[str, str]:
+    """What differs, and the other side's value."""
+    view = state.view()
+    kind, _, key = (view.versus or "net:untrained").partition(":")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.segmented_control(
+            "What differs",
+            list(KINDS),
+            default=kind,
+            format_func=KINDS.get,
+            required=True,
+        )
+        if chosen != kind:
+            state.changed(versus=f"{chosen}:{options(chosen)[0]}")
+            st.rerun()
+        keys = options(kind)
+        if key not in keys:
+            key = keys[0]
+        other = st.selectbox(
+            f"Right: another {KINDS[kind].lower()}" if kind != "net" else "Right: other weights",
+            keys,
+            keys.index(key),
+            format_func=lambda k: name_of(kind, k),
+            key=f"versus-{kind}",
+            width=280,
+        )
+    if other != key or view.versus is None:
+        state.changed(versus=f"{kind}:{other}")
+        if other != key:
+            st.rerun()
+    return kind, other
+
+
+def options(kind: str) -> list[str]:
+    """Everything the right side may be: all but what the left is."""
+    view = state.view()
+    if kind == "method":
+        return [m for m in METHODS if m != view.method]
+    if kind == "layer":
+        return [layer for layer in viz.LAYERS if layer != view.layer]
+    if kind == "clip":
+        own = [UPLOADED] if session().clip is not None else []
+        return [c for c in (*samples.samples(), *own) if c != view.clip]
+    nets = [n for n in state.nets() if n != view.net]
+    return sorted(nets, key=lambda n: n != work.UNTRAINED)
+
+
+def name_of(kind: str, key: str) -> str:
+    """A value of the right side for people."""
+    if kind == "method":
+        return METHODS[key].title
+    if kind == "clip":
+        return ui.plain(state.source(key).label)
+    if kind == "net":
+        own = session().weights
+        return own.label if key == UPLOADED and own else work.SHIPPED.get(key, "given at start")
+    return key
+
+
+def wait_for_sides(kind: str, key: str) -> tuple[Side, Side]:
+    """Both sides, computed."""
+    view = state.view()
+    left = state.shown()
+    right = state.shown(clip=key if kind == "clip" else None, net=key if kind == "net" else None)
+    layer = key if kind == "layer" else view.layer
+    method = key if kind == "method" else view.method
+    titles = name_of(kind, getattr(view, kind)), name_of(kind, key)  # not from the worker thread
+
+    def make() -> tuple[Side, Side]:
+        a = work.spot(left.net, left.window, view.layer, view.channel, view.at)
+        if kind == "method":
+            b = a
+        elif kind == "clip":  # the same filter, wherever it answers most there
+            b = work.spot(right.net, right.window, layer, a.channel, None)
+        else:  # feature maps of other layers and weights have nothing in common
+            b = work.spot(right.net, right.window, layer, None, None)
+        return (
+            _side(left, a, view.method, titles[0]),
+            _side(right, b, method, titles[1]),
+        )
+
+    return wait_for(make, "Computing both sides")
+
+
+def _side(shown: Shown, unit: work.Spot, method: str, title: str) -> Side:
+    att = work.back_projection(shown.net, shown.window, unit, method)
+    note = (
+        f"{unit.layer}, map {unit.channel}, answers {unit.activation:.3g} · "
+        + METHODS[method].title
+    )
+    return Side(shown, unit, att, title, note)
+
+
+def curves(one: Side, other: Side) -> None:
+    """How much of each map falls in each frame."""
+    rows = []
+    for side in (one, other):
+        mass = work.magnitude_over_time(side.att)
+        total = float(mass.sum()) or 1.0
+        rows += [
+            {"frame": t + 1, "share": float(m) / total, "side": side.title}
+            for t, m in enumerate(mass)
+        ]
+    ui.heading("Share of the map in each frame")
+    chart = (
+        alt.Chart(pd.DataFrame(rows))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X(
+                "frame:Q",
+                title="frame of the window",
+                scale=alt.Scale(domain=[1, 16], nice=False, padding=8),
+                axis=alt.Axis(grid=False, format="d", tickMinStep=1),
+            ),
+            y=alt.Y("share:Q", title=None, axis=alt.Axis(format="%", tickCount=4)),
+            color=alt.Color(
+                "side:N",
+                sort=None,
+                legend=alt.Legend(title=None, orient="top", labelLimit=320, symbolType="stroke"),
+            ),
+            strokeDash=alt.StrokeDash("side:N", sort=None, legend=None),
+        )
+        .properties(height=220)
+    )
+    st.altair_chart(chart, alt="Share of both maps in each of the 16 frames")
+
+
+def likeness(one: Side, other: Side) -> None:
+    """In one sentence, how alike the two maps are."""
+    if one.shown.source.key != other.shown.source.key:
+        return
+    value = work.likeness(one.att, other.att)
+    if value is None:
+        ui.fact("One of the two maps is empty, so their likeness is undefined.")
+        return
+    ui.fact(
+        f"Likeness of the two maps: {value:.2f} (rank correlation over all pixels; 1 is the same "
+        f"order, 0 is no relation)."
+    )
+
+
+__all__ = ["page"]

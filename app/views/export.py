@@ -1,9 +1,124 @@
-"""Being written."""
+"""Page 5: everything as files, and the command line that makes them again."""
 
 from __future__ import annotations
 
+import functools
+import shlex
+
 import streamlit as st
+
+import c3d_viz as viz
+from app import exporting, progress, state, ui, work
+from app.exporting import Wanted
+from app.jobs import Job
+from app.sessions import session
+from c3d_viz.methods import METHODS
+
+JOB = "export"
+BEGIN = "Make the export"
 
 
 def page() -> None:
-    st.title("…")
+    """Draw the page."""
+    st.title("Take it with you", anchor=False)
+    ui.lead(
+        "A zip with videos, filmstrips, numbers (npz) and a page that opens in any browser, for "
+        "the clip and window you chose. The command below makes the very same files."
+    )
+    shown = state.shown()
+    wanted = choose(shown)
+    if wanted is None:
+        return
+    command(shown, wanted)
+    name = f"{JOB} {shown.net.key} {shown.window.key} {wanted}"
+    job = session().jobs.get(name)
+    if (job is None or job.state != "running") and st.button(
+        BEGIN, type="primary", icon=":material/folder_zip:"
+    ):
+        for other in session().jobs.values():
+            other.cancel()
+        exporting.discard(session())
+        session().jobs[name] = Job(
+            "Exporting",
+            functools.partial(exporting.make, shown, wanted, session().folder),
+        )
+        st.rerun()
+    progress.show(name, BEGIN, done)
+
+
+def choose(shown: state.Shown) -> Wanted | None:
+    """Layers, methods and maps; None while something is missing."""
+    view = state.view()
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        layers = st.pills(
+            "Layers",
+            viz.LAYERS,
+            selection_mode="multi",
+            default=[view.layer],
+            key="export-layers",
+            wrap=True,
+        )
+        methods = st.pills(
+            "Methods",
+            list(METHODS),
+            selection_mode="multi",
+            default=[view.method],
+            format_func=lambda m: METHODS[m].title,
+            key="export-methods",
+            wrap=True,
+        )
+    with right:
+        which = st.radio(
+            "Feature maps",
+            ["top", "one"],
+            format_func={"top": "the strongest of each layer", "one": "only the one I chose"}.get,
+            key="export-which",
+        )
+        top = 4
+        if which == "top":
+            top = st.slider("How many of each layer", 1, 12, 4, key="export-top")
+        else:
+            unit = work.spot(shown.net, shown.window, view.layer, view.channel, view.at)
+            st.caption(f"{unit.layer}, map {unit.channel}, position {unit.at or 'none'}")
+    if which == "one":
+        unit = work.spot(shown.net, shown.window, view.layer, view.channel, view.at)
+        at = unit.at if view.at is not None else None
+        return _checked(Wanted((unit.layer,), tuple(methods), 1, unit.channel, at, view.look))
+    return _checked(Wanted(tuple(layers), tuple(methods), top, None, None, view.look))
+
+
+def _checked(wanted: Wanted) -> Wanted | None:
+    if wanted.layers and wanted.methods:
+        return wanted
+    ui.fact("Choose at least one layer and one method.")
+    return None
+
+
+def command(shown: state.Shown, wanted: Wanted) -> None:
+    """The command line that makes the same export."""
+    words = exporting.command(shown, wanted, state.weights_name())
+    if words is None:
+        ui.fact("The command line has no untrained twin of these weights; the zip has its maps.")
+    else:
+        st.code(shlex.join(words), language="bash", wrap_lines=True)
+
+
+def done(job: Job) -> None:
+    """The finished zip."""
+    path, count = job.result
+    if not path.is_file():
+        return
+    st.success(
+        f"{count} files, {path.stat().st_size / 1024**2:.1f} MB.", icon=":material/check_circle:"
+    )
+    with path.open("rb") as file:
+        st.download_button(
+            "Download the zip",
+            file,
+            "c3d_viz-export.zip",
+            "application/zip",
+            type="primary",
+            icon=":material/download:",
+            on_click="ignore",
+        )

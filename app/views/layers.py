@@ -85,9 +85,13 @@ def maps(shown: state.Shown, unit: work.Spot) -> None:
     )
     channels = next(b["channels"] for b in work.blocks(shown.net) if b["id"] == view.layer)
     chosen = st.number_input(
-        f"Or any of the {channels}", 0, channels - 1, unit.channel, key=f"any-{view.layer}-{unit.channel}",
+        f"Or any of the {channels}",
+        0,
+        channels - 1,
+        unit.channel,
+        key=f"any-{view.layer}-{unit.channel}",
         width=180,
-    )  # fmt: skip
+    )
     if chosen != unit.channel:
         state.change(state.view().with_channel(int(chosen)))
         st.rerun()
@@ -110,6 +114,7 @@ def one(shown: state.Shown, unit: work.Spot) -> None:
         format_func=lambda m: METHODS[m].title,
         required=True,
         label_visibility="collapsed",
+        wrap=True,
     )
     if chosen != view.method:
         state.changed(method=chosen)
@@ -166,8 +171,14 @@ def frame_by_frame(shown: state.Shown, unit: work.Spot) -> None:
     components.player(
         "frames",
         [
-            {"title": "Clip", "note": "the part the network sees", "alt": "The clip", "src": frames},
-            {"title": "Map on the clip", "note": method, "alt": _alt(unit, view.method), "src": over},
+            {
+                "title": "Clip", "note": "the part the network sees",
+                "alt": "The clip", "src": frames,
+            },
+            {
+                "title": "Map on the clip", "note": method,
+                "alt": _alt(unit, view.method), "src": over,
+            },
             {
                 "title": "Map in colour", "note": "grey is zero, as in the paper's Figure 4",
                 "alt": f"{method} as a colour picture around grey", "src": raw,
@@ -229,6 +240,7 @@ def side_by_side(shown: state.Shown, unit: work.Spot) -> None:
         format_func=lambda m: METHODS[m].title,
         label_visibility="collapsed",
         key="side-methods",
+        wrap=True,
     )
     if not chosen:
         ui.fact("Choose a method.")

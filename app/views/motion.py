@@ -1,9 +1,276 @@
-"""Being written."""
+"""Page 3: the paper's Figure 4 for this clip, what alters it, and what may be concluded."""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
+import altair as alt
+import pandas as pd
 import streamlit as st
+
+from app import components, finding_work, pictures, progress, state, ui, work
+from app.busy import wait_for
+from app.finding_work import Lines
+from app.jobs import Job
+from app.sessions import session
+from app.view import UPLOADED
+from c3d_viz.methods import METHODS
+from c3d_viz.models import CONV_LAYERS
+
+APPEARANCE, MOTION = "Appearance", "Motion"
+RULES = ("deconvnet", "guided", "gradient")
 
 
 def page() -> None:
-    st.title("…")
+    """Draw the page."""
+    st.title("Appearance first, then motion?", anchor=False)
+    ui.lead(
+        "The C3D paper says that the network looks at what is there in the first frames, and then "
+        "follows what moves. Here is its Figure 4 for your clip, with the curves that say how "
+        "much of each there is, and with everything that should make you doubt it."
+    )
+    shown = state.shown()
+    view = state.view()
+    layer = view.layer if view.layer in CONV_LAYERS else "conv5b"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.selectbox("Layer", CONV_LAYERS, CONV_LAYERS.index(layer), width=130)
+        method = st.segmented_control(
+            "Method",
+            RULES,
+            default=view.method if view.method in RULES else "deconvnet",
+            format_func=lambda m: METHODS[m].title,
+            required=True,
+        )
+    if chosen != layer:
+        state.change(view.with_layer(chosen))
+        st.rerun()
+    if method != view.method and view.method in RULES:
+        state.changed(method=method)
+        st.rerun()
+    base = wait_for(
+        lambda: finding_work.lines(shown.net, shown.window, layer, method),
+        f"Sending the four strongest answers of {layer} back",
+    )
+    figure(shown, base, layer, method)
+    st.space("small")
+    found = alterations(shown, layer, method)
+    st.space("small")
+    networks(shown, base, layer, method)
+    st.space("small")
+    conclusion(found)
+
+
+def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
+    """The clip and the back-projections of its two strongest maps, and the curves under them."""
+    win, net = shown.window, shown.net
+    spots = base.spots[:2]
+
+    def make() -> tuple[str, list[tuple[str, str]]]:
+        maps = [work.back_projection(net, win, spot, method) for spot in spots]
+        return (
+            work.frame_sprite(win, 224, "sharp"),
+            [
+                (work.raw_sprite(net, win, a, 224), work.overlay_sprite(win, a, "magnitude", 96))
+                for a in maps
+            ],
+        )
+
+    frames, drawn = wait_for(make, "Drawing the frames")
+    panels: list[dict[str, Any]] = [
+        {"title": "Clip", "note": "what the network gets", "alt": "The clip", "src": frames}
+    ]
+    for spot, (raw, _) in zip(spots, drawn, strict=True):
+        panels.append(
+            {
+                "title": f"{layer}, map {spot.channel}",
+                "note": f"answers {spot.activation:.3g}; grey is zero",
+                "alt": f"{METHODS[method].title} of map {spot.channel} in colour around grey",
+                "src": raw,
+            }
+        )
+    components.player(
+        "figure-4",
+        panels,
+        first=win.start,
+        stride=win.stride,
+        fps=pictures.watchable(win.fps, win.stride),
+        strip=drawn[0][1],
+        bars=finding_work.relative(base.share),
+        bars_label="Each frame's share of the four strongest maps",
+        autoplay=True,
+    )
+    ui.heading(
+        "What the maps follow",
+        f"For each frame: how well the four strongest maps of {layer} agree with the texture that "
+        "is there (appearance) and with what moves (motion), each with the other taken out "
+        "(partial rank correlation). 0 is no relation.",
+    )
+    st.altair_chart(
+        _chart([base], _domain([base]), 240, win.numbers, legend=True),
+        alt="Curves of appearance and motion over the 16 frames",
+    )
+
+
+def alterations(shown: state.Shown, layer: str, method: str) -> dict[str, Lines]:
+    """The clip reversed, frozen and shuffled beside it."""
+    ui.heading(
+        "The same clip, altered",
+        "If the network itself prefers appearance first, the order of the frames should not "
+        "matter. Frozen, nothing moves, so motion is undefined. Shuffled, there is no story.",
+    )
+    found = wait_for(
+        lambda: finding_work.altered(shown.net, shown.window, layer, method),
+        "Reversing, freezing and shuffling the clip",
+    )
+    domain = _domain(list(found.values()))
+    for column, (title, line) in zip(st.columns(4), found.items(), strict=True):
+        with column:
+            small(title.capitalize(), [line], domain)
+    return found
+
+
+def networks(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
+    """The same clip through untrained networks and the 2D twin, on request."""
+    net, win, view = shown.net, shown.window, state.view()
+    ui.heading(
+        "The same clip, other networks",
+        "Random weights know nothing of appearance or motion. Whatever they show too was not "
+        "learned. The 2D twin sees each frame by itself.",
+    )
+    begin = "Try other networks"
+    name = f"networks {net.key} {win.key} {layer} {method}"
+    job = session().jobs.get(name)
+    if job is None or job.state in ("failed", "cancelled"):
+        if st.button(begin, icon=":material/shuffle:"):
+            twin = work.network("compact-2d") if net.key == _compact() else None
+            session().jobs[name] = Job(
+                "Other networks",
+                lambda report: finding_work.other_networks(net, win, layer, method, twin, report),
+            )
+            st.rerun()
+        if net.key != _compact() and view.net != UPLOADED:
+            st.caption("The 2D twin belongs to the shipped network; choose that one to see it.")
+
+    def draw(job: Job) -> None:
+        groups = {"This network": [base], **job.result}
+        domain = _domain([line for lines in groups.values() for line in lines])
+        for column, (title, lines) in zip(st.columns(4), groups.items(), strict=False):
+            with column:
+                count = f" ({len(lines)} networks)" if len(lines) > 1 else ""
+                small(title + count, lines, domain)
+
+    progress.show(name, begin, draw)
+
+
+def _compact() -> str:
+    return work.network("compact").key
+
+
+def conclusion(found: dict[str, Lines]) -> None:
+    """What this clip says, what it cannot say, and the test over many clips."""
+    ui.heading("What may be concluded")
+    forward, backward = found["as it is"].contrast, found["reversed"].contrast
+    if math.isfinite(forward) and math.isfinite(backward):
+        own, content = (forward + backward) / 2, (forward - backward) / 2
+        st.markdown(
+            f"Motion minus appearance, later frames minus earlier ones, is **{forward:+.3f}** on "
+            f"this clip and **{backward:+.3f}** with the clip reversed. So **{own:+.3f}** stays "
+            f"whichever way the clip runs (the network's part, *P*), and **{content:+.3f}** turns "
+            f"round with the clip (the video's part, *K*)."
+        )
+    else:
+        st.markdown(
+            "The contrast between later and earlier frames is undefined here: too few frames have "
+            "both texture and motion, or the maps are empty. Try a livelier window."
+        )
+    a, b = st.columns(2, gap="large")
+    with a:
+        st.markdown(
+            "**You may say**\n\n"
+            "* what these maps follow on *these* 16 frames;\n"
+            "* how much of it turns round when the clip does."
+        )
+    with b:
+        st.markdown(
+            "**You may not say**\n\n"
+            "* that the network looks at appearance first. One clip cannot show it, and untrained "
+            "networks often draw the same curve;\n"
+            "* anything about a class of videos, or about the brain."
+        )
+    stored()
+
+
+def stored() -> None:
+    """The stored result of the full test."""
+    ui.heading("The full test")
+    st.markdown(
+        "The claim is tested over many clips against re-initialised networks, with controls that "
+        "must come out right. The rule was written down before any result: see docs/finding.md."
+    )
+    st.code("c3d-viz finding test CLIPS... -o OUT", language="bash")
+
+
+def small(title: str, lines: list[Lines], domain: tuple[float, float]) -> None:
+    """A small chart of one or several networks' curves."""
+    st.markdown(f"**{title}**")
+    values = [line.contrast for line in lines if math.isfinite(line.contrast)]
+    st.altair_chart(
+        _chart(lines, domain, height=150),
+        alt=f"Curves of appearance and motion: {title}",
+    )
+    contrast = f"contrast {sum(values) / len(values):+.3f}" if values else "contrast undefined"
+    st.caption(contrast)
+
+
+def _domain(lines: list[Lines]) -> tuple[float, float]:
+    values = [v for line in lines for v in (*line.appearance, *line.motion) if math.isfinite(v)]
+    low, high = min([0.0, *values]), max([0.2, *values])
+    return math.floor(low * 10 - 0.2) / 10, math.ceil(high * 10 + 0.2) / 10
+
+
+def _rows(lines: list[Lines], numbers: list[int] | None = None) -> pd.DataFrame:
+    rows = [
+        {"frame": numbers[t] if numbers else t, "value": float(v), "what": what, "net": n}
+        for n, line in enumerate(lines)
+        for what, curve in ((APPEARANCE, line.appearance), (MOTION, line.motion))
+        for t, v in enumerate(curve)
+        if math.isfinite(v)
+    ]
+    return pd.DataFrame(rows, columns=["frame", "value", "what", "net"])
+
+
+def _chart(
+    lines: list[Lines],
+    domain: tuple[float, float],
+    height: int,
+    numbers: list[int] | None = None,
+    legend: bool = False,
+) -> Any:
+    frames = numbers or list(range(16))
+    x = alt.X(
+        "frame:Q",
+        title="frame" if legend else None,
+        scale=alt.Scale(domain=[frames[0], frames[-1]], nice=False, padding=8),
+        axis=alt.Axis(grid=False, tickMinStep=1, format="d"),
+    )
+    colour = alt.Color(
+        "what:N",
+        scale=alt.Scale(domain=[APPEARANCE, MOTION]),
+        legend=alt.Legend(title=None, orient="top", symbolType="stroke") if legend else None,
+    )
+    zero = alt.Chart(pd.DataFrame({"y": [0.0]})).mark_rule(opacity=0.4).encode(y="y:Q")
+    drawn = (
+        alt.Chart(_rows(lines, numbers))
+        .mark_line(point=len(lines) == 1, opacity=1.0 if len(lines) == 1 else 0.6)
+        .encode(
+            x=x,
+            y=alt.Y("value:Q", title="agreement" if legend else None,
+                    scale=alt.Scale(domain=list(domain))),
+            color=colour,
+            strokeDash=alt.StrokeDash("what:N", scale=alt.Scale(
+                domain=[APPEARANCE, MOTION], range=[[1, 0], [5, 3]]), legend=None),
+            detail="net:N",
+        )
+    )  # fmt: skip
+    return (zero + drawn).properties(height=height)

@@ -1,0 +1,102 @@
+"""Page 3's numbers: the curves of one clip, as it is and altered, for this and other networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+import c3d_viz as viz
+from app import work
+from app.jobs import Progress
+from app.work import CACHE, CORES, Net, Spot, Window
+from c3d_viz.finding import contrast, curves, stimulus
+
+Floats = npt.NDArray[np.float64]
+UNITS = 4  # as the test of docs/finding.md: the four strongest maps, chosen before looking
+ALTERED = {"as it is": None, "reversed": "reversed", "frozen": "frozen", "shuffled": "shuffled"}
+REINITIALISED = 3
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Curves of the strongest maps of a layer on one clip, averaged over those maps.
+
+    Attributes:
+        appearance, motion: (16,) A(t) and M(t), NaN where undefined.
+        share: (16,) E(t), the share of the map in each frame; sums to 1.
+        contrast: C, later minus earlier half; NaN where undefined.
+        spots: the units.
+    """
+
+    appearance: Floats
+    motion: Floats
+    share: Floats
+    contrast: float
+    spots: tuple[Spot, ...]
+
+
+def lines(
+    net: Net, win: Window, layer: str, method: str, channels: tuple[int, ...] | None = None
+) -> Lines:
+    """A, M and E of the strongest maps, or of given channels at their strongest positions."""
+
+    def make() -> Lines:
+        spots = (
+            work.strongest(net, win, layer, UNITS)
+            if channels is None
+            else [work.spot(net, win, layer, c, None) for c in channels]
+        )
+        units = [viz.Unit(s.layer, s.channel, s.at) for s in spots]
+        with CORES:
+            maps = [a.values for a in viz.attribute_many(net.model, win.x, units, method)]
+        found = curves(np.stack(maps), stimulus(win.frames))
+        c = np.asarray(contrast(found.delta))
+        return Lines(_mean(found.A), _mean(found.M), _mean(found.E), float(_mean(c)), tuple(spots))
+
+    key = ("lines", net.key, win.key, layer, method, channels)
+    return cast(Lines, CACHE.get(key, make))
+
+
+def altered(net: Net, win: Window, layer: str, method: str) -> dict[str, Lines]:
+    """The clip as it is, reversed, frozen and shuffled: the same maps, positions found again."""
+    base = lines(net, win, layer, method)
+    channels = tuple(s.channel for s in base.spots)
+    made = {"as it is": base}
+    for title, how in ALTERED.items():
+        if how is not None:
+            made[title] = lines(net, work.altered(net, win, how), layer, method, channels)
+    return made
+
+
+def other_networks(
+    net: Net, win: Window, layer: str, method: str, twin: Net | None, report: Progress
+) -> dict[str, list[Lines]]:
+    """The same clip through re-initialised networks and the 2D twin, each with its own maps."""
+    total = REINITIALISED + (twin is not None)
+    made: dict[str, list[Lines]] = {"re-initialised": []}
+    for seed in range(REINITIALISED):
+        report(seed, total, f"random weights {seed + 1} of {REINITIALISED}")
+        random = work.reinitialised(net, 1000 + seed)
+        made["re-initialised"].append(lines(random, work.on(random, win), layer, method))
+    if twin is not None:
+        report(REINITIALISED, total, "the 2D twin")
+        made["2D twin"] = [lines(twin, work.on(twin, win), layer, method)]
+    report(total, total, "done")
+    return made
+
+
+def relative(share: Floats) -> list[float]:
+    """Shares with the largest as 1; zeros for a map that is empty."""
+    whole = np.nan_to_num(share)
+    return (whole / max(float(whole.max()), 1e-12)).tolist()
+
+
+def _mean(values: Floats) -> Floats:
+    """Mean over units of what is defined; NaN without a warning where nothing is."""
+    defined = np.isfinite(values)
+    count = defined.sum(axis=0)
+    total = np.where(defined, values, 0.0).sum(axis=0)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
