@@ -1,10 +1,12 @@
 """Pictures of attributions and activations: arrays in, uint8 RGB arrays out.
 
-``render_maps`` turns numbers into pixels of a frame, ``render_filmstrip`` and
-``render_sheets`` put frames on a page,
+``render_maps`` turns numbers into pixels of a frame, ``render_filmstrip``,
+``render_contact`` and ``render_activation`` put them on a page,
 ``render_canvas`` draws the page. This module gathers what others use.
 """
 
+from .render_activation import activation_sheet, time_note
+from .render_contact import contact_sheet
 from .render_filmstrip import filmstrip
 from .render_maps import (
     PERCENTILE,
@@ -15,7 +17,6 @@ from .render_maps import (
     scale_of,
     signed,
 )
-from .render_sheets import activation_sheet, contact_sheet, time_note
 
 __all__ = [
     "PERCENTILE",

@@ -23,6 +23,7 @@ from c3d_viz.render import (
     time_note,
 )
 from c3d_viz.render_canvas import PAPER, Canvas, colour_table, fitted, text_width, wrapped
+from c3d_viz.render_contact import CloseUp, close_up
 
 T, H, W = 16, 112, 112
 
@@ -336,6 +337,25 @@ def test_contact_sheet_says_whose_maps_they_are(monkeypatch: pytest.MonkeyPatch)
         f"frame {100 + i}" for i in (0, 3, 6, 9, 12, 15)
     ]
     assert "each map has its own scale" in " ".join(lines)
+
+
+def test_small_maps_are_shown_close_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.zeros((3, T, H, W), dtype=np.float32)
+    values[:, 4:9, 50:58, 0:8] = 0.5  # what a unit of conv2a sees, at the left border
+    values[:, 6, 50:58, 0:8] = 1.0
+    place = close_up(magnitude(values))
+    assert place == CloseUp(frame=6, top=46, left=0, size=16)
+    assert close_up(magnitude(noise_map())) is None  # conv5b sees everything
+    assert close_up(np.zeros((T, H, W), dtype=np.float32)) is None
+    frames = np.random.default_rng(3).integers(0, 256, (T, H, W, 3), dtype=np.uint8)
+    lines = written(monkeypatch)
+    page = contact_sheet(frames, [attribution(values)], numbers=range(40, 56), tile=160)
+    patch = frames[6, 46:62, 0:16].repeat(10, axis=0).repeat(10, axis=1)
+    assert len(tiles(page, patch)) == 1
+    assert "close up: frame 46" in lines
+    lines.clear()
+    contact_sheet(frames, [attribution(noise_map())])
+    assert not any("close up" in line for line in lines)
 
 
 def test_activation_sheet_shows_positions_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
