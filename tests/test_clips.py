@@ -12,8 +12,8 @@ import av
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, frame_numbers, numbered_frames, write_test_video
 from PIL import Image
+from video_files import ROOT, frame_numbers, numbered_frames, write_test_video
 
 from c3d_viz import clips, frame_folder, video, video_frame, video_open
 from c3d_viz.clips import (

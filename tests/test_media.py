@@ -10,8 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import frame_numbers, numbered_frames
 from PIL import Image
+from video_files import frame_numbers, numbered_frames
 
 from c3d_viz import media
 from c3d_viz.clips import read_clip
