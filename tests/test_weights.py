@@ -160,7 +160,7 @@ def test_mean_volumes(tmp_path: Path, kind: str) -> None:
     assert got.dtype == np.float32
     np.testing.assert_array_equal(got, array)
     if "old" not in kind:
-        _, spec = load_model("c3d", "random", mean=path, num_classes=2)
+        _, spec = load_model("compact", "random", mean=path)
         np.testing.assert_array_equal(spec.input.mean_volume, array)
         assert spec.input.mean == pytest.approx(array.mean((1, 2, 3)), rel=1e-5)
 
@@ -169,8 +169,8 @@ def test_mean_volume_must_fit_the_resize(tmp_path: Path) -> None:
     path = tmp_path / "mean.npy"
     np.save(path, volume(128, 128))
     with pytest.raises(WeightsError, match=r"128 x 128 .* resized to \(128, 171\); pass resize"):
-        load_model("c3d", "random", mean=path, num_classes=2)
-    _, spec = load_model("c3d", "random", mean=path, resize=(128, 128), num_classes=2)
+        load_model("compact", "random", mean=path)
+    _, spec = load_model("compact", "random", mean=path, resize=(128, 128))
     assert spec.input.mean_volume is not None
     model, _ = load_model("compact", "random")
     with pytest.raises(WeightsError, match="not a mean volume"):
@@ -201,9 +201,8 @@ def test_means_of_the_release(shared_data: Path) -> None:
     i380k = read_mean(shared_data / "means" / "fb_train16_128_mean.binaryproto")
     assert i380k.shape == (3, 16, 128, 128)
     assert 90 < i380k.mean() < 130
-    _, spec = load_model(
-        "c3d", "random", classes=shared_data / "means" / "sports1m_labels.txt", seed=1
-    )
+    labels = shared_data / "means" / "sports1m_labels.txt"
+    _, spec = load_model("compact", "random", num_classes=487, classes=labels)
     assert spec.classes is not None
     assert (spec.classes[0], len(spec.classes)) == ("boomerang", 487)
 

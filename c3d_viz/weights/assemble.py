@@ -33,6 +33,7 @@ class Resolution:
         width, fc, num_classes, temporal_depths: sizes of the network, from the shapes; 0 classes
             when the file has no classifier.
         fc6_order: order of fc6's rows.
+        mapped: the tensors still look into the file.
         problems: what keeps the file from loading, one line each; empty when it loads.
     """
 
@@ -44,6 +45,7 @@ class Resolution:
     num_classes: int
     temporal_depths: tuple[int, ...]
     fc6_order: Fc6Order
+    mapped: bool
     problems: tuple[str, ...]
 
 
@@ -79,10 +81,8 @@ def resolve(raw: Raw, path: Path, fc6_order: Fc6Order | None = None) -> Resoluti
         problems.append(f"not floating point: {listed(types)}")
     width, fc, classes, depths = _sizes(tensors, form.layout)
     problems += _shape_problems(tensors, wanted, form.layout, width, fc, classes, depths)
-    if not problems:
-        bad = [wanted[o] for o, t in tensors.items() if not bool(torch.isfinite(t).all())]
-        if bad:
-            problems.append(f"NaN or infinite numbers in: {listed(bad)}")
+    if not problems and (bad := [wanted[o] for o, t in tensors.items() if not _finite(t)]):
+        problems.append(f"NaN or infinite numbers in: {listed(bad)}")
     order = form.fc6_order
     if form.key == "tensorflow":
         order = tensorflow_fc6_order(classes)
@@ -95,6 +95,7 @@ def resolve(raw: Raw, path: Path, fc6_order: Fc6Order | None = None) -> Resoluti
         num_classes=classes,
         temporal_depths=depths,
         fc6_order=fc6_order or order,
+        mapped=raw.mapped,
         problems=tuple(problems),
     )
 
@@ -155,7 +156,7 @@ def build(found: Resolution, pool5: Pool5, path: Path) -> C3D:
         )
     model = skeleton(found.num_classes, found.width, found.temporal_depths, found.fc, pool5)
     state = {
-        name: to_model(name, tensor, found.format.layout, found.fc6_order)
+        name: to_model(name, tensor, found.format.layout, found.fc6_order, copy=found.mapped)
         for name, tensor in found.tensors.items()
     }
     if found.num_classes == 0:
@@ -173,8 +174,12 @@ def skeleton(
         return C3D(num_classes, width, depths, fc, pool5)
 
 
-def to_model(name: str, tensor: Tensor, layout: Layout, fc6_order: Fc6Order) -> Tensor:
-    """One parameter from the file's layout to the model's, as a new float32 tensor.
+def to_model(
+    name: str, tensor: Tensor, layout: Layout, fc6_order: Fc6Order, *, copy: bool = True
+) -> Tensor:
+    """One parameter from the file's layout to the model's, contiguous float32.
+
+    With ``copy`` it is always new memory; without, a tensor that is right already is used as is.
 
     Kernels are only transposed, never flipped: every known port computes the same correlation.
     """
@@ -190,7 +195,7 @@ def to_model(name: str, tensor: Tensor, layout: Layout, fc6_order: Fc6Order) -> 
             rows = tensor.reshape(*_POOL5_CELLS, -1, tensor.shape[1])  # (h, w, c, out)
             tensor = rows.permute(2, 0, 1, 3).reshape(tensor.shape)  # rows in c, h, w order
         tensor = tensor.t()  # (in, out) -> (out, in)
-    return tensor.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+    return tensor.to(torch.float32, copy=copy).contiguous()
 
 
 def source_shape(shape: Iterable[int], layout: Layout) -> tuple[int, ...]:
@@ -213,6 +218,12 @@ def listed(names: Iterable[str], limit: int = _LISTED) -> str:
 
 
 _KINDS = ("weight", "bias")
+
+
+def _finite(tensor: Tensor) -> bool:
+    """No NaN and no infinity, in one pass: the extremes pass both on."""
+    low, high = torch.aminmax(tensor)
+    return bool(torch.isfinite(low) and torch.isfinite(high))
 
 
 def _sizes(tensors: dict[str, Tensor], layout: Layout) -> tuple[int, int, int, tuple[int, ...]]:

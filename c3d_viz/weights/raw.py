@@ -26,3 +26,8 @@ class Raw:
     metadata: dict[str, str] = field(default_factory=dict)
     wrapped: str | None = None
     ignored: tuple[str, ...] = ()
+
+    @property
+    def mapped(self) -> bool:
+        """The tensors look into the file, which may change or go: copy what is kept."""
+        return self.container in ("torch zip", "safetensors")
