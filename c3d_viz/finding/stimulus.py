@@ -23,6 +23,7 @@ Similarity = tuple[complex, complex]  # (a, b) of z -> a z + b, z = x + i y in p
 DUPLICATE_LEVELS = 0.5  # grey levels
 DUPLICATE_SHARE = 0.25  # of the clip's median difference
 MIN_CORNERS = 12
+GRID = 4  # cells a side in which corners are looked for
 STILL_PIXELS = 0.1
 IDENTITY: Similarity = (1 + 0j, 0j)
 
@@ -151,8 +152,9 @@ def camera_motion(first: Frames, second: Frames) -> Similarity:
 
 
 def _fit(first: Frames, second: Frames) -> Similarity | None:
-    corners = cv2.goodFeaturesToTrack(first, 200, 0.01, 4)
-    if corners is None or len(corners) < MIN_CORNERS:
+    """RANSAC fit to corners tracked from first to second; None unless most of the image agrees."""
+    corners, cell = _corners(first)
+    if len(corners) < MIN_CORNERS:
         return None
     found, status, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, None, winSize=(15, 15))  # type: ignore[call-overload]
     kept = status.ravel() == 1
@@ -161,9 +163,30 @@ def _fit(first: Frames, second: Frames) -> Similarity | None:
     matrix, inliers = cv2.estimateAffinePartial2D(
         corners[kept], found[kept], method=cv2.RANSAC, ransacReprojThreshold=1.0
     )
-    if matrix is None or inliers.sum() < max(MIN_CORNERS, kept.sum() / 2):
+    if matrix is None:
+        return None
+    agrees = inliers.ravel() == 1
+    if agrees.sum() < max(MIN_CORNERS, kept.sum() / 2):
+        return None
+    if len(set(cell[kept][agrees].tolist())) < GRID * GRID / 2:
         return None
     return complex(matrix[0, 0], matrix[1, 0]), complex(matrix[0, 2], matrix[1, 2])
+
+
+def _corners(grey: Frames) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """The best corners of every cell of a 4 x 4 grid, (n, 1, 2) x and y, and their cells (n,).
+
+    Cell by cell, so that a textured object cannot outvote a plain background.
+    """
+    found, cells = [np.zeros((0, 1, 2), np.float32)], []
+    height, width = grey.shape[0] // GRID, grey.shape[1] // GRID
+    for cell in range(GRID * GRID):
+        y, x = cell // GRID * height, cell % GRID * width
+        best = cv2.goodFeaturesToTrack(grey[y : y + height, x : x + width], 8, 0.05, 4)
+        if best is not None:
+            found.append(best + np.array([x, y], np.float32))
+            cells += [cell] * len(best)
+    return np.concatenate(found), np.asarray(cells, np.int64)
 
 
 def _log(m: Similarity) -> Similarity:

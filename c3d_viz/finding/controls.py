@@ -1,0 +1,268 @@
+"""What must come out right before T means anything (docs/finding.md, 3): one function a control.
+
+Every function takes measured arrays and returns a :class:`Control` with its numbers in a sentence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ..rankstats import Floats, nanmean
+from .measures import contrast, parts
+from .probe import Arrays, perturbation_delta
+from .statistics import (
+    DECIDING,
+    DELTA,
+    MIN_REINIT,
+    Control,
+    Effect,
+    Interval,
+    Status,
+    bootstrap,
+    by_statistic,
+    effect,
+    flat,
+    worst,
+)
+from .stimulus import stimulus
+from .windows import Window
+
+MIRROR_TOLERANCE = 1e-3
+MAX_SIMILARITY = 0.5
+MIN_DEFINED = 0.8
+Table = Mapping[str, Floats]  # per deciding method
+
+
+def positional(arrays: Arrays, methods: Sequence[str] = DECIDING) -> dict[str, tuple[float, float]]:
+    """P and K of a clip by method: means over the units that have one."""
+    found = {}
+    for number, method in enumerate(methods):
+        c = contrast(np.float64(arrays["M"][:, number]) - arrays["A"][:, number])  # (G, U)
+        p, k = parts(c[0], c[1])
+        found[method] = (float(nanmean(p)), float(nanmean(k)))
+    return found
+
+
+def single_contrast(arrays: Arrays, number: int) -> float:
+    """C of a clip measured forward only (shuffled): mean over its units."""
+    c = contrast(np.float64(arrays["M"][0, number]) - arrays["A"][0, number])
+    return float(nanmean(c))
+
+
+def show(interval: Interval) -> str:
+    """``+0.012 [-0.003, +0.027]``."""
+    if math.isnan(interval.value):
+        return "undefined (no clip with a defined value)"
+    if math.isnan(interval.low):
+        return f"{interval.value:+.3f} (one video, no interval)"
+    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+
+
+def _both(name: str, per_method: Mapping[str, tuple[Status, str]], what: str) -> Control:
+    status = worst([s for s, _ in per_method.values()])
+    numbers = "; ".join(f"{method} {text}" for method, (_, text) in per_method.items())
+    return Control(name, status, f"{what}: {numbers}.")
+
+
+def frozen_control(measured: Sequence[Arrays]) -> Control:
+    """M, C, P and K must be undefined everywhere on a clip of one repeated frame."""
+    if not measured:
+        return Control("frozen", "undetermined", "No frozen clip was measured.")
+    defined = sum(int(np.isfinite(a["M"]).sum()) for a in measured)
+    numbers = sum(
+        int(np.isfinite(v).sum()) for a in measured for v in positional(a).values()
+    )  # P and K together
+    total = sum(a["M"].size for a in measured)
+    status: Status = "right" if defined == numbers == 0 else "wrong"
+    return Control(
+        "frozen",
+        status,
+        f"M is defined on {defined} of {total} frames, P or K {numbers} times, over "
+        f"{len(measured)} frozen clips; all must be undefined.",
+    )
+
+
+def shuffled_control(
+    trained: Table, reinit: Table, clusters: Sequence[str], *, seed: int
+) -> tuple[Control, dict[str, Interval]]:
+    """C on shuffled frames, trained minus re-initialised, must be flat.
+
+    Args:
+        trained, reinit: per method (n,), mean over permutations (and re-initialised networks).
+    """
+    found, intervals = {}, {}
+    for method in DECIDING:
+        interval = bootstrap(trained[method] - reinit[method], clusters, seed=seed)
+        intervals[method] = interval
+        found[method] = (flat(interval), show(interval))
+    what = f"C of shuffled clips, trained minus re-initialised, must lie within +-{DELTA}"
+    return _both("shuffled", found, what), intervals
+
+
+def reversed_control(windows: Sequence[Window]) -> Control:
+    """S and D of the reversed clip are those of the clip, mirrored."""
+    apart = 0.0
+    for window in windows:
+        mirror, again = window.stimulus.reversed(), stimulus(window.frames[::-1].copy())
+        if again.frames != mirror.frames or (again.valid != mirror.valid).mean() > 0.01:
+            apart = math.inf
+            continue
+        both = again.valid & mirror.valid
+        for one, two in ((again.S, mirror.S), (again.D, mirror.D)):
+            top = float(np.abs(two).max())
+            if top > 0:
+                apart = max(apart, float(np.abs(one - two)[both].max(initial=0.0)) / top)
+    status: Status = "right" if apart <= MIRROR_TOLERANCE else "wrong"
+    return Control(
+        "reversed",
+        status,
+        f"S and D of the reversed clips differ from the mirrored ones by at most {apart:.1e} of "
+        f"their maximum; {MIRROR_TOLERANCE:.0e} is allowed.",
+    )
+
+
+def positive_control(
+    k: Table, kinds: Sequence[str], *, seed: int
+) -> tuple[Control, dict[str, Interval]]:
+    """K has the known sign on synthetic clips of both orders.
+
+    Args:
+        k: per method (n,), K of every synthetic clip.
+        kinds: n times "appearance first" (K > 0) or "motion first" (K < 0).
+    """
+    sign = np.array([1.0 if kind == "appearance first" else -1.0 for kind in kinds])
+    names = [str(i) for i in range(len(kinds))]
+    found: dict[str, tuple[Status, str]] = {}
+    intervals = {}
+    for method in DECIDING:
+        values = np.asarray(k[method], np.float64)
+        interval = bootstrap(values * sign, names, seed=seed)
+        means = [float(nanmean(values[sign == s])) for s in (1.0, -1.0)]
+        status: Status = "undetermined"
+        if interval.low > 0 and means[0] > 0 > means[1]:
+            status = "right"
+        elif interval.high < 0:
+            status = "wrong"
+        intervals[method] = interval
+        text = f"{show(interval)} (appearance first {means[0]:+.3f}, motion first {means[1]:+.3f})"
+        found[method] = (status, text)
+    return _both("positive", found, "K in the known direction must be above 0"), intervals
+
+
+def reinit_control(reinit: Table) -> Control:
+    """Enough re-initialised networks, with a P on most clips."""
+    count = min(table.shape[1] for table in reinit.values())
+    share = min(float(np.isfinite(t).mean()) if t.size else 0.0 for t in reinit.values())
+    status: Status = "right" if count >= MIN_REINIT and share >= MIN_DEFINED else "undetermined"
+    return Control(
+        "re-initialised",
+        status,
+        f"{count} networks ({MIN_REINIT} needed), P is defined on {share:.0%} of their clips "
+        f"({MIN_DEFINED:.0%} needed).",
+    )
+
+
+def permutation_control(
+    shuffled_weights: Table, reinit: Table, clusters: Sequence[str], *, seed: int
+) -> tuple[Control, dict[str, Interval]]:
+    """P of nets with permuted weights must be that of re-initialised ones.
+
+    Args:
+        shuffled_weights: per method (n, number of permuted nets). reinit: per method (n, K).
+    """
+    found, intervals = {}, {}
+    for method in DECIDING:
+        own = nanmean(shuffled_weights[method])
+        interval = bootstrap(own, clusters, baseline=reinit[method], seed=seed)
+        intervals[method] = interval
+        found[method] = (flat(interval), show(interval))
+    what = f"P(permuted weights) minus P(re-initialised) must lie within +-{DELTA}"
+    return _both("weight permutation", found, what), intervals
+
+
+def twin_control(
+    p: Table | None, clusters: Sequence[str], *, seed: int
+) -> tuple[Control, dict[str, Interval]]:
+    """The depth-1 twin has no temporal convolution and must have no positional part."""
+    if p is None:
+        return Control("2D twin", "undetermined", "No twin was given."), {}
+    found, intervals = {}, {}
+    for method in DECIDING:
+        interval = bootstrap(p[method], clusters, seed=seed)
+        intervals[method] = interval
+        found[method] = (flat(interval), show(interval))
+    return _both("2D twin", found, f"P of the twin must lie within +-{DELTA}"), intervals
+
+
+def randomisation_control(
+    spearman: Table, clusters: Sequence[str], *, seed: int
+) -> tuple[Control, dict[str, Interval]]:
+    """With all layers random the map must have changed.
+
+    Args:
+        spearman: per method (n,), similarity to the original at full depth.
+    """
+    found: dict[str, tuple[Status, str]] = {}
+    intervals = {}
+    for method in DECIDING:
+        interval = bootstrap(spearman[method], clusters, seed=seed)
+        status: Status = "undetermined"
+        if interval.high < MAX_SIMILARITY:
+            status = "right"
+        elif interval.low > MAX_SIMILARITY:
+            status = "wrong"
+        intervals[method] = interval
+        found[method] = (status, show(interval))
+    what = f"similarity of the map with every layer random must be below {MAX_SIMILARITY}"
+    return _both("weight randomisation", found, what), intervals
+
+
+def perturbation_parts(arrays: Arrays) -> tuple[float, float]:
+    """P and K of the perturbation curves of a clip, means over units."""
+    delta = perturbation_delta(np.float64(arrays["motion"]), np.float64(arrays["texture"]))
+    c = contrast(delta)  # (G, U)
+    p, k = parts(c[0], c[1])
+    return float(nanmean(p)), float(nanmean(k))
+
+
+def perturbation_control(
+    trained: npt.ArrayLike,
+    reinit: npt.ArrayLike,
+    clusters: Sequence[str],
+    effects: Mapping[str, Effect],
+    *,
+    seed: int,
+) -> tuple[Control, Interval]:
+    """P without any back-projection must not contradict T.
+
+    Args:
+        trained, reinit: (n,) P of the perturbation curves; n windows.
+    """
+    difference = np.asarray(trained, np.float64) - np.asarray(reinit, np.float64)
+    interval = bootstrap(difference, clusters, seed=seed)
+    says = by_statistic(effects)
+    status: Status = "right"
+    if math.isnan(interval.low):
+        status = "undetermined"
+    elif (says == "supported" and interval.high < 0) or (says == "refuted" and interval.low > 0):
+        status = "wrong"
+    return (
+        Control(
+            "perturbation",
+            status,
+            f"P without back-projection, trained minus re-initialised: {show(interval)}; T alone "
+            f"reads {says}, which it must not contradict.",
+        ),
+        interval,
+    )
+
+
+def effects_of(
+    trained: Table, reinit: Table, clusters: Sequence[str], *, seed: int
+) -> dict[str, Effect]:
+    """T under both deciding methods."""
+    return {m: effect(trained[m], reinit[m], clusters, seed=seed) for m in DECIDING}

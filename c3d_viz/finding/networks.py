@@ -1,0 +1,65 @@
+"""The networks of the test by name: trained, re-initialised, permuted, the 2D twin."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from torch import nn
+
+from ..spec import ModelSpec
+from ..validity import permuted, reinitialised
+
+TRAINED = "trained"
+TWIN = "twin"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network of the test is made: ``kind`` is trained, reinit, permuted or twin."""
+
+    name: str
+    kind: str
+    seed: int | None = None
+
+
+def recipes(reinit: int, permutations: int, seed: int, twin: bool) -> list[Recipe]:
+    """Every network of the test, the trained one first. Seeds as docs/finding.md, section 2."""
+    found = [Recipe(TRAINED, "trained")]
+    found += [Recipe(f"reinit-{k:02d}", "reinit", 1000 + k + 100_000 * seed) for k in range(reinit)]
+    found += [
+        Recipe(f"permuted-{k}", "permuted", 2000 + k + 100_000 * seed) for k in range(permutations)
+    ]
+    return [*found, Recipe(TWIN, "twin")] if twin else found
+
+
+class Networks:
+    """Makes the networks when they are asked for and keeps the last one only."""
+
+    def __init__(
+        self, trained: nn.Module, spec: ModelSpec, twin: tuple[nn.Module, ModelSpec] | None
+    ) -> None:
+        self.trained, self.spec, self.twin = trained, spec, twin
+        self._last: tuple[Recipe, nn.Module] | None = None
+
+    def get(self, recipe: Recipe) -> tuple[nn.Module, ModelSpec]:
+        """The network in eval mode, and what it expects as input."""
+        if recipe.kind == "trained":
+            return self.trained, self.spec
+        if recipe.kind == "twin":
+            assert self.twin is not None
+            return self.twin
+        if self._last is None or self._last[0] != recipe:
+            assert recipe.seed is not None
+            make = reinitialised if recipe.kind == "reinit" else permuted
+            self._last = (recipe, make(self.trained, recipe.seed).eval())
+        return self._last[1], self.spec
+
+
+def digest(model: nn.Module) -> str:
+    """SHA-256 of every parameter and its name, whatever file it came from."""
+    total = hashlib.sha256()
+    for name, values in model.state_dict().items():
+        total.update(name.encode())
+        total.update(values.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()

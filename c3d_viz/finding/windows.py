@@ -1,0 +1,194 @@
+"""The clips of the test: windows of the given videos, fixed by rule, and synthetic ones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ..clips import cropped_frames, read_clip, video_info, window_starts
+from ..errors import ClipError
+from ..frame_folder import SUFFIXES, counting_order
+from ..spec import InputSpec
+from .stimulus import Frames, Stimulus, stimulus
+
+SENSOR_NOISE = 2.0  # grey levels, on the synthetic clips
+ONSET = 8  # the first frame that differs, or no longer differs, from the one before
+_VIDEOS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
+
+
+@dataclass(frozen=True)
+class Window:
+    """Sixteen frames as the network sees them.
+
+    Attributes:
+        name: for people and file names, unique in a run.
+        cluster: the source video, the unit of the bootstrap.
+        frames: uint8 (T, 112, 112, 3) RGB.
+        source: path as given, or how it was made.
+        start: first frame in the source.
+        kind: "real", "appearance first" or "motion first".
+    """
+
+    name: str
+    cluster: str
+    frames: Frames = field(repr=False)
+    source: str
+    start: int
+    kind: str = "real"
+
+    @cached_property
+    def stimulus(self) -> Stimulus:
+        """S and D, computed once for all networks."""
+        return stimulus(self.frames)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the frames as the network sees them."""
+        return hashlib.sha256(np.ascontiguousarray(self.frames).tobytes()).hexdigest()
+
+
+def expand(paths: Sequence[Path]) -> list[tuple[Path, bool]]:
+    """Videos and frame folders among ``paths`` and in the folders among them, in counting order.
+
+    A folder with pictures is one video. Any other folder is searched one level deep: video files,
+    folders with pictures, and folders whose sub-folder ``frames`` holds pictures (DAVIS style).
+
+    Returns:
+        (path, named by the caller) pairs.
+
+    Raises:
+        ClipError: a path does not exist, or a folder holds none of these.
+    """
+    found: list[tuple[Path, bool]] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append((path, True))  # a missing file is reported when it is opened
+            continue
+        own = _frame_folder(path)
+        if own is not None:
+            found.append((own, True))
+            continue
+        inside: list[tuple[Path, bool]] = []
+        for child in sorted(path.iterdir(), key=lambda p: counting_order(p.name)):
+            if child.is_dir():
+                folder = _frame_folder(child)
+                if folder is not None:
+                    inside.append((folder, False))
+            elif child.suffix.lower() in _VIDEOS:
+                inside.append((child, False))
+        if not inside:
+            raise ClipError(
+                f"{path!s} holds no videos and no folders of frames; give video files, a folder "
+                f"of pictures, or a folder of either"
+            )
+        found += inside
+    if not found:
+        raise ClipError("no clips given; name video files, frame folders, or folders of them")
+    return found
+
+
+def _frame_folder(path: Path) -> Path | None:
+    for folder in (path, path / "frames"):
+        if folder.is_dir() and any(
+            p.suffix.lower() in SUFFIXES and not p.name.startswith(".") for p in folder.iterdir()
+        ):
+            return folder
+    return None
+
+
+def real_windows(
+    paths: Sequence[Path],
+    spec: InputSpec,
+    per_video: int,
+    report: Callable[[int, int, str], None] | None = None,
+) -> tuple[list[Window], list[str]]:
+    """Evenly spread windows of every video.
+
+    Returns:
+        The windows, and one line for each video that was found in a folder and cannot be used.
+
+    Raises:
+        ClipError: a path that was named cannot be read or is too short, or no window is left.
+    """
+    sources = expand(paths)
+    windows: list[Window] = []
+    skipped: list[str] = []
+    names: dict[str, int] = {}
+    for number, (path, named) in enumerate(sources):
+        if report is not None:
+            report(number, len(sources), f"reading {path.name}")
+        try:
+            starts = window_starts(video_info(path).frames, spec.frames, windows=per_video)
+            clips = [read_clip(path, start, spec.frames) for start in starts]
+        except ClipError as error:
+            if named:
+                raise
+            skipped.append(str(error))
+            continue
+        name = clips[0].name
+        names[name] = names.get(name, 0) + 1
+        if names[name] > 1:
+            name = f"{name}-{names[name]}"
+        for clip in clips:
+            windows.append(
+                Window(
+                    name=f"{name}@{clip.start}",
+                    cluster=name,
+                    frames=cropped_frames(clip, spec),
+                    source=str(path),
+                    start=clip.start,
+                )
+            )
+    if not windows:
+        raise ClipError(f"no usable clip: {skipped[0] if skipped else 'nothing was found'}")
+    return windows, skipped
+
+
+def synthetic_windows(per_kind: int, seed: int, size: int = 112) -> list[Window]:
+    """Still scenes in which an object starts to move at frame 8, and scenes with the motion first.
+
+    Procedural shapes on procedural backgrounds, one moving object, no camera motion, sensor noise
+    of 2 grey levels. The two kinds have scenes of their own.
+    """
+    import torch
+
+    from ..synthetic_library import procedural_library
+    from ..synthetic_render import render
+    from ..synthetic_scene import sample_scenes
+
+    library = procedural_library(seed)
+    found = []
+    kinds = (("appearance first", ONSET, None), ("motion first", 1, ONSET))
+    for kind_number, (kind, onset, offset) in enumerate(kinds):
+        generator = torch.Generator().manual_seed(seed * 10 + kind_number)
+        how = torch.arange(per_kind) % 4 + 1  # left, right, up, down in turn
+        scenes = sample_scenes(
+            library, per_kind, generator, how=how, size=size, clutter=0.0,
+            onset=onset, offset=offset, augment=False,
+        )  # fmt: skip
+        pixels = render(library, scenes, size).frames.permute(0, 2, 3, 4, 1).numpy()
+        noise = np.random.default_rng([seed, kind_number])
+        noisy = pixels + noise.normal(0, SENSOR_NOISE, pixels.shape)
+        for number, frames in enumerate(np.clip(np.rint(noisy), 0, 255).astype(np.uint8)):
+            name = f"{kind.replace(' ', '-')}-{number}"
+            found.append(Window(name, name, frames, f"synthetic, seed {seed}", 0, kind))
+    return found
+
+
+def frozen(window: Window) -> Window:
+    """The window's middle frame, sixteen times."""
+    middle = window.frames[len(window.frames) // 2]
+    frames = np.repeat(middle[None], len(window.frames), axis=0)
+    return Window(f"{window.name}-frozen", window.cluster, frames, window.source, window.start)
+
+
+def shuffled(window: Window, seed: Sequence[int]) -> Window:
+    """The window's frames in a random order."""
+    order = np.random.default_rng(list(seed)).permutation(len(window.frames))
+    name = f"{window.name}-shuffled-{'-'.join(map(str, seed))}"
+    return Window(name, window.cluster, window.frames[order], window.source, window.start)

@@ -1,0 +1,111 @@
+"""Work that can be interrupted: named pieces, each kept in a file as soon as it is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .probe import Arrays
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One piece of work.
+
+    Attributes:
+        key: unique; also the name of its file.
+        what: for people, e.g. "trained: dog@22".
+        cost: about how many back-projections it takes; progress counts in these.
+        run: does it.
+    """
+
+    key: str
+    what: str
+    cost: int
+    run: Callable[[], Arrays]
+
+
+def do(
+    pieces: Sequence[Piece], folder: Path, *, resume: bool, progress: Progress | None = None
+) -> dict[str, Arrays]:
+    """Every piece's arrays by key; pieces whose file exists are read, not done again.
+
+    Files appear whole or not at all. A file that cannot be read is done again.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    total = sum(piece.cost for piece in pieces)
+    done = 0
+    found: dict[str, Arrays] = {}
+    todo = []
+    for piece in pieces:
+        kept = _load(folder / f"{piece.key}.npz") if resume else None
+        if kept is None:
+            todo.append(piece)
+        else:
+            found[piece.key] = kept
+            done += piece.cost
+    for piece in todo:
+        if progress is not None:
+            progress(done, total, piece.what)
+        found[piece.key] = piece.run()
+        _save(folder / f"{piece.key}.npz", found[piece.key])
+        done += piece.cost
+    if progress is not None:
+        progress(total, total, "measured")
+    return found
+
+
+def _load(path: Path) -> Arrays | None:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError):
+        return None
+
+
+def _save(path: Path, arrays: Arrays) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, **arrays)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(temporary, 0o644)
+    os.replace(temporary, path)
+
+
+def as_json(value: object) -> str:
+    """JSON with null for what is undefined; arrays as lists, numbers with six digits."""
+    return json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
+    if isinstance(value, np.integer | np.bool_):
+        return value.item()
+    return value
