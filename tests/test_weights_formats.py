@@ -162,6 +162,23 @@ def test_dataparallel_half_and_wrappers(
     assert_same(ours(model, clip), port(rounded, clip))
 
 
+def test_checkpoints_of_old_torch_saved_on_a_gpu(
+    tmp_path: Path, weights: Weights, clip: Tensor
+) -> None:
+    path = tmp_path / "C3D-ucf101_epoch-99.pth.tar"
+    stored = {"epoch": 99, "state_dict": rename(weights, DAVIDEA)}
+    torch.save(stored, path, _use_new_zipfile_serialization=False)
+    data = path.read_bytes()
+    assert data.count(b"ctorch\nFloatStorage\n") == 1
+    data = data.replace(b"ctorch\nFloatStorage\n", b"ctorch.cuda\nFloatStorage\n")
+    device, gpu = b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0"
+    assert data.count(device) == 1
+    path.write_bytes(data.replace(device, gpu))
+    model, spec = load_model("c3d", path)
+    assert spec.format == "jfzhang95-finetuned"
+    assert_same(ours(model, clip), port(weights, clip))
+
+
 @pytest.mark.parametrize("names", ["bytes", "text", "none"])
 @pytest.mark.parametrize("keras1", [False, True])
 def test_keras(tmp_path: Path, weights: Weights, clip: Tensor, names: str, keras1: bool) -> None:

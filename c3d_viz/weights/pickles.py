@@ -40,7 +40,8 @@ _ALLOWED = {
 _DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
 _ALLOWED |= {f"torch {dtype}" for dtype in (*_DTYPES, "bool")}
 _ALLOWED |= {
-    f"torch {kind}Storage"
+    f"{module} {kind}Storage"
+    for module in ("torch", "torch.cuda")  # old torch named the device's class
     for kind in ("Float", "Half", "BFloat16", "Double", "Long", "Int", "Short", "Char", "Byte")
 }
 _ALLOWED |= {"torch BoolStorage", "torch.storage UntypedStorage"}
