@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import av.stream
@@ -43,7 +44,9 @@ def opened(path: Path, label: str) -> Iterator[tuple[InputContainer, av.VideoStr
     try:
         # "file:" and the whitelist: a name is never a protocol, a playlist opens no network.
         container = av.open(
-            f"file:{path.absolute()}", container_options={"protocol_whitelist": "file"}
+            f"file:{path.absolute()}",
+            container_options={"protocol_whitelist": "file"},
+            metadata_errors="replace",  # old cameras write titles in other encodings than UTF-8
         )
     except av.FFmpegError:
         raise ClipError(
@@ -55,8 +58,13 @@ def opened(path: Path, label: str) -> Iterator[tuple[InputContainer, av.VideoStr
             f"{label} cannot be opened ({getattr(error, 'strerror', None) or error}); check the "
             f"name and that the file may be read"
         ) from None
-    with container:
-        yield container, _video_stream(container, label)
+    try:
+        with container:
+            yield container, _video_stream(container, label)
+    except (av.FFmpegError, IndexError, ValueError, OverflowError) as error:
+        raise ClipError(  # what a damaged header makes PyAV say, far from any frame
+            f"{label} is damaged ({type(error).__name__} while reading it); re-encode it"
+        ) from None
 
 
 def _video_stream(container: InputContainer, label: str) -> av.VideoStream:
@@ -67,7 +75,12 @@ def _video_stream(container: InputContainer, label: str) -> av.VideoStream:
     for stream in container.streams.video:
         if stream.disposition & av.stream.Disposition.attached_pic:
             continue  # cover art of a music file
-        context = stream.codec_context
+        context: Any = stream.codec_context
+        if context is None:
+            raise ClipError(
+                f"{label} holds video of a codec that ffmpeg does not know, or is damaged; "
+                f"re-encode it as H.264"
+            )
         check_size(label, context.width, context.height)
         stream.thread_type = "AUTO"
         context.thread_count = min(4, os.cpu_count() or 1)  # each thread holds frames
@@ -78,9 +91,9 @@ def _video_stream(container: InputContainer, label: str) -> av.VideoStream:
 
 
 def fps_of(stream: av.VideoStream) -> float:
-    """Average frames per second as the file states them, or 25."""
+    """Average frames per second as the file states them, or 25 where that makes no sense."""
     rate = stream.average_rate or stream.guessed_rate
-    return float(rate) if rate else FALLBACK_FPS
+    return float(rate) if rate and 0 < rate < 1000 else FALLBACK_FPS
 
 
 def check_size(label: str, width: int, height: int) -> None:

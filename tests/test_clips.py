@@ -431,6 +431,54 @@ def test_bad_input_is_one_line_that_says_what_to_do(
     assert capfd.readouterr().err == ""  # nothing from ffmpeg or the picture readers
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", "libx264"), ("a.avi", "mpeg4"), ("a.webm", "libvpx-vp9")]
+)
+def test_damaged_bytes_give_a_clip_or_one_line(
+    tmp_path: Path, name: str, codec: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = {"g": "30", "deadline": "realtime", "cpu-used": "8"} if "webm" in name else {}
+    path = write_test_video(tmp_path / name, numbered_frames(40), codec=codec, options=options)
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    capfd.readouterr()
+    outcomes, messages = set(), []
+    for kind, _ in itertools.product(range(4), range(8)):
+        data = bytearray(whole)
+        if kind == 0:
+            del data[random.integers(len(data)) :]
+        else:  # anywhere, in the header, in the index at the end
+            low = len(data) - 600 if kind == 3 else 0
+            high = 600 if kind == 2 else len(data)
+            for place in random.integers(low, high, 25):
+                data[place] = random.integers(256)
+        path.write_bytes(bytes(data))
+        for read in (video_info, read_clip, motion_energy):
+            try:
+                read(path)
+                outcomes.add("read")
+            except ClipError as error:
+                messages.append(str(error))
+                outcomes.add("refused")
+    assert not any("\n" in message for message in messages)
+    assert outcomes == {"read", "refused"}
+    assert capfd.readouterr().err == ""
+
+
+def test_titles_in_other_encodings_do_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "TITLETITLE"
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr0"
+        for image in numbered_frames(16):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="bgr0")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    path.write_bytes(path.read_bytes().replace(b"TITLETITLE", b"\xe9t\xe9\xff\xfeTITLE"))
+    assert frame_numbers(read_clip(path).frames) == list(range(16))
+
+
 def test_truncated_file_gives_what_is_whole(tmp_path: Path) -> None:
     fast = write_test_video(
         tmp_path / "a.mp4", colour_noise(60, 48, 64),
