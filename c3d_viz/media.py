@@ -9,8 +9,8 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-import zlib
 import uuid
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
