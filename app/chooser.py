@@ -112,7 +112,8 @@ def network_menu() -> DeltaGenerator:
     keys = list(state.nets())
     current = state.view().net
     index = keys.index(current) if current in keys else 0
-    chosen = st.radio("Network", keys, index=index, format_func=net_name)
+    names = {key: net_name(key) for key in keys}
+    chosen = st.radio("Network", keys, index=index, format_func=names.get)
     if chosen != current:
         state.change(state.view().with_net(chosen))
         st.rerun()

@@ -131,7 +131,10 @@ def from_query(
     allowed = {"method": methods, "layer": layers, "clip": clips, "net": nets}
     if other in allowed.get(kind, ()):
         view = replace(view, versus=f"{kind}:{other}")
-    if re.fullmatch(r"[0-9]{1,4}(-[0-9]{1,4}){2}", query.get("at", "")) and view.channel is not None:
+    if (
+        re.fullmatch(r"[0-9]{1,4}(-[0-9]{1,4}){2}", query.get("at", ""))
+        and view.channel is not None
+    ):
         view = replace(view, at=tuple(int(i) for i in query["at"].split("-")))
     return view, notes
 

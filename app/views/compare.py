@@ -97,11 +97,12 @@ def choose() -> tuple[str, str]:
         keys = options(kind)
         if key not in keys:
             key = keys[0]
+        names = {k: name_of(kind, k) for k in keys}
         other = st.selectbox(
             f"Right: another {KINDS[kind].lower()}" if kind != "net" else "Right: other weights",
             keys,
             keys.index(key),
-            format_func=lambda k: name_of(kind, k),
+            format_func=names.get,
             key=f"versus-{kind}",
             width=280,
         )
@@ -131,7 +132,8 @@ def name_of(kind: str, key: str) -> str:
     if kind == "method":
         return METHODS[key].title
     if kind == "clip":
-        return ui.plain(state.source(key).label)
+        known = samples.samples()
+        return known[key].title if key in known else ui.plain(state.source(key).label)
     if kind == "net":
         own = session().weights
         return own.label if key == UPLOADED and own else work.SHIPPED.get(key, "given at start")

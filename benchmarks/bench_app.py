@@ -1,0 +1,279 @@
+"""How fast the dashboard answers, and what five people at once cost, in a real Chromium.
+
+    python -m benchmarks.bench_app [--browser PATH] [--rounds 3]
+
+Starts a server of its own on a free port. Every figure is wall time from the click (or from the end
+of the upload) until the new picture is on screen, as the browser sees it. Writes
+benchmarks/app-results.json and prints the table of docs/dashboard.md. Needs nothing else to run on
+the machine meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from c3d_viz import media
+from c3d_viz.dashboard import command
+
+from . import machine
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path(__file__).with_name("app-results.json")
+PEOPLE = 5
+FLAGS = [
+    f"--{flag}"
+    for flag in (
+        "no-sandbox",
+        "disable-gpu",
+        "disable-quic",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+    )
+]
+# What is waited for: the overlay of the first page, the video of the second.
+FILM = "document.querySelectorAll('.panels .film')"
+TARGETS = {
+    "first page of a new server": None,
+    "sample chosen": 3.0,
+    "upload ended": 4.0,
+    "other layer": 1.0,
+    "other feature map": 1.0,
+    "other method": 1.0,
+    "the same again (cache)": 1.0,
+}
+
+
+class Server:
+    """A dashboard on a free port, and how much memory it takes."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        env = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(ROOT)}
+        self.log = (folder / "server.log").open("wb")
+        self.process = subprocess.Popen(
+            command("127.0.0.1", port), cwd=folder, env=env, stdout=self.log, stderr=self.log
+        )
+        self.url = f"http://127.0.0.1:{port}"
+        while True:
+            try:
+                urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+
+    def memory_mb(self) -> float:
+        """Resident memory of the server."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        line = next(x for x in status.splitlines() if x.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+
+    def close(self) -> None:
+        """Stop it."""
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        self.log.close()
+
+
+def settle(page: Any) -> None:
+    """Wait for the end of the page's script."""
+    page.wait_for_timeout(300)
+    page.wait_for_function(
+        "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'",
+        timeout=120_000,
+    )
+
+
+def changed(page: Any, look: str, act: Callable[[], None]) -> float:
+    """Seconds from ``act`` until the value of ``look`` in the page is another one, and is there."""
+    before = page.evaluate(look)
+    began = time.perf_counter()
+    act()
+    page.wait_for_function(
+        "([look, before]) => { const now = eval(look); return now && now !== before }",
+        arg=[look, before],
+        polling=20,
+        timeout=120_000,
+    )
+    return time.perf_counter() - began
+
+
+OVERLAY = f"{FILM}[2]?.style.backgroundImage"
+VIDEO = "document.querySelector('video')?.currentSrc"
+
+
+def times(server: Server, browser: Any, clips: list[Path], rounds: int) -> dict[str, list[float]]:
+    """One person's waiting, every figure ``rounds`` times with work that is not in the cache."""
+    found: dict[str, list[float]] = {name: [] for name in TARGETS}
+    page = browser.new_page()
+    began = time.perf_counter()
+    page.goto(server.url)
+    page.wait_for_function(f"{OVERLAY}?.length > 100", polling=20, timeout=120_000)
+    found["first page of a new server"].append(time.perf_counter() - began)
+    settle(page)
+    tiles = page.locator(".tile").evaluate_all("all => all.map(t => t.dataset.id)")
+    for name in tiles[1 : 1 + max(rounds, 1)]:
+        click = page.locator(f".tile[data-id='{name}']").click
+        found["sample chosen"].append(changed(page, OVERLAY, click))
+        settle(page)
+    for clip in clips[:rounds]:
+        give = page.locator("input[type=file]").last
+        found["upload ended"].append(
+            changed(page, OVERLAY, lambda c=clip, g=give: g.set_input_files(str(c)))
+        )
+        settle(page)
+    page.goto(f"{server.url}/layers?clip={tiles[0]}")
+    page.wait_for_function(VIDEO, timeout=120_000)
+    settle(page)
+    for layer in ("conv4b", "conv3b", "conv2a")[:rounds]:
+        click = page.locator(f".block[data-id={layer}]").click
+        found["other layer"].append(changed(page, VIDEO, click))
+        settle(page)
+        found["other feature map"].append(changed(page, VIDEO, page.locator(".tile").nth(2).click))
+        settle(page)
+        guided = page.get_by_role("radio", name="Guided backpropagation").first
+        found["other method"].append(changed(page, VIDEO, guided.click))
+        settle(page)
+        back = page.get_by_role("radio", name="Deconvolution").first
+        found["the same again (cache)"].append(changed(page, VIDEO, back.click))
+        settle(page)
+    page.close()
+    return found
+
+
+def crowd(server: Server, browser: Any, clips: list[Path]) -> dict[str, float]:
+    """Five people with five clips, through three layers each, at the same time."""
+    peak, done = [server.memory_mb()], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.2):
+            peak.append(server.memory_mb())
+
+    before = peak[0]
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    contexts = [browser.new_context() for _ in range(PEOPLE)]
+    pages = [context.new_page() for context in contexts]
+    began = time.perf_counter()
+    for page in pages:
+        page.goto(server.url)
+    for page, clip in zip(pages, clips, strict=True):
+        page.locator("input[type=file]").last.wait_for(state="attached", timeout=120_000)
+        page.locator("input[type=file]").last.set_input_files(str(clip))
+    for page in pages:
+        page.wait_for_function("location.search.includes('clip=upload')", timeout=120_000)
+        settle(page)
+    for page in pages:
+        page.get_by_role("link", name="Layers").click()
+    for layer in ("conv3b", "conv4a", "conv2a"):
+        for page in pages:
+            page.locator(f".block[data-id={layer}]").click(timeout=120_000)
+        for page in pages:
+            settle(page)
+    seconds = time.perf_counter() - began
+    for context in contexts:
+        context.close()
+    lowest = after = server.memory_mb()
+    deadline = time.monotonic() + 150
+    while time.monotonic() < deadline:
+        time.sleep(2)
+        after = server.memory_mb()
+        lowest = min(lowest, after)
+    done.set()
+    watcher.join()
+    return {
+        "before_mb": round(before),
+        "peak_mb": round(max(peak)),
+        "after_they_left_mb": round(lowest),
+        "seconds": round(seconds, 1),
+    }
+
+
+def make_clips(folder: Path) -> list[Path]:
+    """Five clips of 3 s, 640 x 360, each with its own moving square."""
+    made = []
+    for n in range(PEOPLE):
+        rng = np.random.default_rng(n)
+        ground = rng.integers(0, 140, (36, 64, 3), dtype=np.uint8).repeat(10, 0).repeat(10, 1)
+        frames = np.repeat(ground[None], 75, axis=0)
+        for t in range(75):
+            x = (40 + (n + 3) * t) % 540
+            frames[t, 80 + 20 * n : 180 + 20 * n, x : x + 100] = (250, 230 - 30 * n, 60 + 30 * n)
+        path = folder / f"clip-{n}.mp4"
+        media.write_video(path, frames, 25)
+        made.append(path)
+    return made
+
+
+def table(results: dict[str, Any]) -> str:
+    """The figures as the markdown of docs/dashboard.md."""
+    rows = ["| what | median | worst | target |", "|---|---|---|---|"]
+    for name, target in TARGETS.items():
+        seconds = results["seconds"][name]
+        aim = "" if target is None else f"{target:.0f} s"
+        rows.append(
+            f"| {name} | {statistics.median(seconds):.2f} s | {max(seconds):.2f} s | {aim} |"
+        )
+    five = results["five_people"]
+    rows += [
+        "",
+        f"Five people with five clips at once: {five['peak_mb']} MB at the peak, "
+        f"{five['before_mb']} MB before they came, "
+        f"{five['after_they_left_mb']} MB after they left.",
+    ]
+    return "\n".join(rows)
+
+
+def main() -> int:
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--browser", default=shutil.which("chromium"))
+    parser.add_argument("--rounds", type=int, default=3, choices=(1, 2, 3))
+    options = parser.parse_args()
+    if not options.browser:
+        parser.error("no Chromium found; give --browser PATH")
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        folder = Path(name)
+        clips = make_clips(folder)
+        server = Server(folder)
+        browser = playwright.chromium.launch(executable_path=options.browser, args=FLAGS)
+        try:
+            seconds = times(server, browser, clips, options.rounds)
+            five = crowd(server, browser, clips)
+        finally:
+            browser.close()
+            server.close()
+    results = {
+        "machine": machine.describe("cpu", os.cpu_count() or 1),
+        "load_before": os.getloadavg()[0],
+        "seconds": {k: [round(s, 3) for s in v] for k, v in seconds.items()},
+        "five_people": five,
+    }
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    print(table(results))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

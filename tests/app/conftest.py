@@ -1,0 +1,136 @@
+"""A served dashboard and a real Chromium for the tests marked ``browser``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOTS = ROOT / "test-artefacts"  # git-ignored; looked at by people
+FLAGS = [
+    "--no-sandbox",  # CI runs as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+
+
+def chromium() -> str | None:
+    """Path of a Chromium, or None."""
+    given = os.environ.get("C3D_VIZ_BROWSER")
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    return given or next((path for name in names if (path := shutil.which(name))), None)
+
+
+@dataclass
+class Server:
+    """A running dashboard."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    folder: Path
+    log: Path
+
+
+def serve(folder: Path, **environment: str) -> Server:
+    """Start the dashboard as `c3d-viz app` does, with its temporary files under ``folder``."""
+    from c3d_viz.dashboard import command
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = folder / "server.log"
+    env = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(ROOT), **environment}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command("127.0.0.1", port), cwd=folder, env=env, stdout=out, stderr=subprocess.STDOUT
+        )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended: {log.read_text()}")
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2) as answer:
+                if answer.status == 200:
+                    return Server(url, process, folder, log)
+        except OSError:
+            time.sleep(0.2)
+    process.kill()
+    raise RuntimeError(f"the server does not answer: {log.read_text()}")
+
+
+def stop(server: Server) -> None:
+    """End the server as a person does, with Ctrl-C."""
+    server.process.terminate()
+    try:
+        server.process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        server.process.kill()
+        server.process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all browser tests, as one server is there for all people."""
+    if chromium() is None:
+        pytest.skip("no Chromium found: install one or set C3D_VIZ_BROWSER to its path")
+    made = serve(tmp_path_factory.mktemp("server"))
+    yield made
+    stop(made)
+    assert "Traceback" not in made.log.read_text()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, headless."""
+    path = chromium()
+    if path is None:
+        pytest.skip("no Chromium found: install one or set C3D_VIZ_BROWSER to its path")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(server: Server, browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """``open_page(path, width=1280, theme="light")`` gives a page in a session of its own.
+
+    After a failure a screenshot of each open page lies in test-artefacts/.
+    """
+    contexts = []
+
+    def open_one(
+        path: str = "/", *, width: int = 1280, height: int = 860, theme: str = "light"
+    ) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=theme, accept_downloads=True
+        )
+        context.set_default_timeout(90_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(server.url + path)
+        page.wait_for_selector("h1")
+        return page
+
+    yield open_one
+    SHOTS.mkdir(exist_ok=True)
+    for number, context in enumerate(contexts):
+        for page in context.pages:
+            page.screenshot(path=SHOTS / f"last-{request.node.name[:60]}-{number}.png")
+        context.close()

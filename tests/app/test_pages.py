@@ -1,0 +1,177 @@
+"""The pages as Streamlit runs them, without a browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import samples, sessions, work
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("clip", "layers", "motion", "compare", "export")
+
+
+def of(page: str, **query: str) -> AppTest:
+    """One page, drawn by itself."""
+
+    def script(page: str, query: dict[str, str]) -> None:
+        import importlib
+
+        import streamlit as st
+
+        from app import chooser, state, ui
+
+        st.session_state["pages"] = {"layers": st.Page(lambda: None, url_path="layers")}
+        st.navigation([st.session_state["pages"]["layers"]], position="hidden")
+
+        def draw() -> None:
+            state.view()
+            state.write_address()
+            tell = chooser.bar()
+            importlib.import_module(f"app.views.{page}").page()
+            tell(state.network())
+
+        ui.guarded(draw)()
+
+    made = AppTest.from_function(script, default_timeout=120, args=(page, query))
+    for name, value in query.items():
+        made.query_params[name] = value
+    return made
+
+
+def settled(test: AppTest) -> AppTest:
+    test.run()
+    assert not test.exception
+    return test
+
+
+@pytest.fixture(autouse=True)
+def _clean() -> Any:
+    yield
+    sessions.sessions().of("test session id").notes = []
+
+
+def test_the_first_screen_has_a_clip_and_no_error() -> None:
+    test = settled(AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=120))
+    assert [t.value for t in test.title] == ["What does a video network see?"]
+    assert not test.error
+    assert test.query_params["clip"] == next(iter(samples.samples()))
+    assert test.query_params["layer"] == "conv5b"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_draws_without_an_error(page: str) -> None:
+    test = settled(of(page))
+    assert len(test.title) == 1
+    assert not test.error
+
+
+def test_a_link_restores_layer_map_method_and_window() -> None:
+    test = settled(of("layers", layer="conv3b", map="7", method="guided", start="12"))
+    view = test.session_state["view"]
+    assert (view.layer, view.channel, view.method, view.start) == ("conv3b", 7, "guided", 12)
+    assert "conv3b, map 7" in [s.value for s in test.subheader]
+    assert test.query_params["map"] == "7"
+
+
+def test_a_wrong_link_is_corrected_with_a_note() -> None:
+    test = settled(of("layers", layer="conv9"))
+    assert test.session_state["view"].layer == "conv5b"
+    assert "conv9" in test.info[0].value
+
+
+def test_a_feature_map_that_does_not_exist_is_one_line() -> None:
+    test = settled(of("layers", layer="conv1a", map="999"))
+    assert len(test.error) == 1
+    assert "channels 0-" in test.error[0].value
+    assert "Traceback" not in test.error[0].value
+
+
+def test_another_method_and_colours_from_the_page() -> None:
+    test = settled(of("layers"))
+    by_label = {b.label: b for b in test.segmented_control}
+    by_label["Method"].set_value("guided").run()
+    assert test.session_state["view"].method == "guided"
+    {b.label: b for b in test.segmented_control}["Colours"].set_value("signed").run()
+    assert test.session_state["view"].look == "signed"
+    assert test.query_params["look"] == "signed"
+    assert not test.exception
+
+
+def test_any_feature_map_by_number() -> None:
+    test = settled(of("layers"))
+    test.number_input[0].set_value(5).run()
+    assert test.session_state["view"].channel == 5
+    assert "conv5b, map 5" in [s.value for s in test.subheader]
+
+
+def test_another_clip_and_network_from_the_bar() -> None:
+    test = settled(of("layers"))
+    other = list(samples.samples())[-1]
+    {r.label: r for r in test.radio}["Clip"].set_value(other).run()
+    assert test.session_state["view"].clip == other
+    {r.label: r for r in test.radio}["Network"].set_value("untrained").run()
+    assert test.session_state["view"].net == "untrained"
+    assert not test.exception
+    assert not test.error
+
+
+def test_every_nth_frame() -> None:
+    test = settled(of("clip"))
+    control = {b.label: b for b in test.segmented_control}["The window takes"]
+    control.set_value(2).run()
+    assert test.session_state["view"].stride == 2
+    assert test.query_params["stride"] == "2"
+
+
+@pytest.mark.parametrize("kind", ["method", "layer", "clip", "net"])
+def test_compare_sets_one_thing_beside_another(kind: str) -> None:
+    test = settled(of("compare"))
+    {b.label: b for b in test.segmented_control}["What differs"].set_value(kind).run()
+    assert not test.exception
+    assert not test.error
+    assert test.query_params["versus"].startswith(f"{kind}:")
+
+
+def test_the_command_line_names_every_choice() -> None:
+    test = settled(of("export", layer="conv4a", method="guided", start="3"))
+    command = test.code[0].value
+    assert re.fullmatch(
+        r"c3d-viz export \S+ -o OUT --layer conv4a --method guided --top 4 "
+        r"--start 3 --stride 1 --model \S+",
+        command,
+    )
+
+
+def test_an_export_needs_a_layer_and_a_method() -> None:
+    test = settled(of("export"))
+    test.pills[0].set_value([]).run()
+    assert not test.exception
+    assert not test.button
+    assert not test.code
+
+
+def test_a_fault_is_logged_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a secret detail")
+
+    monkeypatch.setattr(work, "spot", broken)
+    test = settled(of("layers"))
+    assert len(test.error) == 1
+    assert "secret" not in test.error[0].value
+    reference = re.search(r"under ([0-9a-f]{6})", test.error[0].value)
+    assert reference is not None
+    assert reference[1] in caplog.text
+    assert "a secret detail" in caplog.text
+
+
+def test_the_app_holds_no_tensor_code() -> None:
+    for file in (ROOT / "app").rglob("*.py"):
+        text = file.read_text()
+        assert not re.search(r"^\s*(import|from) torch", text, re.M), file
