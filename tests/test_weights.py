@@ -54,6 +54,18 @@ def test_models_are_ready_to_look_inside(name: str) -> None:
         assert len(spec.classes) == spec.num_classes
 
 
+def test_shipped_files_name_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c3d_viz.weights._FOLDER", tmp_path)
+    assert not load_model("compact-2d")[1].trained  # nothing shipped: random, and says so
+    model, spec = load_model("compact-2d", "random", num_classes=2)
+    save_model(tmp_path / "compact-2d.safetensors", model, spec)
+    _, shipped = load_model("compact-2d")
+    assert shipped.trained
+    assert shipped.weights == "compact-2d: trained on procedural clips, 2 classes"
+    assert shipped.source == "compact-2d.safetensors, shipped with c3d_viz"
+    assert not load_model("compact-2d", "random")[1].trained
+
+
 def test_num_classes_of_random_and_of_files(caffe_file: Path) -> None:
     model, spec = load_model("compact-2d", "random", num_classes=4)
     assert model.fc8.out_features == spec.num_classes == 4

@@ -162,6 +162,8 @@ def _load(
         initialise(model.fc8, seed)
         line += f", random fc8 (seed {seed})"
     if path.parent == _FOLDER:
+        if not raw.metadata.get("description"):
+            line = f"{name}: trained on procedural clips, {model.num_classes} classes"
         source = f"{path.name}, shipped with c3d_viz"
     spec = dataclasses.replace(
         spec,
