@@ -33,6 +33,7 @@ from .tracing import Unit, locate
 
 Rule = Literal["gradient", "deconvnet", "guided"]
 RULES: tuple[Rule, ...] = get_args(Rule)
+Precision = Literal["float32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,12 @@ def _is_number(value: Any, number: float) -> bool:
 
 
 def backproject(
-    model: nn.Module, x: Tensor, units: Sequence[Unit], rule: Rule
+    model: nn.Module,
+    x: Tensor,
+    units: Sequence[Unit],
+    rule: Rule,
+    *,
+    precision: Precision = "float32",
 ) -> Iterator[BackProjection]:
     """Back-project units by autograd, in order, lazily, with one forward pass for all of them.
 
@@ -175,6 +181,8 @@ def backproject(
         model: any module; in training mode a view of it in eval mode is used.
         x: one clip (1, C, T, H, W).
         units: of any layers; a position of None is resolved to the channel's strongest.
+        rule: one of RULES.
+        precision: "bf16" runs forward and backward pass under autocast; a preview.
 
     Raises:
         LayerError: layer, channel or position does not exist or was not called.
@@ -186,14 +194,14 @@ def backproject(
     check_input(model, x)
     units = list(units)
     layers = list(dict.fromkeys(unit.layer for unit in units))
-    leaf, kept = _forward(eval_view(model), x, layers, rule)
+    leaf, kept = _forward(eval_view(model), x, layers, rule, precision)
     for number, unit in enumerate(units):
         last = number == len(units) - 1
         yield _backward(leaf, kept[unit.layer], unit, keep_graph=not last)
 
 
 def _forward(
-    model: nn.Module, x: Tensor, layers: Sequence[str], rule: Rule
+    model: nn.Module, x: Tensor, layers: Sequence[str], rule: Rule, precision: Precision
 ) -> tuple[Tensor, dict[str, Tensor]]:
     def keep(_layer: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
         # a copy inside the graph: what an in-place ReLU does next is no part of this layer
@@ -202,6 +210,7 @@ def _forward(
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
+        torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bf16"),
         RuledReLUs(rule),
         recording(model, layers, keep) as kept,
     ):

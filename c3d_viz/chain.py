@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .backprop import BackProjection, Rule, apply_rule
+from .backprop import BackProjection, Precision, Rule, apply_rule
 from .boxes import Box, Chain, cut, union, window
 from .signals import Switches, conv_back, conv_forward, inside, pool_forward, unpool
 from .tracing import Unit, locate
@@ -41,7 +41,12 @@ class Record:
 
 
 def backproject_chain(
-    chain: Chain, x: Tensor, units: Sequence[tuple[int, Unit]], rule: Rule
+    chain: Chain,
+    x: Tensor,
+    units: Sequence[tuple[int, Unit]],
+    rule: Rule,
+    *,
+    precision: Precision = "float32",
 ) -> Iterator[BackProjection]:
     """Back-project units of a chain, in order and lazily.
 
@@ -50,11 +55,13 @@ def backproject_chain(
         x: one clip (1, C, T, H, W).
         units: with the level each is in; the position may be None.
         rule: one of backprop.RULES.
+        precision: "bf16" rounds signals and weights on the way back; a preview. The forward pass
+            and with it every switch stays as it is.
     """
     with torch.inference_mode(False), torch.no_grad():
         shared, alone = share(chain, units)
         record = forward(chain, x, shared, rule) if shared else None
-        walker = Walker(chain, rule)
+        walker = Walker(chain, rule, torch.bfloat16 if precision == "bf16" else x.dtype)
     for key in units:
         with torch.inference_mode(False), torch.no_grad():
             mine = forward(chain, x, [key], rule) if record is None or key in alone else record
@@ -153,9 +160,11 @@ def _forward_step(
 class Walker:
     """Walks units of one chain back under one rule. Scratch memory is kept from unit to unit."""
 
-    def __init__(self, chain: Chain, rule: Rule) -> None:
+    def __init__(self, chain: Chain, rule: Rule, dtype: torch.dtype) -> None:
         self._chain = chain
         self._rule = rule
+        self._dtype = dtype
+        self._weights: dict[nn.Module, Tensor] = {}
         self._scratch: dict[tuple[int, ...], Tensor] = {}
 
     def walk(self, record: Record, x: Tensor, key: tuple[int, Unit]) -> BackProjection:
@@ -178,19 +187,19 @@ class Walker:
         """
         assert unit.at is not None
         box: Box = tuple((i, i + 1) for i in unit.at)
-        one = x.new_ones(())
+        one = x.new_ones((), dtype=self._dtype)
         steps, shapes = self._chain.steps, self._chain.shapes
         if level and isinstance(steps[level - 1], nn.ReLU):
             one = apply_rule(self._rule, one, one.new_tensor(activation > 0, dtype=torch.bool))
             level -= 1
         step = steps[level - 1] if level else None
         if isinstance(step, nn.Linear):
-            return one * step.weight[unit.channel], (), level - 1
+            return one * self._weight(step)[unit.channel], (), level - 1
         if isinstance(step, nn.Conv3d) and step.groups == 1 and set(step.dilation) == {1}:
             reach = window(step).reach(box)
-            signal = one * step.weight[unit.channel]
+            signal = one * self._weight(step)[unit.channel]
             return *inside(signal, reach, shapes[level - 1][1:]), level - 1
-        signal = x.new_zeros(shapes[level][0], *(1 for _ in box))
+        signal = one.new_zeros(shapes[level][0], *(1 for _ in box))
         signal[unit.channel] = one
         return signal, box, level
 
@@ -205,7 +214,7 @@ class Walker:
         chain = self._chain
         step, sizes = chain.steps[level - 1], chain.shapes[level - 1][1:]
         if isinstance(step, nn.Conv3d):
-            return *conv_back(step, signal, box, sizes), level - 1
+            return *conv_back(step, self._weight(step), signal, box, sizes), level - 1
         if isinstance(step, nn.ReLU):
             return self._rule_at(record, signal, box, level), box, level - 1
         if isinstance(step, nn.MaxPool3d):
@@ -217,10 +226,18 @@ class Walker:
             out = self._scratch_for(level, signal, window(step).reach(box))
             return *unpool(step, signal, box, switches, sizes, out), below
         if isinstance(step, nn.Linear):
-            return signal @ step.weight, (), level - 1
+            return signal @ self._weight(step), (), level - 1
         if isinstance(step, nn.Flatten):
             return signal.reshape(chain.shapes[level - 1]), chain.full(level - 1), level - 1
         return signal, box, level - 1
+
+    def _weight(self, step: nn.Conv3d | nn.Linear) -> Tensor:
+        """The weight in the precision of the signals, converted once."""
+        if step.weight.dtype == self._dtype:
+            return step.weight
+        if step not in self._weights:
+            self._weights[step] = step.weight.to(self._dtype)
+        return self._weights[step]
 
     def _rule_at(self, record: Record, signal: Tensor, box: Box, level: int) -> Tensor:
         passed = record.passed.get(level)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from . import captum_methods
-from .backprop import BackProjection, Rule, backproject
-from .boxes import chain_of
+from .backprop import BackProjection, Precision, Rule, backproject
+from .boxes import Chain, chain_of
 from .chain import backproject_chain
 from .errors import VizError
+from .field import field_of
 from .hooks import check_input, eval_view
-from .tracing import Unit, check_unit, locate, trace
+from .tracing import Unit, activation, check_unit, locate, trace
 
-Precision = Literal["float32", "bf16"]
+# (model in eval mode, one clip, unit with a position) -> what the unit sees, of the clip's shape.
+# It depends on the clip through the unit's activation alone: it may be run on the unit's field.
+MethodFunction = Callable[[nn.Module, Tensor, Unit], Tensor]
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,14 @@ class Method:
         sentence: what the map means, in one sentence.
         paper: where it comes from.
         rule: the ReLU rule, for the three methods that are one backward walk; else None.
-        function: ``(model, x, unit) -> (1, 3, T, H, W)`` for every other method; the model is in
-            eval mode and the unit has a concrete position.
+        function: for every other method; see MethodFunction.
     """
 
     title: str
     sentence: str
     paper: str
     rule: Rule | None = None
-    function: Callable[[nn.Module, Tensor, Unit], Tensor] | None = None
+    function: MethodFunction | None = None
 
 
 METHODS: dict[str, Method] = {
@@ -116,8 +118,9 @@ def attribute(
         x: one clip (1, 3, T, H, W) as ``preprocess`` gives it.
         unit: layer, channel and position; a position of None is the channel's strongest.
         method: key of METHODS.
-        precision: "bf16" is a faster preview for the three rules: about the same picture,
-            values off by some percent. The default computes in the model's own precision.
+        precision: "float32" computes in the model's own precision. "bf16" is a faster preview
+            for the three rules: the forward pass stays exact, the way back is rounded; about the
+            same picture, values off by some percent.
 
     Raises:
         VizError: unknown method or precision.
@@ -138,7 +141,7 @@ def attribute_many(
     """``attribute`` for many units of one clip: the same results, in order, with shared work.
 
     Lazy: each attribution is computed when it is asked for. Arguments and errors as ``attribute``;
-    wrong arguments are refused at the call, before the first result is asked for.
+    a wrong method, precision or clip is refused at the call, before any result is asked for.
     """
     if method not in METHODS:
         raise VizError(f"no method {method!r}; there are {', '.join(METHODS)}")
@@ -147,40 +150,57 @@ def attribute_many(
     check_input(model, x)
     how = METHODS[method]
     if how.rule is not None:
-        found = _by_rule(model, x, list(units), how.rule)
+        found = _by_rule(model, x, list(units), how.rule, precision)
     else:
         assert how.function is not None
-        found = _one_by_one(eval_view(model), x, list(units), how.function)
+        if precision != "float32":
+            raise VizError(f"{method} has no {precision} preview; only the three ReLU rules do")
+        found = _by_function(model, x, list(units), how.function)
     return (Attribution(_array(back.values), back.unit, method, back.activation) for back in found)
 
 
+def _levels(
+    model: nn.Module, x: Tensor, units: list[Unit]
+) -> tuple[Chain, list[tuple[int, Unit]]] | None:
+    """The model as a chain, and each unit with its level; None where either does not exist."""
+    chain = chain_of(model, x.shape[1:])
+    if chain is None:
+        return None
+    keys = []
+    for unit in units:
+        level = chain.level_of(model, unit.layer)
+        if level is None:
+            return None
+        check_unit(chain.shapes[level], unit)
+        keys.append((level, unit))
+    return chain, keys
+
+
 def _by_rule(
-    model: nn.Module, x: Tensor, units: list[Unit], rule: Rule
+    model: nn.Module, x: Tensor, units: list[Unit], rule: Rule, precision: Precision
 ) -> Iterator[BackProjection]:
     """The explicit walk where the model is a chain and the layers are its steps, else autograd."""
-    chain = chain_of(model, x.shape[1:])
-    levels = [chain.level_of(model, unit.layer) for unit in units] if chain else []
-    if chain is None or not all(levels):
-        return backproject(model, x, units, rule)
-    for level, unit in zip(levels, units, strict=True):
-        check_unit(chain.shapes[level or 0], unit)
-    keys = [(level or 0, unit) for level, unit in zip(levels, units, strict=True)]
-    return backproject_chain(chain, x, keys, rule)
+    found = _levels(model, x, units)
+    if found is None:
+        return backproject(model, x, units, rule, precision=precision)
+    return backproject_chain(found[0], x, found[1], rule, precision=precision)
 
 
-def _one_by_one(
-    model: nn.Module,
-    x: Tensor,
-    units: list[Unit],
-    function: Callable[[nn.Module, Tensor, Unit], Tensor],
+def _by_function(
+    model: nn.Module, x: Tensor, units: list[Unit], function: MethodFunction
 ) -> Iterator[BackProjection]:
-    layers = list(dict.fromkeys(unit.layer for unit in units))
-    activations = trace(model, x, layers).activations
-    for unit in units:
-        unit = locate(activations[unit.layer], unit)
-        assert unit.at is not None
-        activation = float(activations[unit.layer][(unit.channel, *unit.at)])
-        yield BackProjection(function(model, x, unit)[0], unit, activation)
+    """One unit after the other; for a chain on nothing but what the unit sees."""
+    answers = trace(model, x, list(dict.fromkeys(unit.layer for unit in units)))
+    concrete = [locate(answers.activations[unit.layer], unit) for unit in units]
+    found = _levels(model, x, concrete)
+    model = eval_view(model)
+    for number, unit in enumerate(concrete):
+        if found is None:
+            values = function(model, x, unit)
+        else:
+            field = field_of(found[0], x, *found[1][number])
+            values = field.paste(function(field.model, field.x, field.unit), x)
+        yield BackProjection(values[0], unit, activation(answers, unit))
 
 
 def _array(values: Tensor) -> npt.NDArray[np.float32]:

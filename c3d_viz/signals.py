@@ -105,11 +105,12 @@ def unpool(
 
 
 def conv_back(
-    step: nn.Conv3d, signal: Tensor, box: Box, sizes: Sequence[int]
+    step: nn.Conv3d, weight: Tensor, signal: Tensor, box: Box, sizes: Sequence[int]
 ) -> tuple[Tensor, Box]:
     """The transpose of the convolution, without bias.
 
     Args:
+        weight: the convolution's, in the signal's precision.
         signal, box: (C_out, cells of box) above the convolution.
         sizes: of the level below.
     """
@@ -117,11 +118,11 @@ def conv_back(
     reach = view.reach(box)
     plain = set(view.stride) == {1} and set(view.dilation) == {1} and step.groups == 1
     if plain and step.in_channels <= _FEW and signal.device.type == "cpu":
-        return inside(_few_channels(step.weight, signal), reach, sizes)
+        return inside(_few_channels(weight, signal), reach, sizes)
     # what both sides lose beyond the border is never computed; an uneven rest is cut off after
     lost = tuple(min(max(-lo, 0), max(hi - n, 0)) for (lo, hi), n in zip(reach, sizes, strict=True))
     answer = F.conv_transpose3d(
-        signal[None], step.weight, None, step.stride, lost, 0, step.groups, step.dilation
+        signal[None], weight, None, step.stride, lost, 0, step.groups, step.dilation
     )[0]
     kept = tuple((lo + e, hi - e) for (lo, hi), e in zip(reach, lost, strict=True))
     return inside(answer, kept, sizes)
