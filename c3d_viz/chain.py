@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from .backprop import BackProjection, Precision, Rule, apply_rule
 from .boxes import Box, Chain, cut, union, window
-from .signals import Switches, conv_back, conv_forward, inside, pool_forward, unpool
+from .kernels import channels_last
+from .signals import ConvBack, Switches, conv_forward, inside, pool_forward, unpool
 from .tracing import Unit, locate
 
 
@@ -38,6 +39,7 @@ class Record:
     passed: dict[int, Tensor] = field(default_factory=dict)
     switches: dict[int, Switches] = field(default_factory=dict)
     found: dict[tuple[int, Unit], tuple[Unit, float]] = field(default_factory=dict)
+    rectified: bool = False  # during the pass: the ReLU that comes next has been run already
 
 
 def backproject_chain(
@@ -105,11 +107,16 @@ def forward(chain: Chain, x: Tensor, units: Sequence[tuple[int, Unit]], rule: Ru
         targets[level] = union([targets[level], box]) if level in targets else box
     record = Record(chain.boxes(targets))
     values = x[0][cut(record.boxes[0], chain.full(0))]
+    if values.ndim == 4:
+        values = channels_last(values[None])[0]
     owned = False  # whether ``values`` may be overwritten: the caller's clip may not
     for level in range(len(record.boxes)):
         if level:
             step = chain.steps[level - 1]
-            values = _forward_step(chain, record, level, values, owned, rule)
+            # a convolution whose own output nobody asks for rectifies it in the same pass
+            relu = level + 1 < len(record.boxes) and isinstance(chain.steps[level], nn.ReLU)
+            relu = relu and level not in targets
+            values = _forward_step(chain, record, level, values, owned, rule, relu)
             owned = owned or isinstance(step, nn.Conv3d | nn.MaxPool3d | nn.Linear)
         for key in units:
             if key[0] == level:
@@ -134,13 +141,17 @@ def _forward_step(
     values: Tensor,
     owned: bool,
     rule: Rule,
+    relu: bool,
 ) -> Tensor:
     step = chain.steps[level - 1]
     box, below = record.boxes[level], record.boxes[level - 1]
     if isinstance(step, nn.Conv3d):
-        return conv_forward(step, values, box, below)
+        record.rectified = relu
+        return conv_forward(step, values, box, below, relu=relu)
     if isinstance(step, nn.ReLU):
-        values = values.clamp_min_(0) if owned else values.clamp_min(0)
+        if not record.rectified:
+            values = values.clamp_min_(0) if owned else values.clamp_min(0)
+        record.rectified = False
         followed = level < len(chain.steps) and isinstance(chain.steps[level], nn.MaxPool3d)
         if rule != "deconvnet" and not followed:
             record.passed[level] = values > 0
@@ -158,14 +169,14 @@ def _forward_step(
 
 
 class Walker:
-    """Walks units of one chain back under one rule. Scratch memory is kept from unit to unit."""
+    """Walks units of one chain back under one rule. Prepared weights are kept from unit to unit."""
 
     def __init__(self, chain: Chain, rule: Rule, dtype: torch.dtype) -> None:
         self._chain = chain
         self._rule = rule
         self._dtype = dtype
+        self._back: dict[nn.Module, ConvBack] = {}
         self._weights: dict[nn.Module, Tensor] = {}
-        self._scratch: dict[tuple[int, ...], Tensor] = {}
 
     def walk(self, record: Record, x: Tensor, key: tuple[int, Unit]) -> BackProjection:
         """The back-projection of a unit that the recorded forward pass has found."""
@@ -194,10 +205,10 @@ class Walker:
             level -= 1
         step = steps[level - 1] if level else None
         if isinstance(step, nn.Linear):
-            return one * self._weight(step)[unit.channel], (), level - 1
+            return one * step.weight[unit.channel].to(self._dtype), (), level - 1
         if isinstance(step, nn.Conv3d) and step.groups == 1 and set(step.dilation) == {1}:
             reach = window(step).reach(box)
-            signal = one * self._weight(step)[unit.channel]
+            signal = one * step.weight[unit.channel].to(self._dtype)
             return *inside(signal, reach, shapes[level - 1][1:]), level - 1
         signal = one.new_zeros(shapes[level][0], *(1 for _ in box))
         signal[unit.channel] = one
@@ -214,24 +225,23 @@ class Walker:
         chain = self._chain
         step, sizes = chain.steps[level - 1], chain.shapes[level - 1][1:]
         if isinstance(step, nn.Conv3d):
-            return *conv_back(step, self._weight(step), signal, box, sizes), level - 1
+            if step not in self._back:
+                self._back[step] = ConvBack(step, signal)
+            return *self._back[step](signal, box, sizes), level - 1
         if isinstance(step, nn.ReLU):
             return self._rule_at(record, signal, box, level), box, level - 1
         if isinstance(step, nn.MaxPool3d):
             below = level - 1
             if chain.has_relu_below(level):
                 signal, below = self._rule_at(record, signal, box, level), level - 2
-            switches = record.switches[level]
-            switches = Switches(switches.offsets[cut(box, record.boxes[level])], switches.strides)
-            out = self._scratch_for(level, signal, window(step).reach(box))
-            return *unpool(step, signal, box, switches, sizes, out), below
+            return *unpool(step, signal, box, record.switches[level], sizes), below
         if isinstance(step, nn.Linear):
-            return signal @ self._weight(step), (), level - 1
+            return signal @ self._linear(step), (), level - 1
         if isinstance(step, nn.Flatten):
             return signal.reshape(chain.shapes[level - 1]), chain.full(level - 1), level - 1
         return signal, box, level - 1
 
-    def _weight(self, step: nn.Conv3d | nn.Linear) -> Tensor:
+    def _linear(self, step: nn.Linear) -> Tensor:
         """The weight in the precision of the signals, converted once."""
         if step.weight.dtype == self._dtype:
             return step.weight
@@ -244,11 +254,3 @@ class Walker:
         if passed is not None:
             passed = passed[cut(box, record.boxes[level])]
         return apply_rule(self._rule, signal, passed)
-
-    def _scratch_for(self, level: int, signal: Tensor, box: Box) -> Tensor:
-        """Memory for an unpooled signal. Fresh memory would cost more than filling it."""
-        shape = (signal.shape[0], *(hi - lo for lo, hi in box))
-        key = (level, *shape)
-        if key not in self._scratch:
-            self._scratch[key] = signal.new_empty(shape)
-        return self._scratch[key]
