@@ -82,7 +82,7 @@ def scale(look: str, what: str) -> None:
     low, high = ("nothing", "most") if look == "magnitude" else ("less light", "more light")
     st.html(
         f'<div class="scale">{low}<i style="background:linear-gradient(90deg,{stops})"></i>{high}'
-        f"<span>· {html.escape(what)}</span></div>"
+        f"<span>{html.escape(what)}</span></div>"
     )
 
 

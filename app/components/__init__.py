@@ -76,12 +76,14 @@ def player(
     strip: str | None = None,
     width: int = 210,
     autoplay: bool = False,
+    begin: int = 0,
 ) -> None:
     """Pictures that move together, frame by frame: a slider, a play button, a strip of frames.
 
     ``panels``: ``title``, ``note``, ``alt``, ``src`` (sprite) and ``ratio`` (width to height, 1).
     ``bars`` (one number of 0-1 per frame, or None for no bars) are drawn under ``strip``, a sprite
-    of small frames. ``width`` is the least width of a panel when there are more than three.
+    of small frames; ``begin`` is the frame shown first.
+    ``width`` is the least width of a panel when there are more than three.
     """
     data = {
         "panels": list(panels),
@@ -93,6 +95,7 @@ def player(
         "strip": strip,
         "width": width,
         "autoplay": autoplay,
+        "begin": begin,
     }
     _mount("player", key, data, None)
 

@@ -1,16 +1,19 @@
 // Several sprites shown at one and the same frame. data: panels, first, stride, fps, bars,
-// barsLabel, strip, width, autoplay. The frame and whether it plays live here, so nothing runs on a server.
+// barsLabel, strip, width, autoplay, begin. The frame and whether it plays live here, so nothing runs on a server.
 const N = 16;
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector("#root");
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const state = (root.player ??= { frame: 0, playing: data.autoplay && !still, timer: 0 });
+  const state = (root.player ??= {
+    frame: data.begin, playing: data.autoplay && !still, timer: 0,
+  });
   const label = (i) => data.first + i * data.stride;
 
   const panels = element("div", "panels");
   panels.style.setProperty("--columns", data.panels.map((p) => `${p.ratio ?? 1}fr`).join(" "));
   panels.classList.toggle("many", data.panels.length > 3);
+  panels.classList.toggle("three", data.panels.length === 3 && !(data.panels[0].ratio > 1.05));
   panels.style.setProperty("--width", `${data.width}px`);
   const films = [];
   for (const panel of data.panels) {

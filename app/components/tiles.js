@@ -30,7 +30,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     grid.className = "grid";
     grid.setAttribute("role", "radiogroup");
     grid.setAttribute("aria-label", data.label);
-    grid.style.gridTemplateColumns = `repeat(auto-fill, minmax(${data.width}px, 1fr))`;
+    grid.style.gridTemplateColumns = 
+      `repeat(auto-fill, minmax(min(${data.width}px, calc(33.3% - 7px)), 1fr))`;
     for (const item of data.items) {
       const tile = document.createElement("button");
       tile.className = "tile";

@@ -185,7 +185,8 @@ def frame_by_frame(shown: state.Shown, unit: work.Spot) -> None:
             },
         ],
         first=win.start, stride=win.stride, fps=pictures.watchable(win.fps, win.stride),
-        bars=bars, bars_label="Share of the map in each frame", strip=strip,
+        begin=bars.index(max(bars)), strip=strip,
+        bars=bars, bars_label="Share of the map in each frame",
     )  # fmt: skip
 
 
