@@ -25,7 +25,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _ONES = [1, 1, 1]
-Box = tuple[slice, ...]  # (t, h, w), each with start and stop
 _FEW_CHANNELS = 8  # below it, temporal taps become channels: half a 16-wide register
 
 
@@ -34,19 +33,22 @@ def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last_3d)
 
 
-def forward_conv(conv: nn.Conv3d, x: Tensor, *, relu: bool = False) -> Tensor:
-    """``conv(x)``, optionally with the ReLU behind it in the same pass over memory.
+def forward_conv(
+    conv: nn.Conv3d, x: Tensor, padding: tuple[int, ...], *, relu: bool = False
+) -> Tensor:
+    """The convolution of ``x``, optionally with the ReLU behind it in the same pass over memory.
 
     Args:
         x: (1, C, T, H, W), channels-last for speed. The weights are used in its dtype.
+        padding: zeros on both sides of t, h, w, in place of the module's own.
     """
     weight = conv.weight.to(x.dtype)
     bias = None if conv.bias is None else conv.bias.to(x.dtype)
-    if conv.padding_mode == "zeros" and not isinstance(conv.padding, str) and _onednn(x):
-        stride, padding, dilation = list(conv.stride), list(conv.padding), list(conv.dilation)
-        packed = _pack_size(weight, list(x.shape), padding, stride, dilation, conv.groups)
-        return _onednn_conv(x, packed, bias, padding, stride, dilation, conv.groups, relu)
-    answer: Tensor = conv._conv_forward(x, weight, bias)
+    if _onednn(x):
+        stride, dilation, pads = list(conv.stride), list(conv.dilation), list(padding)
+        packed = _pack_size(weight, list(x.shape), pads, stride, dilation, conv.groups)
+        return _onednn_conv(x, packed, bias, pads, stride, dilation, conv.groups, relu)
+    answer = F.conv3d(x, weight, bias, conv.stride, padding, conv.dilation, conv.groups)
     return answer.relu_() if relu else answer
 
 
@@ -76,7 +78,7 @@ class TransposedConv:
             padding = [0 if self.taps > 1 else depth // 2, *(k // 2 for k in self.kernel[1:])]
             self.weight = _pack_size(self.weight, size, padding)
 
-    def __call__(self, signal: Tensor, margin: tuple[int, int, int]) -> Tensor:
+    def __call__(self, signal: Tensor, margin: tuple[int, ...]) -> Tensor:
         """The signal below the convolution.
 
         Args:
@@ -110,51 +112,41 @@ class TransposedConv:
 
 
 class Unpool:
-    """Max-unpooling for one pooling layer and many signals; the buffer is used again.
+    """Puts signals where a max-pooling took its values. The buffer is used again.
 
-    Not for two threads at once. Each answer is a view of the buffer, valid until the next call.
+    Not for two threads at once. An answer is a view of the buffer, valid until the next call.
 
     Args:
-        pool: windows must not overlap.
-        switches: int64 (C, T', H', W'), the flat index into T x H x W that each cell took.
-        size: (T, H, W) before the pooling.
+        switches: int64 (C, t, h, w), for each pooled cell the flat index into ``size``.
+        size: (T, H, W) below the pooling. Windows must not overlap.
     """
 
-    def __init__(self, pool: nn.MaxPool3d, switches: Tensor, size: tuple[int, int, int]) -> None:
-        self.switches = switches.permute(1, 2, 3, 0)  # channels-last
-        self.size = size
-        self._windows = [_triple(v) for v in (pool.kernel_size, pool.stride, pool.padding)]
+    def __init__(self, switches: Tensor, size: tuple[int, ...]) -> None:
+        self._switches = switches.movedim(0, -1)  # free for a channels-last pooling
+        self._size = size
         self._buffer: Tensor | None = None
-        self._dirty: Box | None = None
+        self._dirty: tuple[slice, ...] = ()
 
-    def below(self, box: Box) -> Box:
-        """The cells below the pooling that the pooled cells in ``box`` look at."""
-        return tuple(
-            slice(
-                max(0, part.start * stride - pad),
-                min(size, (part.stop - 1) * stride - pad + kernel),
-            )
-            for part, kernel, stride, pad, size in zip(box, *self._windows, self.size, strict=True)
-        )
-
-    def __call__(self, signal: Tensor, box: Box) -> Tensor:
-        """The signal below the pooling: (1, C, ...), the cells of ``below(box)``.
+    def __call__(
+        self, signal: Tensor, cells: tuple[slice, ...], below: tuple[slice, ...]
+    ) -> Tensor:
+        """The signal below the pooling, (C, cells of ``below``).
 
         Args:
-            signal: (1, C, t, h, w) of the pooled cells in ``box``; zero elsewhere.
-            box: which pooled cells, (t, h, w) slices with start and stop.
+            signal: (C, pooled cells in ``cells``); zero elsewhere.
+            below: the cells that the windows of ``cells`` cover.
         """
-        channels = signal.shape[1]
+        channels = len(signal)
         if self._buffer is None or self._buffer.dtype != signal.dtype:
-            self._buffer = signal.new_zeros((*self.size, channels))
-        elif self._dirty is not None:
+            self._buffer = signal.new_zeros((*self._size, channels))
+        else:
             self._buffer[self._dirty] = 0
-        self._dirty = self.below(box)
+        self._dirty = below
         # the recorded index counts in the whole grid, so the scatter goes there
-        values = signal[0].permute(1, 2, 3, 0).reshape(-1, channels)
-        cells = self.switches[box].reshape(-1, channels)
-        self._buffer.view(-1, channels).scatter_(0, cells, values)
-        return self._buffer[self._dirty].permute(3, 0, 1, 2).unsqueeze(0)
+        values = signal.movedim(0, -1).reshape(-1, channels)
+        taken = self._switches[cells].reshape(-1, channels)
+        self._buffer.view(-1, channels).scatter_(0, taken, values)
+        return self._buffer[below].movedim(-1, 0)
 
 
 @functools.cache
@@ -215,7 +207,3 @@ def _onednn_conv(
         x, weight, bias, padding, stride, dilation, groups, "relu" if relu else "none", [], ""
     )
     return answer
-
-
-def _triple(value: int | tuple[int, ...]) -> tuple[int, ...]:
-    return (value, value, value) if isinstance(value, int) else tuple(value)

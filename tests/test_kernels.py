@@ -26,7 +26,7 @@ def test_forward_is_the_convolution(relu: bool, dtype: torch.dtype, bound: float
     x = torch.randn(1, 3, 5, 9, 7)
     with torch.no_grad():
         expected = F.conv3d(x.double(), conv.weight.double(), conv.bias.double(), padding=1)
-        found = forward_conv(conv.to(dtype), channels_last(x.to(dtype)), relu=relu)
+        found = forward_conv(conv.to(dtype), channels_last(x.to(dtype)), (1, 1, 1), relu=relu)
     assert _relative(found, expected.relu() if relu else expected) <= bound
     assert conv.weight.dtype == dtype
 
@@ -36,7 +36,7 @@ def test_forward_follows_stride_groups_and_dilation() -> None:
     conv = nn.Conv3d(4, 8, (3, 3, 1), stride=(1, 2, 1), padding=(2, 1, 0), dilation=(2, 1, 1))
     x = torch.randn(1, 4, 6, 9, 7)
     with torch.no_grad():
-        assert torch.allclose(forward_conv(conv, x), conv(x), atol=1e-5)
+        assert torch.allclose(forward_conv(conv, x, (2, 1, 0)), conv(x), atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -81,33 +81,30 @@ def test_bf16_is_near() -> None:
     assert float(F.cosine_similarity(found.flatten(), expected.flatten(), dim=0)) > 0.999
 
 
-@pytest.mark.parametrize(
-    "pool",
-    [
-        nn.MaxPool3d((1, 2, 2), (1, 2, 2)),
-        nn.MaxPool3d(2, 2),
-        nn.MaxPool3d(2, 2, ceil_mode=True),
-        nn.MaxPool3d(2, 2, padding=(0, 1, 1)),
-    ],
-)
-def test_unpooling_goes_where_the_maximum_was(pool: nn.MaxPool3d) -> None:
+def test_unpooling_goes_where_the_maximum_was_and_forgets_the_call_before() -> None:
     torch.manual_seed(0)
-    x = torch.randn(1, 3, 2, 7, 7)
-    pooled, switches = F.max_pool3d(
-        x, pool.kernel_size, pool.stride, pool.padding, 1, pool.ceil_mode, return_indices=True
-    )
-    unpool = Unpool(pool, switches[0], (2, 7, 7))
-    whole = tuple(slice(0, n) for n in pooled.shape[2:])
+    x = torch.randn(1, 3, 2, 8, 6)
+    pooled, switches = F.max_pool3d(channels_last(x), (1, 2, 2), return_indices=True)
+    unpool = Unpool(switches[0], (2, 8, 6))
+    whole = (slice(0, 2), slice(0, 4), slice(0, 3))
     part = (slice(0, 1), slice(1, 3), slice(0, 2))
-    for box in (whole, part, whole, part):  # the buffer holds nothing of the call before
-        signal = torch.randn(1, 3, *(side.stop - side.start for side in box))
-        everywhere = torch.zeros_like(pooled)
-        everywhere[(slice(None), slice(None), *box)] = signal
-        expected = torch.zeros(3, 2 * 7 * 7).scatter_(
-            1, switches[0].flatten(1), everywhere[0].flatten(1)
+    for box in (whole, part, whole, part):
+        signal = torch.randn(3, *(side.stop - side.start for side in box))
+        everywhere = torch.zeros_like(pooled[0])
+        everywhere[(slice(None), *box)] = signal
+        expected = torch.zeros(3, 2 * 8 * 6).scatter_(
+            1, switches[0].flatten(1), everywhere.flatten(1)
         )
-        expected = expected.view(1, 3, 2, 7, 7)
-        found = unpool(channels_last(signal), box)
-        below = (slice(None), slice(None), *unpool.below(box))
-        assert torch.equal(found, expected[below])
-        assert float(expected.abs().sum()) == pytest.approx(float(found.abs().sum()))
+        below = tuple(slice(s.start * k, s.stop * k) for s, k in zip(box, (1, 2, 2), strict=True))
+        found = unpool(signal, box, below)
+        assert torch.equal(found, expected.view(3, 2, 8, 6)[(slice(None), *below)])
+        assert int((found != 0).sum()) == signal.numel()
+
+
+def test_unpooling_changes_precision_with_the_signal() -> None:
+    unpool = Unpool(torch.tensor([[[[3]]]]), (1, 2, 2))
+    everything = (slice(0, 1),) * 3, (slice(0, 1), slice(0, 2), slice(0, 2))
+    for dtype in (torch.float32, torch.bfloat16, torch.float64):
+        found = unpool(torch.full((1, 1, 1, 1), 2.0, dtype=dtype), *everything)
+        assert found.dtype == dtype
+        assert found.flatten().tolist() == [0, 0, 0, 2]
