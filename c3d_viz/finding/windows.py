@@ -16,8 +16,6 @@ from ..frame_folder import SUFFIXES, counting_order
 from ..spec import InputSpec
 from .stimulus import Frames, Stimulus, stimulus
 
-SENSOR_NOISE = 2.0  # grey levels, on the synthetic clips
-ONSET = 8  # the first frame that differs, or no longer differs, from the one before
 _VIDEOS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 
 
@@ -155,28 +153,14 @@ def synthetic_windows(per_kind: int, seed: int, size: int = 112) -> list[Window]
     Procedural shapes on procedural backgrounds, one moving object, no camera motion, sensor noise
     of 2 grey levels. The two kinds have scenes of their own.
     """
-    import torch
+    from ..synthetic import positive_controls
 
-    from ..synthetic_library import procedural_library
-    from ..synthetic_render import render
-    from ..synthetic_scene import sample_scenes
-
-    library = procedural_library(seed)
     found = []
-    kinds = (("appearance first", ONSET, None), ("motion first", 1, ONSET))
-    for kind_number, (kind, onset, offset) in enumerate(kinds):
-        generator = torch.Generator().manual_seed(seed * 10 + kind_number)
-        how = torch.arange(per_kind) % 4 + 1  # left, right, up, down in turn
-        scenes = sample_scenes(
-            library, per_kind, generator, how=how, size=size, clutter=0.0,
-            onset=onset, offset=offset, augment=False,
-        )  # fmt: skip
-        pixels = render(library, scenes, size).frames.permute(0, 2, 3, 4, 1).numpy()
-        noise = np.random.default_rng([seed, kind_number])
-        noisy = pixels + noise.normal(0, SENSOR_NOISE, pixels.shape)
-        for number, frames in enumerate(np.clip(np.rint(noisy), 0, 255).astype(np.uint8)):
+    for kind in ("appearance first", "motion first"):
+        clips = positive_controls(per_kind, seed, motion_first=kind == "motion first", size=size)
+        for number, clip in enumerate(clips):
             name = f"{kind.replace(' ', '-')}-{number}"
-            found.append(Window(name, name, frames, f"synthetic, seed {seed}", 0, kind))
+            found.append(Window(name, name, clip.frames, clip.source, 0, kind))
     return found
 
 
