@@ -32,10 +32,12 @@ _HOME = {
     "overlay": "render",
     "filmstrip": "render",
     "raw_frames": "render",
+    "activation_sheet": "render",
     "contact_sheet": "render",
     "write_video": "media",
     "write_image": "media",
     "export_clip": "export",
+    "demo_clips": "demo",
     "VizError": "errors",
 }
 
@@ -51,10 +53,12 @@ __all__ = [
     "Unit",
     "VizError",
     "__version__",
+    "activation_sheet",
     "attribute",
     "attribute_many",
     "contact_sheet",
     "cropped_frames",
+    "demo_clips",
     "export_clip",
     "filmstrip",
     "load_model",
@@ -71,12 +75,13 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .clips import Clip, cropped_frames, preprocess, read_clip
+    from .demo import demo_clips
     from .errors import VizError
     from .export import export_clip
     from .media import write_image, write_video
     from .methods import METHODS, Attribution, attribute, attribute_many
     from .models import C3D, LAYERS, receptive_field
-    from .render import contact_sheet, filmstrip, overlay, raw_frames
+    from .render import activation_sheet, contact_sheet, filmstrip, overlay, raw_frames
     from .spec import InputSpec, ModelSpec
     from .tracing import Trace, Unit, top_units, trace
     from .weights import load_model

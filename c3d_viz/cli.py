@@ -254,6 +254,20 @@ def dashboard(
     raise typer.Exit(serve(host=host, port=port, weights=weights, model=model))
 
 
+@app.command(
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    }
+)
+def train(context: typer.Context) -> None:
+    """Train the shipped networks again, or a C3D on your own videos."""
+    from .training.__main__ import main as run_training
+
+    raise typer.Exit(run_training(list(context.args) or ["--help"]))
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of ``c3d-viz``. Exits 0, 1 (a fault), 2 (what was asked), or 130 (Ctrl-C)."""
     app(args=None if argv is None else list(argv))
