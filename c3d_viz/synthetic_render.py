@@ -35,11 +35,15 @@ def render(library: Library, scenes: Scenes, size: int, noise_seed: int | None =
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     pixels = torch.stack([x, y], -1)  # (H, W, 2)
 
-    still = not bool(scenes.pan.any())
-    shift = scenes.pan[:, :1] if still else scenes.pan
     pictures = library.backgrounds[scenes.background].float() * scenes.light[:, 2, :, None, None]
-    picture = _sample_background(pictures, scenes.view, shift, pixels)  # (N, 3, T or 1, H, W)
-    canvas = picture.expand(n, 3, frames, size, size).clone()
+    canvas = torch.empty(n, 3, frames, size, size)
+    panned = scenes.pan.abs().amax((1, 2)) > 0
+    for rows, times in ((~panned, slice(0, 1)), (panned, slice(None))):  # one picture if no pan
+        if bool(rows.any()):
+            shift = scenes.pan[rows, times]
+            canvas[rows] = _sample_background(pictures[rows], scenes.view[rows], shift, pixels)
+    barred = (scenes.bar[:, 3] > 0).nonzero()[:, 0]
+    scenery = canvas[barred].flip(3) * 0.8  # upside-down and darker: what occluders show
     if bool(scenes.distractor.shown.any()):
         shown = scenes.distractor.shown.nonzero()[:, 0]
         layer = _sample_sprite(library, scenes.distractor, scenes.light[:, 1], pixels, shown)
@@ -48,11 +52,9 @@ def render(library: Library, scenes: Scenes, size: int, noise_seed: int | None =
     layer = _sample_sprite(library, scenes.target, scenes.light[:, 0], pixels, everyone)
     alpha = layer[:, 3]
     canvas = canvas.mul_(1 - layer[:, 3:]).add_(layer[:, :3])
-    barred = (scenes.bar[:, 3] > 0).nonzero()[:, 0]
     if len(barred):
         bar = _bar(scenes.bar[barred], scenes.pan[barred], pixels)  # (M, T, H, W)
-        other = picture[barred].flip(3).expand(-1, -1, frames, -1, -1)  # upside-down scenery
-        canvas[barred] = canvas[barred] * (1 - bar[:, None]) + other * 0.8 * bar[:, None]
+        canvas[barred] = canvas[barred] * (1 - bar[:, None]) + scenery * bar[:, None]
         alpha[barred] *= 1 - bar
     if bool(scenes.grey.any()):
         grey = scenes.grey.nonzero()[:, 0]
