@@ -73,16 +73,18 @@ def flow(pose: Pose, pixels_size: int) -> Tensor:
 
     Frame t holds the way to frame t + 1; the last frame the way from the frame before. With
     p = M u + c the material point is u = M^-1 (p - c). Values off the mask are those of the
-    cut-out's plane and mean nothing.
+    cut-out's plane.
     """
     axis = torch.arange(pixels_size) + 0.5
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     pixels = torch.stack([x, y], -1)
-    material = _material(pose.matrix, pose.centre, pixels)
     following = torch.cat([pose.matrix[:, 1:], pose.matrix[:, -2:-1]], 1)
     centre = torch.cat([pose.centre[:, 1:], pose.centre[:, -2:-1]], 1)
-    there = torch.einsum("ntij,nthwj->nthwi", following, material) + centre[:, :, None, None]
-    step = there - pixels
+    # M' u + c' - p = (M' - M) M^-1 (p - c) + c' - c: exactly 0 where nothing moves
+    change = (following - pose.matrix) @ torch.linalg.inv(pose.matrix)
+    arm = pixels - pose.centre[:, :, None, None]
+    step = torch.einsum("ntij,nthwj->nthwi", change, arm)
+    step += (centre - pose.centre)[:, :, None, None]
     step[:, -1] *= -1
     return step
 

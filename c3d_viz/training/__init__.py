@@ -1,0 +1,4 @@
+"""Training: the shipped weights from synthetic clips, or a C3D on a folder of videos.
+
+``python -m c3d_viz.training --help`` lists the commands; docs/training.md explains them.
+"""

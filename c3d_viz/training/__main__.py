@@ -1,0 +1,75 @@
+"""``python -m c3d_viz.training``: the commands of docs/training.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..errors import VizError
+
+
+def _line(done: int, total: int, what: str) -> None:
+    print(f"{100 * done / total:5.1f} %  {what}", flush=True)
+
+
+def _settings(args: argparse.Namespace, **fixed: object) -> object:
+    from .loop import Settings
+
+    length = {"steps": args.steps} if args.steps else {"minutes": args.minutes}
+    return Settings(**length, bf16=args.bf16, seed=args.seed, **fixed)  # type: ignore[arg-type]
+
+
+def _stills(args: argparse.Namespace) -> None:
+    from .phases import train_stills
+
+    settings = _settings(args, batch=64, lr=2e-3, clip=2.0, ema=0.998)
+    train_stills(args.sources, args.out, settings, _line)  # type: ignore[arg-type]
+
+
+def _joint(args: argparse.Namespace) -> None:
+    from .phases import train_joint
+
+    settings = _settings(args, batch=24, lr=1.5e-3, head_weights=(1.5, 1.0), ema=0.995)
+    train_joint(args.sources, args.flat, args.out, args.depth, settings, _line)  # type: ignore[arg-type]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m c3d_viz.training", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: object, about: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=about, description=about)
+        sub.set_defaults(function=function)
+        return sub
+
+    for name, function, about in (
+        ("stills", _stills, "phase 1: what, on single pictures, with the flat net"),
+        ("joint", _joint, "phase 2: what and how, on clips, from the inflated flat net"),
+    ):
+        sub = command(name, function, about)
+        sub.add_argument("sources", type=Path, help="folder with sprites/ and backgrounds/")
+        sub.add_argument("-o", "--out", type=Path, required=True, help="folder of the run")
+        sub.add_argument("--minutes", type=float, default=40.0, help="length of the whole run")
+        sub.add_argument("--steps", type=int, help="length in steps, instead of minutes")
+        sub.add_argument("--seed", type=int, default=0)
+        sub.add_argument("--bf16", action="store_true", help="conv1-conv4 in bfloat16")
+        if name == "joint":
+            sub.add_argument("--flat", type=Path, required=True, help="checkpoint of phase 1")
+            sub.add_argument("--depth", type=int, default=3, help="3, or 1 for the 2D twin")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0, or 2 with one line of error."""
+    args = _parser().parse_args(argv)
+    try:
+        args.function(args)
+    except VizError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Batches of synthetic stills and clips as network input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..spec import COMPACT_INPUT
+from ..synthetic_library import WHATS, Library
+from ..synthetic_render import render
+from ..synthetic_scene import HOWS, sample_scenes
+from .loop import Batch
+from .nets import TrainNet
+
+SIZE = 112
+
+
+def to_input(frames: Tensor) -> Tensor:
+    """Frames (N, 3, ...) in 0-255 as the shipped network expects them."""
+    return (frames - COMPACT_INPUT.mean[0]) * COMPACT_INPUT.scale
+
+
+def stills(library: Library, n: int) -> Callable[[int, float], Batch]:
+    """(seed, share) -> (pictures (n, 3, 112, 112), what). Clutter grows from 0 to 1."""
+
+    def batch(seed: int, share: float) -> Batch:
+        g = torch.Generator().manual_seed(seed)
+        clutter = min(1.0, max(0.0, (share - 0.15) / 0.5))
+        scenes = sample_scenes(library, n, g, frames=1, size=SIZE, clutter=clutter)
+        return to_input(render(library, scenes, SIZE, seed).frames[:, :, 0]), scenes.what
+
+    return batch
+
+
+def clips(library: Library, n: int, frames: int = 16) -> Callable[[int, float], Batch]:
+    """(seed, share) -> (clips (n, 3, 16, 112, 112), what, how). Clutter grows from 0.15 to 1."""
+
+    def batch(seed: int, share: float) -> Batch:
+        g = torch.Generator().manual_seed(seed)
+        clutter = min(1.0, 0.15 + share / 0.6)
+        scenes = sample_scenes(library, n, g, frames=frames, size=SIZE, clutter=clutter)
+        return to_input(render(library, scenes, SIZE, seed).frames), scenes.what, scenes.how
+
+    return batch
+
+
+def fixed_clips(library: Library, n: int, seed: int, frames: int = 16) -> Batch:
+    """A balanced batch at full clutter: clip i is of class i mod 60 (seeded).
+
+    With ``frames`` 1 the input is (n, 3, 112, 112), a picture.
+    """
+    g = torch.Generator().manual_seed(seed)
+    index = torch.arange(n) % (len(WHATS) * len(HOWS))
+    what, how = index // len(HOWS), index % len(HOWS)
+    scenes = sample_scenes(library, n, g, what=what, how=how, frames=frames, size=SIZE)
+    x = to_input(render(library, scenes, SIZE, seed).frames)
+    return (x[:, :, 0] if frames == 1 else x), what, how
+
+
+@torch.no_grad()
+def accuracy(net: TrainNet, batches: list[Batch]) -> list[float]:
+    """Share of right answers of each head."""
+    right: list[list[Tensor]] = [[] for _ in net.heads]
+    for x, *targets in batches:
+        logits = net(x.contiguous(memory_format=net.memory_format), bf16=True)
+        for k, (head, target) in enumerate(zip(net.split(logits), targets, strict=False)):
+            right[k].append(head.argmax(1) == target)
+    return [float(torch.cat(r).float().mean()) for r in right]

@@ -1,0 +1,229 @@
+"""The training loop: time- or step-budgeted, resumable, one line of progress, a JSON-lines log."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from .nets import TrainNet
+
+Batch = tuple[Tensor, ...]  # input first, then one int64 target per head
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to optimise.
+
+    Attributes:
+        steps: length of the run in steps, or None for a length in minutes.
+        minutes: length in minutes of training time (pauses between resumed runs do not count).
+        batch: clips (pictures) a step.
+        lr: peak of the learning rate; warm-up over 100 steps, then a cosine to zero.
+        head_weights: weight of each head's loss.
+        smoothing: label smoothing. clip: maximum norm of the gradient.
+        ema: decay of the averaged weights, which are the ones evaluated and shipped.
+        bf16: conv1-conv4 in bfloat16.
+        seed: of everything random. Step k draws from (seed, k), so a resumed run sees what an
+            uninterrupted one would.
+        log_every, save_every: seconds.
+    """
+
+    steps: int | None = None
+    minutes: float = 10.0
+    batch: int = 24
+    lr: float = 1.5e-3
+    weight_decay: float = 0.05
+    head_weights: tuple[float, ...] = (1.0,)
+    smoothing: float = 0.05
+    clip: float = 3.0
+    ema: float = 0.995
+    bf16: bool = False
+    seed: int = 0
+    log_every: float = 30.0
+    save_every: float = 60.0
+
+
+@dataclass
+class State:
+    """A run at one moment; what a checkpoint holds."""
+
+    net: TrainNet
+    ema: TrainNet
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    seen: int = 0
+    spent: float = 0.0  # seconds of training
+
+
+def start(net: TrainNet, settings: Settings) -> State:
+    """A run that has made no step."""
+    net = net.to(memory_format=net.memory_format)
+    optimiser = torch.optim.AdamW(
+        net.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
+    )
+    return State(net, copy.deepcopy(net), optimiser)
+
+
+def save(state: State, path: Path) -> None:
+    """Write a checkpoint whole or not at all (temporary file, then rename)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    torch.save(
+        {
+            "net": state.net.state_dict(),
+            "ema": state.ema.state_dict(),
+            "optimiser": state.optimiser.state_dict(),
+            "step": state.step,
+            "seen": state.seen,
+            "spent": state.spent,
+        },
+        part,
+    )
+    os.replace(part, path)
+
+
+def restore(state: State, path: Path) -> None:
+    """Continue from a checkpoint that ``save`` wrote, in place."""
+    saved = torch.load(path, weights_only=True)
+    state.net.load_state_dict(saved["net"])
+    state.ema.load_state_dict(saved["ema"])
+    state.optimiser.load_state_dict(saved["optimiser"])
+    state.step, state.seen, state.spent = saved["step"], saved["seen"], saved["spent"]
+
+
+def share_done(state: State, settings: Settings) -> float:
+    """How much of the run is over, 0-1."""
+    if settings.steps is not None:
+        return min(1.0, state.step / max(1, settings.steps))
+    return min(1.0, state.spent / max(1e-9, settings.minutes * 60))
+
+
+def learning_rate(step: int, share: float, settings: Settings) -> float:
+    """Linear warm-up over 100 steps times half a cosine over the run."""
+    return settings.lr * min(1.0, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * share))
+
+
+def step_seed(seed: int, step: int) -> int:
+    """Seed of step ``step``'s batch and dropout."""
+    return (seed * 1_000_003 + step) % 2**62
+
+
+def fit(
+    state: State,
+    batches: Callable[[int, float], Batch],
+    settings: Settings,
+    out: Path,
+    *,
+    evaluate: Callable[[TrainNet], dict[str, float]] | None = None,
+    evaluate_every: float = 180.0,
+    progress: Progress | None = None,
+    stop_after: int | None = None,
+) -> State:
+    """Train until the budget is spent; checkpoint ``out/checkpoint.pt``, log ``out/log.jsonl``.
+
+    Args:
+        state: from ``start``; continued from the checkpoint in ``out`` where there is one.
+        batches: (seed, share of the run done) -> batch.
+        evaluate: called on the averaged weights about every ``evaluate_every`` seconds of
+            training and at the end; its numbers go to the log.
+        progress: called with (seconds or steps done, total, one line with the time left).
+        stop_after: leave after this many steps of this call (to be resumed).
+    """
+    checkpoint = out / "checkpoint.pt"
+    if checkpoint.is_file():
+        restore(state, checkpoint)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1))
+    mean = 0.0
+    made, started, base = 0, time.monotonic(), state.spent
+    logged = saved = evaluated = state.spent
+    state.net.train()
+    while share_done(state, settings) < 1 and (stop_after is None or made < stop_after):
+        loss = _one_step(state, batches, settings)
+        made += 1
+        mean = loss if made == 1 else 0.97 * mean + 0.03 * loss
+        state.spent = base + time.monotonic() - started
+        record: dict[str, float] = {}
+        if evaluate is not None and state.spent - evaluated > evaluate_every:
+            state.ema.eval()
+            record, evaluated = evaluate(state.ema), state.spent
+        if record or state.spent - logged > settings.log_every:
+            _log(out, state, settings, {"loss": mean, **record}, made, progress)
+            logged = state.spent
+        if state.spent - saved > settings.save_every:
+            save(state, checkpoint)
+            saved = state.spent
+    save(state, checkpoint)
+    if evaluate is not None and share_done(state, settings) >= 1:
+        state.ema.eval()
+        _log(out, state, settings, {"loss": mean, **evaluate(state.ema)}, made, progress)
+    return state
+
+
+def _one_step(state: State, batches: Callable[[int, float], Batch], settings: Settings) -> float:
+    share, seed = share_done(state, settings), step_seed(settings.seed, state.step)
+    x, *targets = batches(seed, share)
+    for group in state.optimiser.param_groups:
+        group["lr"] = learning_rate(state.step, share, settings)
+    torch.manual_seed(seed)  # dropout
+    logits = state.net(x.contiguous(memory_format=state.net.memory_format), bf16=settings.bf16)
+    total = logits.new_zeros(())
+    parts = zip(state.net.split(logits), targets, settings.head_weights, strict=True)
+    for head, target, weight in parts:
+        loss = nn.functional.cross_entropy(head, target, label_smoothing=settings.smoothing)
+        total = total + weight * loss
+    state.optimiser.zero_grad()
+    total.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(state.net.parameters(), settings.clip)
+    state.optimiser.step()
+    state.step += 1
+    state.seen += len(x)
+    _average(state, min(settings.ema, state.step / (state.step + 10)))
+    return float(total.detach())
+
+
+@torch.no_grad()
+def _average(state: State, decay: float) -> None:
+    pairs = zip(state.ema.state_dict().values(), state.net.state_dict().values(), strict=True)
+    for mean, now in pairs:
+        if mean.is_floating_point():
+            mean.lerp_(now, 1 - decay)
+        else:
+            mean.copy_(now)
+
+
+def _log(
+    out: Path,
+    state: State,
+    settings: Settings,
+    numbers: dict[str, float],
+    made: int,
+    progress: Progress | None,
+) -> None:
+    share = share_done(state, settings)
+    left = state.spent * (1 - share) / max(share, 1e-6)
+    record = {
+        "minutes": round(state.spent / 60, 2),
+        "step": state.step,
+        "seen": state.seen,
+        "lr": round(learning_rate(state.step, share, settings), 7),
+        "minutes_left": round(left / 60, 1),
+        **{k: round(v, 4) for k, v in numbers.items()},
+    }
+    with (out / "log.jsonl").open("a") as file:
+        file.write(json.dumps(record) + "\n")
+    if progress is not None:
+        shown = "  ".join(f"{k} {v:.3f}" for k, v in numbers.items())
+        line = f"{state.seen} seen, {left / 60:.1f} min left  {shown}"
+        progress(round(share * 1000), 1000, line)
