@@ -39,7 +39,6 @@ class Record:
     passed: dict[int, Tensor] = field(default_factory=dict)
     switches: dict[int, Switches] = field(default_factory=dict)
     found: dict[tuple[int, Unit], tuple[Unit, float]] = field(default_factory=dict)
-    rectified: bool = False  # during the pass: the ReLU that comes next has been run already
 
 
 def backproject_chain(
@@ -113,10 +112,7 @@ def forward(chain: Chain, x: Tensor, units: Sequence[tuple[int, Unit]], rule: Ru
     for level in range(len(record.boxes)):
         if level:
             step = chain.steps[level - 1]
-            # a convolution whose own output nobody asks for rectifies it in the same pass
-            relu = level + 1 < len(record.boxes) and isinstance(chain.steps[level], nn.ReLU)
-            relu = relu and level not in targets
-            values = _forward_step(chain, record, level, values, owned, rule, relu)
+            values = _forward_step(chain, record, level, values, owned, rule)
             owned = owned or isinstance(step, nn.Conv3d | nn.MaxPool3d | nn.Linear)
         for key in units:
             if key[0] == level:
@@ -141,17 +137,14 @@ def _forward_step(
     values: Tensor,
     owned: bool,
     rule: Rule,
-    relu: bool,
 ) -> Tensor:
     step = chain.steps[level - 1]
     box, below = record.boxes[level], record.boxes[level - 1]
     if isinstance(step, nn.Conv3d):
-        record.rectified = relu
-        return conv_forward(step, values, box, below, relu=relu)
+        return conv_forward(step, values, box, below)
     if isinstance(step, nn.ReLU):
-        if not record.rectified:
-            values = values.clamp_min_(0) if owned else values.clamp_min(0)
-        record.rectified = False
+        # not fused with the convolution: oneDNN's ReLU answers 0 to NaN, and NaN is to be seen
+        values = values.clamp_min_(0) if owned else values.clamp_min(0)
         followed = level < len(chain.steps) and isinstance(chain.steps[level], nn.MaxPool3d)
         if rule != "deconvnet" and not followed:
             record.passed[level] = values > 0

@@ -32,10 +32,8 @@ class Switches:
     below: Box
 
 
-def conv_forward(
-    step: nn.Conv3d, values: Tensor, box: Box, below: Box, *, relu: bool = False
-) -> Tensor:
-    """The convolution's output over ``box``, from its input over ``below``; behind a ReLU if asked.
+def conv_forward(step: nn.Conv3d, values: Tensor, box: Box, below: Box) -> Tensor:
+    """The convolution's output over ``box``, from its input over ``below``.
 
     ``below`` is what ``box`` depends on, cut off at the border of the level: where a window looks
     beyond it is zero padding, and nowhere else.
@@ -45,7 +43,7 @@ def conv_forward(
     uneven = [(lo - e, hi - e) for (lo, hi), e in zip(pads, even, strict=True)]
     if any(lo or hi for lo, hi in uneven):
         values = F.pad(values, [n for pair in reversed(uneven) for n in pair])
-    return forward_conv(step, values[None], even, relu=relu)[0]
+    return forward_conv(step, values[None], even)[0]
 
 
 def _beyond(step: nn.Conv3d | nn.MaxPool3d, box: Box, below: Box) -> list[tuple[int, int]]:
