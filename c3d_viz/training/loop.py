@@ -184,7 +184,7 @@ def _one_step(state: State, batches: Callable[[int, float], Batch], settings: Se
         loss = nn.functional.cross_entropy(head, target, label_smoothing=settings.smoothing)
         total = total + weight * loss
     state.optimiser.zero_grad()
-    total.backward()  # type: ignore[no-untyped-call]
+    total.backward()
     nn.utils.clip_grad_norm_(state.net.parameters(), settings.clip)
     state.optimiser.step()
     state.step += 1

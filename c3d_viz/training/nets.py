@@ -106,7 +106,7 @@ class TrainNet(nn.Module):
 
     def split(self, logits: Tensor) -> list[Tensor]:
         """The logits of each head."""
-        return list(logits.split(self.heads, dim=1))
+        return list(torch.split(logits, self.heads, dim=1))
 
 
 def _norm_of(net: TrainNet, layer: str) -> nn.BatchNorm1d | None:
@@ -139,7 +139,7 @@ def product_head(weight: Tensor, bias: Tensor, heads: Sequence[int]) -> tuple[Te
     The softmax of the sum is the product of the heads' softmaxes, so nothing is lost. Class
     order: the last head runs fastest.
     """
-    parts_w, parts_b = weight.split(list(heads)), bias.split(list(heads))
+    parts_w, parts_b = torch.split(weight, list(heads)), torch.split(bias, list(heads))
     rows = list(product(*(range(h) for h in heads)))
     new_w = torch.stack([torch.stack([w[i] for w, i in zip(parts_w, r, strict=True)]).sum(0)
                          for r in rows])  # fmt: skip
