@@ -34,6 +34,28 @@ def _joint(args: argparse.Namespace) -> None:
     train_joint(args.sources, args.flat, args.out, args.depth, settings, _line)  # type: ignore[arg-type]
 
 
+def _ship(args: argparse.Namespace) -> None:
+    from .phases import joint_net
+    from .ship import ship
+
+    name = "compact" if args.depth == 3 else "compact-2d"
+    ship(joint_net(args.run / "checkpoint.pt", args.depth), args.out, name, args.description)
+    print(f"{args.out}: {args.out.stat().st_size:,} bytes")
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    import json
+
+    from ..weights import load_model
+    from .evaluate import evaluate, table
+
+    models = {name: load_model(name)[0] for name in ("compact", "compact-2d")}
+    result = evaluate(dict(models), args.sources, progress=_line if args.verbose else None)
+    if args.out is not None:
+        args.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(table(result))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m c3d_viz.training", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -57,6 +79,17 @@ def _parser() -> argparse.ArgumentParser:
         if name == "joint":
             sub.add_argument("--flat", type=Path, required=True, help="checkpoint of phase 1")
             sub.add_argument("--depth", type=int, default=3, help="3, or 1 for the 2D twin")
+    sub = command("ship", _ship, "write a run's averaged net as safetensors for load_model")
+    sub.add_argument("run", type=Path, help="folder of a joint run")
+    sub.add_argument("-o", "--out", type=Path, required=True, help="file.safetensors")
+    sub.add_argument("--depth", type=int, default=3, help="3, or 1 for the 2D twin")
+    sub.add_argument("--description", required=True, help="one line shown beside every picture")
+    sub = command(
+        "evaluate", _evaluate, "accuracy of the shipped networks; prints the card's tables"
+    )
+    sub.add_argument("sources", type=Path, help="folder with sprites/ and backgrounds/")
+    sub.add_argument("-o", "--out", type=Path, help="also write all figures as JSON")
+    sub.add_argument("--verbose", action="store_true", help="show progress")
     return parser
 
 

@@ -106,7 +106,7 @@ class TrainNet(nn.Module):
 
     def split(self, logits: Tensor) -> list[Tensor]:
         """The logits of each head."""
-        return list(torch.split(logits, self.heads, dim=1))
+        return list(torch.split(logits, list(self.heads), dim=1))
 
 
 def _norm_of(net: TrainNet, layer: str) -> nn.BatchNorm1d | None:
