@@ -56,6 +56,25 @@ def _evaluate(args: argparse.Namespace) -> None:
     print(table(result))
 
 
+def _videos(args: argparse.Namespace) -> None:
+    from ..weights import load_model
+    from .videos import train_videos
+
+    init = None if args.init == "scratch" else load_model(args.init, weights=args.weights)
+    settings = _settings(args, batch=args.batch, lr=args.lr)
+    path, videos = train_videos(args.folder, args.out, settings, init=init, progress=_line)  # type: ignore[arg-type]
+    for _, why in videos.bad:
+        print(f"left out: {why}", file=sys.stderr)
+    print(f"{path}: look inside with --model c3d --weights {path}")
+
+
+def _sprites(args: argparse.Namespace) -> None:
+    from .sprites import prepare
+
+    for line in prepare(args.packages, args.out):
+        print(line)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m c3d_viz.training", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -68,9 +87,17 @@ def _parser() -> argparse.ArgumentParser:
     for name, function, about in (
         ("stills", _stills, "phase 1: what, on single pictures, with the flat net"),
         ("joint", _joint, "phase 2: what and how, on clips, from the inflated flat net"),
+        ("videos", _videos, "train or fine-tune on your own videos, one folder per class"),
     ):
         sub = command(name, function, about)
-        sub.add_argument("sources", type=Path, help="folder with sprites/ and backgrounds/")
+        if name == "videos":
+            sub.add_argument("folder", type=Path, help="FOLDER/<class>/*.avi, as UCF101")
+            sub.add_argument("--init", default="compact", help="compact, compact-2d, c3d, scratch")
+            sub.add_argument("--weights", type=Path, help="checkpoint for --init c3d")
+            sub.add_argument("--batch", type=int, default=16)
+            sub.add_argument("--lr", type=float, default=3e-4, help="peak of the learning rate")
+        else:
+            sub.add_argument("sources", type=Path, help="folder with sprites/ and backgrounds/")
         sub.add_argument("-o", "--out", type=Path, required=True, help="folder of the run")
         sub.add_argument("--minutes", type=float, default=40.0, help="length of the whole run")
         sub.add_argument("--steps", type=int, help="length in steps, instead of minutes")
@@ -79,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
         if name == "joint":
             sub.add_argument("--flat", type=Path, required=True, help="checkpoint of phase 1")
             sub.add_argument("--depth", type=int, default=3, help="3, or 1 for the 2D twin")
+    sub = command("sprites", _sprites, "make sprites/ and backgrounds/ from Debian packages")
+    sub.add_argument("packages", type=Path, help="folder the .deb files were unpacked into")
+    sub.add_argument("out", type=Path, help="folder to fill")
     sub = command("ship", _ship, "write a run's averaged net as safetensors for load_model")
     sub.add_argument("run", type=Path, help="folder of a joint run")
     sub.add_argument("-o", "--out", type=Path, required=True, help="file.safetensors")

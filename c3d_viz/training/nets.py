@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ..errors import ShapeError
 from ..models import C3D, CONV_LAYERS
+from ..spec import Pool5
 
 _MULTIPLES = {"1a": 1, "2a": 2, "3a": 4, "3b": 4, "4a": 8, "4b": 8, "5a": 8, "5b": 8}
 _POOLED = {"1a", "2a", "3b", "4b", "5b"}  # a pool follows these
@@ -30,6 +31,7 @@ class TrainNet(nn.Module):
             single pictures (N, 3, 112, 112) and is built of 2D convolutions.
         plain: layers without batch normalisation (conv + bias), for the expensive early ones.
         dropout: after fc6 and fc7.
+        pool5: as in ``C3D``.
     """
 
     def __init__(
@@ -41,12 +43,14 @@ class TrainNet(nn.Module):
         depth: int = 3,
         plain: Sequence[str] = (),
         dropout: float = 0.25,
+        pool5: Pool5 = "ceil",
     ) -> None:
         if depth != 0 and depth % 2 == 0:
             raise ShapeError(f"depth must be odd, or 0 for the flat net, got {depth}")
         super().__init__()
         self.heads, self.width, self.fc, self.depth = tuple(heads), width, fc, depth
         self.plain = tuple(plain)
+        self.pool5: Pool5 = pool5
         channels = 3
         for name, multiple in _MULTIPLES.items():
             out, bare = multiple * width, f"conv{name}" in plain
@@ -55,10 +59,10 @@ class TrainNet(nn.Module):
                 norm = nn.BatchNorm2d(out) if depth == 0 else nn.BatchNorm3d(out)
                 self.add_module(f"bn{name}", norm)
             channels = out
-        self.fc6 = nn.Linear(channels * 16, fc, bias=False)
-        self.bn6 = nn.BatchNorm1d(fc)
-        self.fc7 = nn.Linear(fc, fc, bias=False)
-        self.bn7 = nn.BatchNorm1d(fc)
+        for name, inputs in (("fc6", channels * 16), ("fc7", fc)):
+            self.add_module(name, nn.Linear(inputs, fc, bias=name in plain))
+            if name not in plain:
+                self.add_module(f"bn{name[2]}", nn.BatchNorm1d(fc))
         self.fc8 = nn.Linear(fc, sum(heads))
         self.dropout = nn.Dropout(dropout)
 
@@ -87,8 +91,12 @@ class TrainNet(nn.Module):
         x = x.float()
         for name in ("5a", "5b"):
             x = self._stage(x, name)
-        x = self.dropout(F.relu(self.bn6(self.fc6(x.flatten(1)))))
-        x = self.dropout(F.relu(self.bn7(self.fc7(x))))
+        x = x.flatten(1)
+        for name in ("fc6", "fc7"):
+            x = getattr(self, name)(x)
+            if name not in self.plain:
+                x = getattr(self, f"bn{name[2]}")(x)
+            x = self.dropout(F.relu(x))
         logits: Tensor = self.fc8(x)
         return logits
 
@@ -100,6 +108,8 @@ class TrainNet(nn.Module):
             ceil = name == "5b"
             if self.depth == 0:
                 x = F.max_pool2d(x, 2, ceil_mode=ceil)
+            elif ceil and self.pool5 == "padded":
+                x = F.max_pool3d(x, 2, padding=(0, 1, 1))
             else:
                 x = F.max_pool3d(x, (1, 2, 2) if name == "1a" else 2, ceil_mode=ceil)
         return F.relu(x)
@@ -159,7 +169,7 @@ def to_c3d(net: TrainNet) -> C3D:
     classes = 1
     for head in net.heads:
         classes *= head
-    model = C3D(classes, net.width, [net.depth] * 5, net.fc)
+    model = C3D(classes, net.width, [net.depth] * 5, net.fc, net.pool5)
     state = {}
     for layer in (*CONV_LAYERS, "fc6", "fc7", "fc8"):
         weight, bias = folded(net, layer)
