@@ -20,6 +20,7 @@ from c3d_viz.video import VideoInfo
 
 Picture = npt.NDArray[np.uint8]
 _MAKING = threading.Lock()
+SIDE = 192  # pixels of a synthetic clip
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,14 @@ def _real(name: str) -> Path | None:
 def _moving() -> Picture:
     from c3d_viz import synthetic
 
-    return synthetic.sample_clip(seed=3).frames
+    return synthetic.sample_clip(how=None, seed=2, frames=40, size=SIDE, clutter=0.6).frames
 
 
 def _control(motion_first: bool) -> Picture:
     from c3d_viz import synthetic
 
-    return synthetic.positive_control(0, motion_first=motion_first).frames
+    seed = 0 if motion_first else 1
+    return synthetic.positive_control(seed, motion_first=motion_first, size=SIDE).frames
 
 
 @functools.cache
@@ -84,14 +86,12 @@ def samples() -> dict[str, Sample]:
         found["bikes"] = Sample("Bikes", "real · street", file=bikes, start=190)
     if face:
         found["face"] = Sample("Talking face", "real · in a car", file=face)
-    if importlib.util.find_spec("c3d_viz.synthetic") is None:
-        return found
-    found["shapes"] = Sample("Moving things", "made by the project", frames=_moving)
+    found["shapes"] = Sample("Turning shape", "synthetic", frames=_moving)
     found["still-then-moving"] = Sample(
-        "Still, then moving", "synthetic · known answer", frames=lambda: _control(False)
+        "Still, then moves", "known answer", frames=lambda: _control(False)
     )
     found["moving-then-still"] = Sample(
-        "Moving, then still", "synthetic · known answer", frames=lambda: _control(True)
+        "Moves, then still", "known answer", frames=lambda: _control(True)
     )
     return found
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
+from pathlib import Path
 
 import streamlit as st
 
@@ -19,10 +21,14 @@ def page() -> None:
         "Pick a clip or upload your own. Below, the same 16 frames three times: as filmed, as the "
         "network gets them, and with what one of its deepest filters responds to."
     )
-    choose()
+    left, right = st.columns([2.6, 1], gap="medium")
+    with right:
+        chooser.upload_clip()
     shown = state.shown()
     window(shown)
     first_look(shown)
+    with left, st.container(key="samples-place"):  # last: what is looked at does not wait for them
+        choose()
     st.space("small")
     left, right = st.columns([1, 1], gap="large")
     with left:
@@ -38,33 +44,33 @@ def page() -> None:
 
 
 def choose() -> None:
-    """Samples as moving tiles, and the place for an upload."""
-    left, right = st.columns([2.6, 1], gap="medium")
-    with left:
-        items = wait_for(sample_items, "Preparing the samples")
-        own = chooser.session().clip
-        if own is not None:
-            thumb = state.overview(state.source(UPLOADED)).thumb
-            items = [tile(UPLOADED, own.label, "your clip", thumb), *items]
-        components.tiles(
-            "samples",
-            "Clip",
-            items,
-            state.view().clip,
-            lambda key: state.change(state.view().with_clip(key)),
-            width=104,
-        )
-    with right:
-        chooser.upload_clip()
+    """Samples, and this session's own clip, as moving tiles."""
+    items = wait_for(sample_items(state.sessions().storage.root), "Preparing the samples")
+    own = chooser.session().clip
+    if own is not None:
+        thumb = state.overview(state.source(UPLOADED)).thumb
+        items = [tile(UPLOADED, own.label, "your clip", thumb), *items]
+    components.tiles(
+        "samples",
+        "Clip",
+        items,
+        state.view().clip,
+        lambda key: state.change(state.view().with_clip(key)),
+        width=104,
+    )
 
 
-def sample_items() -> list[dict[str, object]]:
-    """One tile for each sample clip."""
-    made = []
-    for key, sample in samples.samples().items():
-        of = samples.sample_source(key, state.sessions().storage.root)
-        made.append(tile(key, sample.title, sample.note, state.overview(of).thumb))
-    return made
+def sample_items(folder: Path) -> Callable[[], list[dict[str, object]]]:
+    """Makes one tile for each sample clip."""
+
+    def make() -> list[dict[str, object]]:
+        made = []
+        for key, sample in samples.samples().items():
+            of = samples.sample_source(key, folder)
+            made.append(tile(key, sample.title, sample.note, state.overview(of).thumb))
+        return made
+
+    return make
 
 
 def tile(key: str, title: str, note: str, thumb: str) -> dict[str, object]:
