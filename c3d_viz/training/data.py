@@ -1,4 +1,4 @@
-"""Batches of synthetic stills and clips as network input."""
+"""Batches of synthetic clips as network input."""
 
 from __future__ import annotations
 
@@ -22,18 +22,6 @@ def to_input(frames: Tensor) -> Tensor:
     return (frames - COMPACT_INPUT.mean[0]) * COMPACT_INPUT.scale
 
 
-def stills(library: Library, n: int) -> Callable[[int, float], Batch]:
-    """(seed, share) -> (pictures (n, 3, 112, 112), what). Clutter grows from 0 to 1."""
-
-    def batch(seed: int, share: float) -> Batch:
-        g = torch.Generator().manual_seed(seed)
-        clutter = min(1.0, max(0.0, (share - 0.15) / 0.5))
-        scenes = sample_scenes(library, n, g, frames=1, size=SIZE, clutter=clutter)
-        return to_input(render(library, scenes, SIZE, seed).frames[:, :, 0]), scenes.what
-
-    return batch
-
-
 def clips(library: Library, n: int, frames: int = 16) -> Callable[[int, float], Batch]:
     """(seed, share) -> (clips (n, 3, 16, 112, 112), what, how). Clutter grows from 0.15 to 1."""
 
@@ -47,16 +35,13 @@ def clips(library: Library, n: int, frames: int = 16) -> Callable[[int, float], 
 
 
 def fixed_clips(library: Library, n: int, seed: int, frames: int = 16) -> Batch:
-    """A balanced batch at full clutter: clip i is of class i mod 60 (seeded).
-
-    With ``frames`` 1 the input is (n, 3, 112, 112), a picture.
-    """
+    """A balanced batch at full clutter: clip i is of class i mod 60 (seeded)."""
     g = torch.Generator().manual_seed(seed)
     index = torch.arange(n) % (len(WHATS) * len(HOWS))
     what, how = index // len(HOWS), index % len(HOWS)
     scenes = sample_scenes(library, n, g, what=what, how=how, frames=frames, size=SIZE)
     x = to_input(render(library, scenes, SIZE, seed).frames)
-    return (x[:, :, 0] if frames == 1 else x), what, how
+    return x, what, how
 
 
 @torch.no_grad()

@@ -29,10 +29,11 @@ class Settings:
         steps: length of the run in steps, or None for a length in minutes.
         minutes: length in minutes of training time (pauses between resumed runs do not count).
         batch: clips (pictures) a step.
-        lr: peak of the learning rate; warm-up over 100 steps, then a cosine to zero.
+        lr: peak of the learning rate; ``warmup`` steps of linear rise, then a cosine to zero.
         head_weights: weight of each head's loss.
         smoothing: label smoothing. clip: maximum norm of the gradient.
-        ema: decay of the averaged weights, which are the ones evaluated and shipped.
+        ema: decay of the averaged weights, which are the ones evaluated and shipped; step k has
+            k / (k + ``ema_lag``) while that is less.
         bf16: conv1-conv4 in bfloat16.
         seed: of everything random. Step k draws from (seed, k), so a resumed run sees what an
             uninterrupted one would.
@@ -43,11 +44,13 @@ class Settings:
     minutes: float = 10.0
     batch: int = 24
     lr: float = 1.5e-3
+    warmup: int = 60
     weight_decay: float = 0.05
     head_weights: tuple[float, ...] = (1.0,)
     smoothing: float = 0.05
     clip: float = 3.0
-    ema: float = 0.995
+    ema: float = 0.99
+    ema_lag: int = 10
     bf16: bool = False
     seed: int = 0
     log_every: float = 30.0
@@ -110,8 +113,9 @@ def share_done(state: State, settings: Settings) -> float:
 
 
 def learning_rate(step: int, share: float, settings: Settings) -> float:
-    """Linear warm-up over 100 steps times half a cosine over the run."""
-    return settings.lr * min(1.0, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * share))
+    """Linear warm-up times half a cosine over the run, and never quite zero."""
+    rise = min(1.0, (step + 1) / settings.warmup)
+    return settings.lr * rise * (0.5 + 0.5 * math.cos(math.pi * share)) + 1e-6
 
 
 def step_seed(seed: int, step: int) -> int:
@@ -189,7 +193,7 @@ def _one_step(state: State, batches: Callable[[int, float], Batch], settings: Se
     state.optimiser.step()
     state.step += 1
     state.seen += len(x)
-    _average(state, min(settings.ema, state.step / (state.step + 10)))
+    _average(state, min(settings.ema, state.step / (state.step + settings.ema_lag)))
     return float(total.detach())
 
 
