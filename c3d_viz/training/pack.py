@@ -31,7 +31,7 @@ def pack(net: TrainNet, seen: int, path: Path | None = None) -> Path:
     """
     name = NAMES[net.depth]
     line = (
-        f"{name}: {seen:,} synthetic clips, {len(CLASSES)} classes "
+        f"{name}: trained on {seen:,} synthetic clips, {len(CLASSES)} classes "
         f"({len(WHATS)} kinds x {len(HOWS)} motions)"
     )
     spec = ModelSpec(
