@@ -38,7 +38,7 @@ def _run(model: str, threads: int) -> dict[str, Any]:
     import c3d_viz as viz
 
     from .counting import Counter
-    from .memory import _peak
+    from .memory import peak
     from .work import clip_path
 
     torch.set_num_threads(threads)
@@ -69,7 +69,7 @@ def _run(model: str, threads: int) -> dict[str, Any]:
         "arithmetic_seconds": counter.seconds,
         "everything_else_share": 1 - counter.seconds / wall,
         "kinds": {kind: seconds for kind, seconds in timings.items() if seconds >= 0.001},
-        "peak_mb": _peak(),
+        "peak_mb": peak(),
         "targets": {"everything_else_share": 0.25, "peak_mb": limit},
     }
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import c3d_viz as viz
 
+from .memory import resident
 from .work import clip_path
 
 
@@ -57,14 +58,6 @@ def soak(exports: int, seconds: float, threads: int) -> dict[str, Any]:
         "grown_mb": sizes[-1] - sizes[warm],
         "resident_mb": [round(sizes[i * (done - 1) // 10], 1) for i in range(11)],
     }
-
-
-def resident() -> float:
-    """Resident size of this process in MB (Linux)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    import os
-
-    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
 def main(arguments: list[str] | None = None) -> int:

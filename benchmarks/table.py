@@ -108,7 +108,7 @@ def _targets(results: dict[str, Any]) -> str:
             f"{_met(row['reached'])} |"
         )
     for row in results.get("memory", []):
-        share = row["tools"].get("captum", {}).get("ours_as_share")
+        share = row["tools"].get("captum", {}).get("ours_as_share_of_work_mb")
         if share:
             lines.append(
                 f"| peak memory, {MEMORY[row['work']]} | <= 0.6x captum | {_spread(share, 'x')} | "
@@ -172,14 +172,14 @@ def _comparisons(comparisons: dict[str, Any]) -> str:
 
 def _memory(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| work | tool | peak MB | of it added after the imports | loaded model and clip |",
+        "| work | tool | while it works | with the model | whole process |",
         "|---|---|---|---|---|",
     ]
     for row in rows:
         for tool, values in row["tools"].items():
             lines.append(
-                f"| {MEMORY[row['work']]} | {tool} | {values['peak_mb']:.0f} | "
-                f"{values['added_mb']:.0f} | {values['loaded_mb']:.0f} |"
+                f"| {MEMORY[row['work']]} | {tool} | {values['work_mb']:.0f} MB | "
+                f"{values['process_mb']:.0f} MB | {values['peak_mb']:.0f} MB |"
             )
     return "\n".join(lines)
 
