@@ -91,6 +91,7 @@ def run_test(
     model: str = "compact",
     weights: PathLike | None = None,
     twin: str | None = "compact-2d",
+    twin_weights: PathLike | None = None,
     windows_per_video: int = 1,
     resume: bool = True,
     progress: Progress | None = None,
@@ -103,6 +104,7 @@ def run_test(
         reinit: number of re-initialised networks; with fewer than 10 the verdict is inconclusive.
         seed: of the re-initialisations, permutations, synthetic clips and the bootstrap.
         twin: model name of the depth-1 twin, None to leave it out (its control is then open).
+        twin_weights: its checkpoint; None takes the shipped one.
         windows_per_video: evenly spread windows of each video.
         resume: use finished work of an earlier run with the same settings.
 
@@ -117,6 +119,7 @@ def run_test(
         model=model,
         weights=None if weights is None else os.fspath(weights),
         twin=twin,
+        twin_weights=None if twin_weights is None else os.fspath(twin_weights),
         windows_per_video=windows_per_video,
     )
     return run([Path(p) for p in paths], Path(out), settings, resume=resume, progress=progress)

@@ -14,7 +14,7 @@ from ..boxes import chain_of
 from ..chain import Walker, forward
 from ..clips import preprocess_frames
 from ..methods import METHODS, attribute_many
-from ..models import layer_module
+from ..models import INPUT_SHAPE
 from ..rankstats import Floats
 from ..spec import InputSpec
 from ..tracing import Unit, activation, peak, trace
@@ -175,22 +175,16 @@ def _answers(
 ) -> npt.NDArray[np.float32]:
     """(clips, units): what the units answer to each clip."""
     found = np.zeros((len(clips), len(units)), np.float32)
+    chain = chain_of(model, INPUT_SHAPE)
+    level = chain.level_of(model, LAYER) if chain is not None else None
     for number, frames in enumerate(clips):
-        layer = activations(model, preprocess_frames(frames, spec))
-        for column, unit in enumerate(units):
-            assert unit.at is not None
-            found[number, column] = float(layer[(unit.channel, *unit.at)])
+        x = preprocess_frames(frames, spec)
+        if chain is None or level is None:
+            seen = trace(model, x, [LAYER])
+            found[number] = [activation(seen, unit) for unit in units]
+            continue
+        keys = [(level, unit) for unit in units]
+        with torch.no_grad():
+            answers = forward(chain, x, keys, "deconvnet").found
+        found[number] = [answers[key][1] for key in keys]
     return found
-
-
-def activations(model: nn.Module, x: Tensor, layer: str = LAYER) -> Tensor:
-    """(C, T, H, W) of one clip at a layer; in a plain chain what comes after it is not run."""
-    if not isinstance(model, nn.Sequential):
-        return trace(model, x, [layer]).activations[layer]
-    last = layer_module(model, layer)
-    with torch.no_grad():
-        for module in model.children():
-            x = module(x)
-            if module is last:
-                break
-    return x[0]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
+import re
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,16 +26,25 @@ class Piece:
     """One piece of work.
 
     Attributes:
-        key: unique; also the name of its file.
+        key: unique in a run, readable.
         what: for people, e.g. "trained: dog@22".
         cost: about how many back-projections it takes; progress counts in these.
+        facts: everything the outcome depends on; a kept file is used only when they are equal.
         run: does it.
     """
 
     key: str
     what: str
     cost: int
+    facts: tuple[object, ...]
     run: Callable[[], Arrays]
+
+    @property
+    def file(self) -> str:
+        """Name of its file: key and a hash of the facts."""
+        facts = json.dumps(self.facts, sort_keys=True, default=str)
+        readable = re.sub(r"[^A-Za-z0-9@._-]+", "_", self.key)
+        return f"{readable}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}.npz"
 
 
 def do(
@@ -39,7 +52,8 @@ def do(
 ) -> dict[str, Arrays]:
     """Every piece's arrays by key; pieces whose file exists are read, not done again.
 
-    Files appear whole or not at all. A file that cannot be read is done again.
+    Files appear whole or not at all. A file that cannot be read is done again. The seconds a
+    piece took are kept with it as ``seconds``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     total = sum(piece.cost for piece in pieces)
@@ -47,7 +61,7 @@ def do(
     found: dict[str, Arrays] = {}
     todo = []
     for piece in pieces:
-        kept = _load(folder / f"{piece.key}.npz") if resume else None
+        kept = _load(folder / piece.file) if resume else None
         if kept is None:
             todo.append(piece)
         else:
@@ -56,12 +70,14 @@ def do(
     for piece in todo:
         if progress is not None:
             progress(done, total, piece.what)
-        found[piece.key] = piece.run()
-        _save(folder / f"{piece.key}.npz", found[piece.key])
+        began = time.perf_counter()
+        arrays = piece.run()
+        found[piece.key] = {**arrays, "seconds": np.array(time.perf_counter() - began)}
+        _save(folder / piece.file, found[piece.key])
         done += piece.cost
     if progress is not None:
         progress(total, total, "measured")
-    return found
+    return {piece.key: found[piece.key] for piece in pieces}
 
 
 def _load(path: Path) -> Arrays | None:
@@ -73,10 +89,18 @@ def _load(path: Path) -> Arrays | None:
 
 
 def _save(path: Path, arrays: Arrays) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    write_bytes(path, buffer.getvalue())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **arrays)
+            file.write(data)
+        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -85,11 +109,7 @@ def _save(path: Path, arrays: Arrays) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, path)
+    write_bytes(path, text.encode())
 
 
 def as_json(value: object) -> str:

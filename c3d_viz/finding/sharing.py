@@ -1,0 +1,124 @@
+"""Dynamic, static and joint units: what the channels of each layer share (docs/finding.md, 4).
+
+After Kowal et al. 2022, "A Deeper Dive Into What Deep Spatiotemporal Networks Encode": pairs of
+clips that share one factor only, and the correlation of a unit's answers over the pairs. They
+restyle real videos; the synthetic generator shares a factor exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..clips import preprocess_frames
+from ..models import CONV_LAYERS
+from ..rankstats import Floats
+from ..spec import InputSpec
+from ..tracing import trace
+from .probe import Arrays
+from .stimulus import Frames
+
+if TYPE_CHECKING:
+    from ..synthetic_scene import Scenes
+
+KINDS = ("dynamic", "static", "joint", "none")
+THRESHOLD = 0.5
+ROLES = ("base", "dynamics", "appearance")
+PAIRS = 40
+
+
+def paired_clips(pairs: int, seed: int, size: int = 112) -> dict[str, Frames]:
+    """Base clips, clips with the same dynamics, and clips with the same appearance.
+
+    ``dynamics[i]`` moves as ``base[i]`` does (path, size, turning, camera) with another object,
+    background and light; ``appearance[i]`` has its object, background and light and moves
+    otherwise.
+
+    Returns:
+        Per role uint8 (pairs, T, H, W, 3).
+    """
+    from ..synthetic_library import procedural_library
+    from ..synthetic_render import render
+    from ..synthetic_scene import sample_scenes
+
+    library = procedural_library(seed)
+    generator = torch.Generator().manual_seed(seed)
+    first, other = (
+        sample_scenes(library, pairs, generator, size=size, clutter=0.5) for _ in range(2)
+    )
+
+    def combine(look: Scenes, move: Scenes) -> Frames:
+        mixed = replace(
+            move,
+            target=replace(move.target, sprite=look.target.sprite),
+            distractor=replace(move.distractor, sprite=look.distractor.sprite),
+            background=look.background,
+            view=look.view,
+            light=look.light,
+            grey=look.grey,
+        )
+        pixels = render(library, mixed, size).frames  # (N, 3, T, H, W), 0-255
+        frames: Frames = pixels.round().to(torch.uint8).permute(0, 2, 3, 4, 1).contiguous().numpy()
+        return frames
+
+    return {
+        "base": combine(first, first),
+        "dynamics": combine(other, first),
+        "appearance": combine(first, other),
+    }
+
+
+def answers(model: nn.Module, spec: InputSpec, clips: Mapping[str, Frames]) -> Arrays:
+    """Mean activation of every channel: ``<role>.<layer>`` -> (clips, channels)."""
+    out: Arrays = {}
+    for role, stack in clips.items():
+        rows: dict[str, list[np.ndarray]] = {layer: [] for layer in CONV_LAYERS}
+        for frames in stack:
+            seen = trace(model, preprocess_frames(frames, spec), CONV_LAYERS).activations
+            for layer, found in rows.items():
+                found.append(seen[layer].mean((1, 2, 3)).numpy())
+        for layer, found in rows.items():
+            out[f"{role}.{layer}"] = np.stack(found).astype(np.float32)
+    return out
+
+
+def classify(base: Floats, dynamics: Floats, appearance: Floats) -> dict[str, float]:
+    """Shares of dynamic, static, joint and none units, and of units that unrelated pairs move.
+
+    Args:
+        base, dynamics, appearance: (pairs, channels). Unrelated pairs are clip i and clip i + 1.
+
+    Returns:
+        Shares that sum to 1, and "unrelated": the share of units above the threshold for
+        unrelated pairs, which should be near 0. Silent units are "none".
+    """
+    r_dynamic = correlation(base, dynamics) > THRESHOLD
+    r_static = correlation(base, appearance) > THRESHOLD
+    shares = {
+        "dynamic": r_dynamic & ~r_static,
+        "static": r_static & ~r_dynamic,
+        "joint": r_dynamic & r_static,
+        "none": ~r_dynamic & ~r_static,
+        "unrelated": correlation(base, np.roll(base, -1, axis=0)) > THRESHOLD,
+    }
+    return {kind: float(which.mean()) for kind, which in shares.items()}
+
+
+def correlation(first: Floats, second: Floats) -> Floats:
+    """Pearson correlation per column; 0 for a column that does not vary."""
+    a, b = (np.asarray(v, np.float64) - np.asarray(v, np.float64).mean(0) for v in (first, second))
+    size = np.sqrt((a**2).sum(0) * (b**2).sum(0))
+    return np.asarray(np.where(size > 1e-12, (a * b).sum(0) / np.where(size > 1e-12, size, 1), 0.0))
+
+
+def shares(measured: Arrays) -> dict[str, dict[str, float]]:
+    """By layer, the shares of :func:`classify`."""
+    return {
+        layer: classify(*(np.float64(measured[f"{role}.{layer}"]) for role in ROLES))
+        for layer in CONV_LAYERS
+    }
