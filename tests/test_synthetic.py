@@ -48,7 +48,7 @@ def test_only_the_object_changes_and_it_does(how: str) -> None:
 def test_a_still_clip_is_still() -> None:
     clip = sample_clip(how="still", seed=5)
     assert (clip.frames == clip.frames[0]).all()
-    assert (clip.motion == 0).all()
+    assert np.abs(clip.motion).max() < 1e-4
     assert clip.masks[0].sum() > 100
 
 
@@ -67,8 +67,9 @@ def test_translations_move_as_the_label_says(how: str, axis: int, sign: int) -> 
     for seed in SEEDS:
         clip = sample_clip(how=how, seed=seed, onset=1)
         assert clip.label == f"shape {how}"
-        path = middles(clip)
-        step = np.diff(path, axis=0)
+        if clip.masks[:, [0, -1]].any() or clip.masks[:, :, [0, -1]].any():
+            continue  # cut off by the picture's edge: its visible middle is not its middle
+        step = np.diff(middles(clip), axis=0)
         assert (np.sign(step[:, axis]) == sign).all()
         vectors = np.array([clip.motion[t][clip.masks[t]].mean(0) for t in range(15)])
         rim = clip.masks.copy()
@@ -135,7 +136,7 @@ def test_same_arguments_same_pixels_other_seed_other_pixels() -> None:
 
 def test_the_camera_moves_what_is_not_the_object() -> None:
     clips = [sample_clip(how="still", seed=s, clutter=1.0) for s in range(12)]
-    panned = [c for c in clips if np.abs(c.motion).max() > 0]
+    panned = [c for c in clips if np.abs(c.motion).max() > 0.1]
     assert 2 <= len(panned) < 12
     vectors = panned[0].motion.reshape(-1, 2)
     assert np.ptp(vectors, axis=0).max() < 1e-3  # a pan moves object and scene alike
@@ -205,7 +206,7 @@ def test_a_library_from_files(tmp_path: object) -> None:
         image[5:35, 3:17] = (10 * index, 200, 30, 255)
         cv2.imwrite(str(root / "sprites" / kind / "thing.png"), image)
     (root / "backgrounds").mkdir()
-    cv2.imwrite(str(root / "backgrounds" / "view.png"), rng.integers(0, 255, (60, 80, 3)))
+    cv2.imwrite(str(root / "backgrounds" / "view.png"), rng.integers(0, 255, (60, 80, 3), np.uint8))
     library = load_library(root, "all", "all")
     assert library.what.tolist() == [0, 1, 2, 3, 4, 5]
     assert library.names[3] == "vehicle/thing"

@@ -296,7 +296,7 @@ def test_a_packed_net_loads_as_what_it_is(tmp_path: Path) -> None:
     model, spec = load_model("compact", weights=path)
     assert spec.classes == CLASSES
     assert spec.input == COMPACT_INPUT
-    assert spec.weights.startswith("compact: 12,345 synthetic clips")
+    assert spec.weights.startswith("compact: trained on 12,345 synthetic clips")
     assert model.temporal_depths == (3, 3, 3, 3, 3)
     with torch.no_grad():
         exact, half = to_c3d(net)(clip()), model(clip())
