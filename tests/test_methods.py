@@ -1,0 +1,239 @@
+"""attribute and attribute_many, and every method by a property that only the right one has."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from nets import MINI_INPUT, Residual, clip, mini_c3d, state
+from torch import nn
+
+import c3d_viz as viz
+from c3d_viz.backprop import backproject
+from c3d_viz.errors import LayerError, ShapeError, VizError
+from c3d_viz.gradcam import grad_cam
+from c3d_viz.methods import METHODS, Attribution, attribute, attribute_many
+from c3d_viz.models import C3D
+from c3d_viz.tracing import Unit, activation, top_units, trace
+
+UNITS = [Unit("relu5b", 1), Unit("relu3b", 2, (3, 5, 6)), Unit("relu5b", 0), Unit("fc7", 2)]
+
+
+def test_the_methods_describe_themselves() -> None:
+    assert list(METHODS)[:3] == ["deconvnet", "guided", "gradient"]
+    for method in METHODS.values():
+        assert method.title
+        assert method.sentence.endswith(".")
+        assert any(year in method.paper for year in ("2014", "2015", "2016", "2017"))
+        assert (method.rule is None) != (method.function is None)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            method.title = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_attribution_is_complete(method: str) -> None:
+    net, x = mini_c3d(), clip()
+    before = state(net)
+    att = attribute(net, x, Unit("relu4a", 1), method)
+    assert isinstance(att, Attribution)
+    assert att.values.dtype == np.float32
+    assert att.values.shape == MINI_INPUT[1:]
+    assert np.isfinite(att.values).all()
+    assert np.abs(att.values).max() > 0
+    assert att.method == method
+    seen = trace(net, x, ["relu4a"])
+    assert (
+        att.unit
+        == top_units(seen, "relu4a", 16)[
+            [u.channel for u in top_units(seen, "relu4a", 16)].index(1)
+        ]
+    )
+    assert att.activation == pytest.approx(activation(seen, att.unit), rel=1e-5)
+    assert state(net) == before
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_many_equals_one_by_one_in_order(method: str) -> None:
+    net, x = mini_c3d(), clip()
+    many = list(attribute_many(net, x, UNITS, method))
+    assert [(a.unit.layer, a.unit.channel) for a in many] == [(u.layer, u.channel) for u in UNITS]
+    for unit, att in zip(UNITS, many, strict=True):
+        single = attribute(net, x, unit, method)
+        assert single.unit == att.unit
+        assert single.activation == pytest.approx(att.activation, rel=1e-5)
+        top = max(float(np.abs(single.values).max()), 1e-12)
+        assert np.abs(single.values - att.values).max() <= 1e-5 * top
+
+
+def test_results_are_lazy_and_independent_of_each_other() -> None:
+    net, x = mini_c3d(), clip()
+    results = attribute_many(net, x, [UNITS[0], UNITS[2], UNITS[0]])
+    first = next(results)
+    kept = first.values.copy()
+    second = next(results)
+    third = next(results)
+    np.testing.assert_array_equal(first.values, kept)  # not overwritten by later units
+    np.testing.assert_array_equal(third.values, kept)  # the same unit, the same bits
+    assert not np.array_equal(second.values, kept)
+    assert list(attribute_many(net, x, [])) == []
+    generator = attribute_many(net, x, iter(UNITS[:2]))
+    assert next(generator).unit.layer == "relu5b"
+
+
+def test_c3d_names_mean_the_output_after_the_relu(tiny_c3d: C3D) -> None:
+    x = clip((1, 3, 16, 112, 112))
+    att = attribute(tiny_c3d, x, Unit("conv3b", 1), "guided")
+    assert att.unit.layer == "conv3b"
+    assert att.activation == float(trace(tiny_c3d, x, ["conv3b"]).activations["conv3b"][1].max())
+    (back,) = backproject(tiny_c3d, x, [att.unit], "guided")
+    np.testing.assert_allclose(
+        att.values, back.values.numpy(), atol=1e-6 * np.abs(att.values).max()
+    )
+
+
+def test_a_dead_channel_says_zero_and_never_nan() -> None:
+    net, x = mini_c3d(), clip()
+    with torch.no_grad():
+        net.conv4a.weight[3] = 0
+        net.conv4a.bias[3] = -1
+    for method in METHODS:
+        att = attribute(net, x, Unit("relu4a", 3), method)
+        assert att.activation == 0.0
+        assert att.unit.at == (0, 0, 0)
+        assert np.isfinite(att.values).all()
+        if method != "deconvnet":
+            assert not att.values.any()
+
+
+def test_gradient_predicts_a_small_change() -> None:
+    net, x = mini_c3d().double(), clip(dtype=torch.float64)
+    unit = Unit("relu4a", 1)
+    (back,) = backproject(net, x, [unit], "gradient")
+    direction = clip(seed=11, dtype=torch.float64)
+    step = 1e-6
+    changed = activation(trace(net, x + step * direction, ["relu4a"]), back.unit)
+    slope = (changed - back.activation) / step
+    assert slope == pytest.approx(float((back.values * direction[0]).sum()), rel=1e-4)
+
+
+def test_input_x_gradient_is_their_product() -> None:
+    net, x = mini_c3d(), clip()
+    for unit in UNITS:
+        product = attribute(net, x, unit, "gradient").values * x[0].numpy()
+        found = attribute(net, x, unit, "input_x_gradient").values
+        assert np.abs(found - product).max() <= 1e-5 * max(np.abs(product).max(), 1e-12)
+
+
+def test_integrated_gradients_add_up_and_equal_captums_own() -> None:
+    from captum.attr import NeuronIntegratedGradients
+
+    from c3d_viz.captum_methods import IG_STEPS
+
+    net, x = mini_c3d(), clip()
+    unit = Unit("relu3b", 2, (3, 5, 6))
+    att = attribute(net, x, unit, "integrated_gradients")
+    nothing = activation(trace(net, torch.zeros_like(x), ["relu3b"]), unit)
+    assert att.values.sum() == pytest.approx(att.activation - nothing, rel=0.05)
+    expected = NeuronIntegratedGradients(net, net.relu3b).attribute(
+        x.clone().requires_grad_(), (2, 3, 5, 6), n_steps=IG_STEPS, internal_batch_size=1
+    )[0]
+    np.testing.assert_allclose(
+        att.values, expected.detach().numpy(), atol=1e-5 * np.abs(att.values).max()
+    )
+
+
+def test_any_network_by_the_same_call() -> None:
+    net, x = Residual().eval(), clip((1, 3, 4, 6, 6))
+    for method in METHODS:
+        att = attribute(net, x, Unit("down", 2, (0, 1, 1)), method)
+        assert att.values.shape == (3, 4, 6, 6)
+        assert np.abs(att.values).max() > 0
+    rough = attribute(net, x, Unit("down", 2, (0, 1, 1)), "gradient", precision="bf16").values
+    exact = attribute(net, x, Unit("down", 2, (0, 1, 1)), "gradient").values
+    assert np.corrcoef(rough.ravel(), exact.ravel())[0, 1] > 0.99
+
+
+def test_training_mode_gives_the_same_maps(tiny_c3d: C3D) -> None:
+    net, x = mini_c3d(), clip()
+    expected = attribute(net, x, Unit("fc7", 1), "guided").values
+    net.train()
+    before = state(net)
+    for method in ("guided", "input_x_gradient"):
+        values = attribute(net, x, Unit("fc7", 1), method).values
+        if method == "guided":
+            np.testing.assert_array_equal(values, expected)
+    assert state(net) == before
+
+
+def test_refused_at_the_call() -> None:
+    net, x = mini_c3d(), clip()
+    with pytest.raises(VizError, match="no method 'lime'; there are deconvnet, guided"):
+        attribute_many(net, x, UNITS, "lime")
+    with pytest.raises(VizError, match="no precision 'fp8'"):
+        attribute_many(net, x, UNITS, precision="fp8")
+    with pytest.raises(VizError, match="integrated_gradients has no bf16 preview"):
+        attribute_many(net, x, UNITS, "integrated_gradients", precision="bf16")
+    with pytest.raises(ShapeError, match="one clip at a time"):
+        attribute_many(net, x[0], UNITS)
+    with pytest.raises(LayerError, match="relu5b has channels 0-15, got 99"):
+        attribute(net, x, Unit("relu5b", 99))
+    with pytest.raises(LayerError, match=r"relu5b has positions \(0-1, 0-2, 0-2\)"):
+        attribute(net, x, Unit("relu5b", 0, (2, 0, 0)))
+    with pytest.raises(LayerError, match="no layer 'conv9'"):
+        attribute(net, x, Unit("conv9", 0))
+    with pytest.raises(ShapeError, match="C3D takes"):
+        attribute(C3D(3, width=1, fc=4).eval(), x, Unit("conv1a", 0))
+
+
+def test_the_public_names(tiny_c3d: C3D) -> None:
+    assert viz.attribute is attribute
+    assert viz.METHODS is METHODS
+
+
+# ---- Grad-CAM
+
+
+def test_grad_cam_by_hand() -> None:
+    """One channel A = [1, 2 | 3, 4] over two frames; out = 1 A00 + 3 A01 - 5 A10 + 1 A11.
+
+    Slopes 1, 3 | -5, 1. Their mean over the volume is 0: the map is 0. Per time step 2 and -2: the
+    map is 2 * [1, 2] in the first frame and, cut at zero, 0 in the second.
+    """
+    net = nn.Sequential(nn.Identity(), nn.Flatten(), nn.Linear(4, 1, bias=False)).eval()
+    net[2].weight.data = torch.tensor([[1.0, 3.0, -5.0, 1.0]])
+    x = torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 1, 2, 1, 2)
+    unit = Unit("2", 0, ())
+    volume = grad_cam(net, x, "0", unit, "volume")
+    steps = grad_cam(net, x, "0", unit, "time_step")
+    assert volume.values.tolist() == [[[0, 0]], [[0, 0]]]
+    assert steps.values.tolist() == [[[2, 4]], [[0, 0]]]
+    assert (volume.average, steps.average) == ("volume", "time_step")
+
+
+def test_grad_cam_on_networks() -> None:
+    net, x = mini_c3d(), clip()
+    before = state(net)
+    with torch.inference_mode():
+        cam = grad_cam(net, x, "relu5b", Unit("fc7", 3))
+    assert cam.values.shape == (2, 3, 3)
+    assert cam.values.min() >= 0
+    assert cam.unit == Unit("fc7", 3, ())
+    net, x = Residual().eval(), clip((1, 3, 4, 6, 6))
+    with_copy = Residual("torch.relu").eval()
+    unit = Unit("down", 1, (0, 1, 1))
+    for average in ("volume", "time_step"):  # the in-place ReLU that follows changes nothing
+        np.testing.assert_allclose(
+            grad_cam(net, x, "first", unit, average).values,
+            grad_cam(with_copy, x, "first", unit, average).values,
+            rtol=1e-5,
+        )
+    with pytest.raises(VizError, match="no average 'frame'; there are volume, time_step"):
+        grad_cam(net, x, "first", unit, "frame")
+    with pytest.raises(LayerError, match="does not depend on down"):
+        grad_cam(net, x, "down", Unit("first", 0))
+    net, x = mini_c3d(), clip()
+    with pytest.raises(LayerError, match="fc6 has no"):
+        grad_cam(net, x, "fc6", Unit("fc7", 0))
+    assert state(mini_c3d()) == before
