@@ -138,8 +138,9 @@ def _forward_step(
     owned: bool,
     rule: Rule,
 ) -> Tensor:
-    step = chain.steps[level - 1]
-    box, below = record.boxes[level], record.boxes[level - 1]
+    step, box = chain.steps[level - 1], record.boxes[level]
+    below = chain.needed(level, box)  # of more, where a unit below asks for more
+    values = values[cut(below, record.boxes[level - 1])]
     if isinstance(step, nn.Conv3d):
         return conv_forward(step, values, box, below)
     if isinstance(step, nn.ReLU):
