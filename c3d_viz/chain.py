@@ -219,21 +219,30 @@ class Walker:
         chain = self._chain
         step, sizes = chain.steps[level - 1], chain.shapes[level - 1][1:]
         if isinstance(step, nn.Conv3d):
-            if step not in self._back:
-                self._back[step] = ConvBack(step, signal)
-            return *self._back[step](signal, box, sizes), level - 1
+            return *self._back_through(step, signal)(signal, box, sizes), level - 1
         if isinstance(step, nn.ReLU):
             return self._rule_at(record, signal, box, level), box, level - 1
         if isinstance(step, nn.MaxPool3d):
             below = level - 1
             if chain.has_relu_below(level):
                 signal, below = self._rule_at(record, signal, box, level), level - 2
-            return *unpool(step, signal, box, record.switches[level], sizes), below
+            switches, conv = record.switches[level], chain.steps[below - 1] if below else None
+            if isinstance(conv, nn.Conv3d) and window(step).kernel[0] == 1:
+                back = self._back_through(conv, signal)
+                if back.by_frames:
+                    pixels = chain.shapes[below - 1][1:]
+                    return *back.behind(step, signal, box, switches, sizes, pixels), below - 1
+            return *unpool(step, signal, box, switches, sizes), below
         if isinstance(step, nn.Linear):
             return signal @ self._linear(step), (), level - 1
         if isinstance(step, nn.Flatten):
             return signal.reshape(chain.shapes[level - 1]), chain.full(level - 1), level - 1
         return signal, box, level - 1
+
+    def _back_through(self, step: nn.Conv3d, like: Tensor) -> ConvBack:
+        if step not in self._back:
+            self._back[step] = ConvBack(step, like)
+        return self._back[step]
 
     def _linear(self, step: nn.Linear) -> Tensor:
         """The weight in the precision of the signals, converted once."""

@@ -89,18 +89,30 @@ class TransposedConv:
         """
         if self.taps == 1:
             return self._convolve(signal, list(margin))
-        depth, length = self.taps, signal.shape[2]
-        parts = self._convolve(signal, [0, *margin[1:]])  # (1, kt * in, T, H', W')
-        answer = parts.new_zeros(
-            (1, self.channels, length + 2 * margin[0] - depth + 1, *parts.shape[3:])
+        length = signal.shape[2] + 2 * margin[0] - self.taps + 1
+        sides = (
+            n + 2 * m - k + 1
+            for n, m, k in zip(signal.shape[3:], margin[1:], self.kernel[1:], strict=True)
         )
-        for tap in range(depth):  # frame s of this tap lands in frame s + margin - tap
-            shift = margin[0] - tap
-            first, last = max(0, shift), min(answer.shape[2], length + shift)
+        answer = signal.new_zeros((1, self.channels, length, *sides))
+        self.add_frames(answer, signal, 0, margin)
+        return answer
+
+    def add_frames(
+        self, answer: Tensor, signal: Tensor, start: int, margin: tuple[int, ...]
+    ) -> None:
+        """Add to ``answer`` what the frames ``signal``, from frame ``start`` on, send below.
+
+        Only with ``taps`` above 1, where frames are computed apart: a caller may then make a long
+        signal a few frames at a time.
+        """
+        parts = self._convolve(signal, [0, *margin[1:]])  # (1, kt * in, T, H', W')
+        for tap in range(self.taps):  # frame s of this tap lands in frame s + margin - tap
+            shift = start + margin[0] - tap
+            first, last = max(0, shift), min(answer.shape[2], signal.shape[2] + shift)
             if first < last:
                 part = parts[:, tap * self.channels : (tap + 1) * self.channels]
                 answer[:, :, first:last] += part[:, :, first - shift : last - shift]
-        return answer
 
     def _convolve(self, signal: Tensor, padding: list[int]) -> Tensor:
         if self.weight.is_mkldnn:
@@ -133,17 +145,20 @@ class Unpool:
             signal: (C, pooled cells in ``cells``); zero elsewhere.
             below: the cells that the windows of ``cells`` cover.
         """
-        channels = len(signal)
-        if self._buffer is None or self._buffer.dtype != signal.dtype:
-            self._buffer = signal.new_zeros((*self._size, channels))
+        channels, frames = len(signal), below[0].stop - below[0].start
+        room = (*self._size[1:], channels)
+        old = self._buffer
+        if old is None or old.dtype != signal.dtype or len(old) < frames:
+            self._buffer = old = signal.new_zeros((frames, *room))
         else:
-            self._buffer[self._dirty] = 0
-        self._dirty = below
-        # the recorded index counts in the whole grid, so the scatter goes there
+            old[self._dirty] = 0
+        self._dirty = (slice(0, frames), *below[1:])
         values = signal.movedim(0, -1).reshape(-1, channels)
         taken = self._switches[cells].reshape(-1, channels)
-        self._buffer.view(-1, channels).scatter_(0, taken, values)
-        return self._buffer[below].movedim(-1, 0)
+        if below[0].start:
+            taken = taken - below[0].start * self._size[1] * self._size[2]
+        old.view(-1, channels).scatter_(0, taken, values)
+        return old[self._dirty].movedim(-1, 0)
 
 
 @functools.cache

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from .boxes import Box, clip, cut, window
 from .kernels import TransposedConv, Unpool, channels_last, forward_conv
 
+_CACHED = 1 << 21  # numbers that stay in a processor's cache while they are used
+
 
 @dataclass(frozen=True)
 class Switches:
@@ -114,22 +116,75 @@ class ConvBack:
             signal, box: (C_out, cells of box) above the convolution.
             sizes: of the level below.
         """
-        step, view = self._step, window(self._step)
-        reach = view.reach(box)
-        # what both sides lose beyond the border is never computed; an uneven rest is cut off
-        lost = tuple(
-            min(max(-lo, 0), max(hi - n, 0)) for (lo, hi), n in zip(reach, sizes, strict=True)
-        )
+        step = self._step
+        lost, margin, kept = self._extent(box, sizes)
         if self._transposed is not None:
-            margin = tuple(k - 1 - e for k, e in zip(view.kernel, lost, strict=True))
             answer = self._transposed(channels_last(signal[None]), margin)[0]
         else:
             assert self._weight is not None
             answer = F.conv_transpose3d(
                 signal[None], self._weight, None, step.stride, lost, 0, step.groups, step.dilation
             )[0]
-        kept = tuple((lo + e, hi - e) for (lo, hi), e in zip(reach, lost, strict=True))
         return inside(answer, kept, sizes)
+
+    @property
+    def by_frames(self) -> bool:
+        """Whether frames go back apart from each other (``behind`` may be used)."""
+        return self._transposed is not None and self._transposed.taps > 1
+
+    def behind(
+        self,
+        pool: nn.MaxPool3d,
+        signal: Tensor,
+        box: Box,
+        switches: Switches,
+        between: Sequence[int],
+        sizes: Sequence[int],
+    ) -> tuple[Tensor, Box]:
+        """``unpool`` and then this, a few frames at a time.
+
+        The unpooled signal is the largest thing of a walk. Made whole, it would go out to memory
+        and come back; a few frames of it stay in the cache, and take a fraction of the room.
+
+        Args:
+            pool: its windows must not span frames.
+            signal, box: (C, cells of box) above the pooling.
+            between: sizes of the level between pooling and convolution.
+            sizes: of the level below the convolution.
+        """
+        assert self._transposed is not None
+        whole = clip(window(pool).reach(box), between)
+        _, margin, kept = self._extent(whole, sizes)
+        answer = signal.new_zeros((1, self._step.in_channels, *(hi - lo for lo, hi in kept)))
+        (first, last), frame = box[0], signal.shape[0] * between[1] * between[2]
+        some = max(1, _CACHED // frame)
+        for start in range(first, last, some):
+            stop = min(start + some, last)
+            part, part_box = unpool(
+                pool,
+                signal[:, start - first : stop - first],
+                ((start, stop), *box[1:]),
+                switches,
+                between,
+            )
+            offset = part_box[0][0] - whole[0][0]
+            self._transposed.add_frames(answer, channels_last(part[None]), offset, margin)
+        return inside(answer[0], kept, sizes)
+
+    def _extent(
+        self, box: Box, sizes: Sequence[int]
+    ) -> tuple[tuple[int, ...], tuple[int, ...], Box]:
+        """What both sides lose beyond the border and is never computed, the zeros to put around a
+        signal over ``box`` for that, and the cells that are computed; an uneven rest is cut off
+        afterwards."""
+        view = window(self._step)
+        reach = view.reach(box)
+        lost = tuple(
+            min(max(-lo, 0), max(hi - n, 0)) for (lo, hi), n in zip(reach, sizes, strict=True)
+        )
+        margin = tuple(k - 1 - e for k, e in zip(view.kernel, lost, strict=True))
+        kept = tuple((lo + e, hi - e) for (lo, hi), e in zip(reach, lost, strict=True))
+        return lost, margin, kept
 
 
 def inside(values: Tensor, box: Box, sizes: Sequence[int]) -> tuple[Tensor, Box]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+import c3d_viz as viz
+from c3d_viz import signals
+from c3d_viz.backprop import RULES, backproject
 from c3d_viz.kernels import TransposedConv, Unpool, channels_last, forward_conv
 
 
@@ -107,3 +112,36 @@ def test_unpooling_changes_precision_with_the_signal() -> None:
         found = unpool(torch.full((1, 1, 1, 1), 2.0, dtype=dtype), *everything)
         assert found.dtype == dtype
         assert found.flatten().tolist() == [0, 0, 0, 2]
+
+
+def test_frames_sent_back_in_pieces_add_up() -> None:
+    conv = _conv((3, 8), (3, 3, 3))
+    signal = channels_last(torch.randn(1, 8, 5, 4, 4))
+    with torch.no_grad():
+        back = TransposedConv(conv, like=signal)
+        whole = back(signal, (1, 2, 1))
+        pieces = torch.zeros_like(whole)
+        for start, stop in ((0, 2), (2, 3), (3, 5)):
+            back.add_frames(pieces, signal[:, :, start:stop], start, (1, 2, 1))
+    assert torch.allclose(pieces, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("at", [(0, 0, 5), (2, 3, 1), (5, 7, 0)])
+def test_a_walk_in_pieces_is_the_walk(at: tuple[int, int, int], monkeypatch: Any) -> None:
+    """Against autograd, with pieces of one frame instead of as many as the cache holds."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv3d(3, 6, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool3d((1, 2, 2)),
+        nn.Conv3d(6, 4, 3, padding=1),
+        nn.ReLU(),
+    ).requires_grad_(False)
+    net[3].bias.fill_(9)  # every unit responds
+    x = torch.randn(1, 3, 6, 16, 12)
+    monkeypatch.setattr(signals, "_CACHED", 1)
+    for rule in RULES:
+        found = viz.attribute(net, x, viz.Unit("4", 2, at), rule)
+        expected = next(backproject(net, x, [viz.Unit("4", 2, at)], rule))
+        assert found.activation == pytest.approx(expected.activation, abs=1e-6)
+        assert _relative(torch.from_numpy(found.values), expected.values.double()) <= 1e-5
