@@ -426,10 +426,11 @@ def test_sprites_from_unpacked_packages(tmp_path: Path) -> None:
     for folder in ("tuxpaint/stamps/animals/birds", "openclipart/png/food/fruit"):
         (share / folder).mkdir(parents=True)
         cv2.imwrite(str(share / folder / "Big Thing.png"), image)
-    (share / "backgrounds" / "mate").mkdir(parents=True)
-    cv2.imwrite(
-        str(share / "backgrounds" / "mate" / "Wood.jpg"), np.zeros((900, 1600, 3), np.uint8)
-    )
+    for folder in ("mate/nature", "mate/abstract"):
+        (share / "backgrounds" / folder).mkdir(parents=True)
+        cv2.imwrite(
+            str(share / "backgrounds" / folder / "Wood.jpg"), np.zeros((900, 1600, 3), np.uint8)
+        )
     lines = list(sprites.prepare(tmp_path / "unpacked", tmp_path / "out"))
     assert lines == ["stamp: 1 animal", "clipart: 1 food", "emoji: not found", "backgrounds: 1"]
     assert (tmp_path / "out/sprites/animal/stamp-big-thing.png").is_file()

@@ -1,12 +1,14 @@
 """Cut-outs and backgrounds for training, made from Debian packages.
 
-    apt-get download tuxpaint-stamps-default openclipart-png fonts-noto-color-emoji unicode-data
+    apt-get download tuxpaint-stamps-default openclipart-png fonts-noto-color-emoji unicode-data \\
+        gnome-backgrounds mate-backgrounds lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 \\
+        ukui-wallpapers
     for deb in *.deb; do dpkg-deb -x "$deb" unpacked; done
     python -m c3d_viz.training sprites unpacked data
 
 The first two hold pictures with transparency, sorted by subject; the emoji font holds bitmaps that
-unicode-data's list sorts into groups. Any picture below ``usr/share/backgrounds`` (lomiri, mate,
-ukui and gnome packages) becomes a background.
+unicode-data's list sorts into groups. The photographs below ``usr/share/backgrounds``
+become backgrounds.
 """
 
 from __future__ import annotations
@@ -118,8 +120,8 @@ def cut_out(image: Image | None) -> Image | None:
         return None
     scale = LONGEST / max(height, width)
     if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        image = np.asarray(small, np.uint8)
     return image
 
 
@@ -169,14 +171,29 @@ def _backgrounds(root: Path, out: Path) -> int:
     out.mkdir(parents=True, exist_ok=True)
     count = 0
     for path in sorted(root.rglob("*")):
-        if path.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp"):
+        name = background_name(path.relative_to(root))
+        image = None if name is None else cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None or min(image.shape[:2]) < 200:
             continue
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None or min(image.shape[:2]) < 400:
-            continue
-        scale = min(1.0, SHORT_SIDE / min(image.shape[:2]))
+        scale = SHORT_SIDE / min(image.shape[:2])
         size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        name = f"{path.relative_to(root).parts[0]}-{path.stem}.jpg"
-        count += cv2.imwrite(str(out / name), small, [cv2.IMWRITE_JPEG_QUALITY, 90])
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        small = cv2.resize(image, size, interpolation=how)
+        count += cv2.imwrite(str(out / f"{name}.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 90])
     return count
+
+
+def background_name(path: Path) -> str | None:
+    """Name of a background by its path below ``usr/share/backgrounds``; None: leave it out.
+
+    The name starts with the package, for a split depends on the name. mate-backgrounds also has
+    drawings; only its photographs (``mate/nature``) are taken.
+    """
+    if path.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp"):
+        return None
+    folder = path.parts[:-1]
+    if folder[:1] == ("mate",) and folder[1:] != ("nature",):
+        return None
+    # lomiri and ukui share one folder; lomiri's files name their authors
+    source = folder[0] if folder else "lomiri" if "_by_" in path.stem else "ukui"
+    return f"{source}-{path.stem}"
