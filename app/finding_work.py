@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -18,6 +21,7 @@ Floats = npt.NDArray[np.float64]
 UNITS = 4  # as the test of docs/finding.md: the four strongest maps, chosen before looking
 ALTERED = {"as it is": None, "reversed": "reversed", "frozen": "frozen", "shuffled": "shuffled"}
 REINITIALISED = 3
+STORED = Path(__file__).parent / "assets" / "finding-result.json"
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,36 @@ def other_networks(
         made["2D twin"] = [lines(twin, work.on(twin, win), layer, method)]
     report(total, total, "done")
     return made
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The verdict of the full test on the shipped network."""
+
+    answer: str
+    sentence: str
+    weights: str
+    windows: int
+    videos: int
+
+
+@functools.cache
+def stored_result(path: Path = STORED) -> Stored | None:
+    """What ``c3d-viz finding test`` wrote for the shipped network; None where it is not stored.
+
+    The file is that command's result.json.
+    """
+    if not path.is_file():
+        return None
+    data = json.loads(path.read_text())
+    real = [w for w in data["windows"] if w["kind"] == "real"]
+    return Stored(
+        data["verdict"]["answer"],
+        data["verdict"]["sentence"],
+        data["model"]["weights"],
+        len(real),
+        len({w["video"] for w in real}),
+    )
 
 
 def relative(share: Floats) -> list[float]:

@@ -237,7 +237,11 @@ def back_projection(net: Net, win: Window, unit: Spot, method: str) -> viz.Attri
             wanted = viz.Unit(unit.layer, unit.channel, unit.at)
             return viz.attribute(net.model, win.x, wanted, method)
 
-    return _kept(("map", net.key, win.key, unit.layer, unit.channel, unit.at, method), make)
+    return _kept(_map_key(net, win, unit, method), make)
+
+
+def _map_key(net: Net, win: Window, unit: Spot, method: str) -> Key:
+    return ("map", net.key, win.key, unit.layer, unit.channel, unit.at, method)
 
 
 def classes(net: Net, win: Window, k: int = 5) -> list[tuple[str, float]]:
@@ -320,10 +324,13 @@ def tiles(net: Net, win: Window, layer: str, method: str) -> list[tuple[Spot, st
         spots = strongest(net, win, layer)
         units = [viz.Unit(s.layer, s.channel, s.at) for s in spots]
         with CORES:
-            maps = list(viz.attribute_many(net.model, win.x, units, method))
+            maps = viz.attribute_many(net.model, win.x, units, method)
         small = pictures.resized(win.sharp, 112)
         made = []
-        for one, att in zip(spots, maps, strict=True):
+        for one in spots:
+            with CORES:  # map by map, so that a click elsewhere has its turn in between
+                att = next(maps)
+            _kept(_map_key(net, win, one, method), lambda att=att: att)
             made.append((one, pictures.sprite(render.overlay(small, att), quality=82)))
         return made
 

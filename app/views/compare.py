@@ -42,7 +42,7 @@ def page() -> None:
     view = state.view()
     together = st.toggle(
         "One colour scale for both",
-        value=kind != "layer",
+        value=kind in ("method", "clip"),
         key=f"together-{kind}",
         help="On: equal colours are equal numbers. Off: each side fills its own scale. Layers and "
         "weights differ by orders of magnitude, so on one scale a side may look empty.",

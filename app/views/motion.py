@@ -202,12 +202,18 @@ def conclusion(found: dict[str, Lines]) -> None:
 
 
 def stored() -> None:
-    """The stored result of the full test."""
+    """The stored result of the full test, and how to run it."""
     ui.heading("The full test")
     st.markdown(
         "The claim is tested over many clips against re-initialised networks, with controls that "
-        "must come out right. The rule was written down before any result: see docs/finding.md."
+        "must come out right. The rule was written down before any result (docs/finding.md)."
     )
+    found = finding_work.stored_result()
+    if found is not None:
+        kind = st.error if found.answer == "invalid" else st.info
+        kind(ui.plain(found.sentence), icon=":material/gavel:")
+        st.caption(ui.plain(f"{found.weights} · {found.windows} windows of {found.videos} videos"))
+    st.caption("Run it on clips of your own:")
     st.code("c3d-viz finding test CLIPS... -o OUT", language="bash")
 
 

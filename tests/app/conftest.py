@@ -121,7 +121,7 @@ def open_page(server: Server, browser: Any, request: pytest.FixtureRequest) -> I
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=theme, accept_downloads=True
         )
-        context.set_default_timeout(90_000)
+        context.set_default_timeout(150_000)
         contexts.append(context)
         page = context.new_page()
         page.goto(server.url + path)

@@ -198,7 +198,7 @@ def test_an_uploaded_clip_from_start_to_zip(
     assert command.startswith("c3d-viz export 'clip number 1.mov' -o OUT --layer conv5b")
     page.get_by_role("button", name="Make the export").click()
     button = page.get_by_role("button", name="Download the zip")
-    button.wait_for()
+    button.wait_for(timeout=300_000)
     with page.expect_download() as download:
         button.click()
     target = tmp_path / "got.zip"

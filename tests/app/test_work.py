@@ -1,0 +1,261 @@
+"""What the pages draw from: the library's own numbers, kept apart for everybody."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import c3d_viz as viz
+from app import exporting, finding_work, samples, work
+from app.exporting import Wanted
+from app.samples import Source
+from app.sessions import GRACE, Session, Sessions
+from app.state import Shown
+from app.uploads import Stored
+from c3d_viz.clips import video_info
+
+
+def source(path: Path, key: str) -> Source:
+    return Source(key, path, path.name, video_info(path), path.name)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Path]) -> list[Path]:
+    folder, made = tmp_path_factory.mktemp("videos"), []
+    for n in range(5):
+        frames = np.random.default_rng(n).integers(0, 255, (18, 60, 80, 3), dtype=np.uint8)
+        made.append(make_video(folder / f"{n}.mp4", frames))
+    return made
+
+
+@pytest.fixture(scope="module")
+def net() -> work.Net:
+    return work.network("compact")
+
+
+def right(net: work.Net, path: Path, start: int, layer: str, method: str) -> viz.Attribution:
+    """The library asked directly."""
+    x = viz.preprocess(viz.read_clip(path, start), net.spec.input)
+    unit = viz.top_units(viz.trace(net.model, x, [layer]), layer, 1)[0]
+    return viz.attribute(net.model, x, unit, method)
+
+
+def test_a_map_is_the_librarys(net: work.Net, videos: list[Path]) -> None:
+    win = work.window(source(videos[0], "a"), net, 1, 1)
+    unit = work.spot(net, win, "conv3b", None, None)
+    att = work.back_projection(net, win, unit, "guided")
+    expected = right(net, videos[0], 1, "conv3b", "guided")
+    assert att.unit == expected.unit
+    assert unit.activation == pytest.approx(expected.activation)
+    np.testing.assert_array_equal(att.values, expected.values)
+
+
+def test_five_people_at_once_get_their_own(net: work.Net, videos: list[Path]) -> None:
+    work.CACHE.clear()
+    got: dict[tuple[int, str], np.ndarray] = {}
+    failed: list[BaseException] = []
+
+    def person(n: int) -> None:
+        try:
+            for layer in ("conv4a", "conv2a"):
+                win = work.window(source(videos[n], f"clip-{n}"), net, n % 3, 1)
+                unit = work.spot(net, win, layer, None, None)
+                got[n, layer] = work.back_projection(net, win, unit, "deconvnet").values
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=person, args=(n,)) for n in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    for (n, layer), values in got.items():
+        expected = right(net, videos[n], n % 3, layer, "deconvnet").values
+        np.testing.assert_array_equal(values, expected)
+    assert work.CACHE.used <= work.CACHE.limit
+
+
+def test_tiles_are_the_strongest_maps_and_their_maps_are_kept(
+    net: work.Net, videos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    win = work.window(source(videos[1], "tiles"), net, 0, 1)
+    made = work.tiles(net, win, "conv5b", "deconvnet")
+    answers = [spot.activation for spot, _ in made]
+    assert len(made) == work.TILES
+    assert answers == sorted(answers, reverse=True)
+    assert all(src.startswith("data:image/jpeg;base64,") for _, src in made)
+    monkeypatch.setattr(viz, "attribute", lambda *_: pytest.fail("computed again"))
+    spot = made[7][0]
+    assert work.back_projection(net, win, spot, "deconvnet").unit.channel == spot.channel
+
+
+def test_the_exact_frames_and_the_sharper_ones_show_the_same_part(
+    net: work.Net, tmp_path: Path, make_video: Callable[..., Path]
+) -> None:
+    frames = np.full((16, 256, 342, 3), 60, np.uint8)
+    frames[:, 100:140, 150:200] = 230
+    path = make_video(tmp_path / "block.mp4", frames, options={"crf": "5"})
+    win = work.window(source(path, "block"), net, 0, 1)
+    small = win.frames[0, ..., 0] > 140
+    large = win.sharp[0, ..., 0] > 140
+    for axis in (0, 1):
+        a = np.flatnonzero(small.any(axis)).mean()
+        b = np.flatnonzero(large.any(axis)).mean()
+        assert (b + 0.5) / work.SHARP == pytest.approx(a + 0.5, abs=0.6)
+    assert win.wide.shape[1:3] == (256, 342)
+
+
+def test_an_altered_clip_is_the_clip_reordered(net: work.Net, videos: list[Path]) -> None:
+    win = work.window(source(videos[2], "altered"), net, 0, 1)
+    np.testing.assert_array_equal(work.altered(net, win, "reversed").frames, win.frames[::-1])
+    frozen = work.altered(net, win, "frozen")
+    assert (frozen.frames == win.frames[8]).all()
+    shuffled = work.altered(net, win, "shuffled")
+    assert sorted(f.sum() for f in shuffled.frames) == sorted(f.sum() for f in win.frames)
+    assert not np.array_equal(shuffled.frames, win.frames)
+
+
+def test_motion_is_undefined_on_a_frozen_clip(net: work.Net, videos: list[Path]) -> None:
+    win = work.window(source(videos[2], "altered"), net, 0, 1)
+    found = finding_work.altered(net, win, "conv3a", "guided")
+    assert np.isnan(found["frozen"].motion).all()
+    assert np.isnan(found["frozen"].contrast)
+    assert np.isfinite(found["as it is"].motion[1:15]).all()
+    assert found["as it is"].share.sum() == pytest.approx(1)
+    assert [s.channel for s in found["reversed"].spots] == [
+        s.channel for s in found["as it is"].spots
+    ]
+
+
+def test_classes_are_probabilities_in_order(net: work.Net, videos: list[Path]) -> None:
+    win = work.window(source(videos[0], "a"), net, 1, 1)
+    found = work.classes(net, win, 60)
+    if not net.spec.trained:
+        assert found == []
+        return
+    values = [p for _, p in found]
+    assert values == sorted(values, reverse=True)
+    assert sum(values) == pytest.approx(1)
+
+
+def test_the_untrained_network_says_so_and_has_other_weights(net: work.Net) -> None:
+    other = work.network(work.UNTRAINED)
+    assert "untrained" in other.spec.weights
+    assert not other.spec.trained
+    assert other.key != net.key
+    assert not (other.model.conv1a.weight == net.model.conv1a.weight).all()
+
+
+def test_blocks_state_shapes_and_receptive_fields(net: work.Net) -> None:
+    blocks = {b["id"]: b for b in work.blocks(net)}
+    assert blocks["conv3b"]["shape"] == "64×8×28×28"
+    assert blocks["conv5b"]["sees"] == "sees 68×134×134"
+    assert blocks["conv2a"]["sees"] == "sees 5×8×8"
+    assert blocks["fc8"]["shape"] == "60 classes"
+    assert list(blocks)[:3] == ["conv1a", "pool1", "conv2a"]
+
+
+@pytest.mark.parametrize(
+    ("energy", "start"),
+    [
+        ([1] * 20 + [9] * 16 + [1] * 20, 20),
+        ([1] * 56, 0),
+        ([1] * 10 + [200] + [1] * 10 + [5] * 16 + [1] * 20, 21),  # a cut is no motion
+    ],
+)
+def test_the_liveliest_window(energy: list[float], start: int) -> None:
+    values = np.asarray(energy, np.float32)
+    assert samples.liveliest(values, len(values), 16) == start
+
+
+def test_a_clip_of_one_window_begins_at_0() -> None:
+    assert samples.liveliest(np.ones(16, np.float32), 16, 16) == 0
+
+
+def test_every_sample_can_be_opened(tmp_path: Path) -> None:
+    for key in samples.samples():
+        of = samples.sample_source(key, tmp_path)
+        assert of.info.frames >= 16
+        assert len(samples.overview(of).energy) > 1
+
+
+def test_the_zip_holds_the_commands_files(
+    net: work.Net, videos: list[Path], tmp_path: Path
+) -> None:
+    of = source(videos[3], "zip")
+    shown = Shown(of, net, work.window(of, net, 2, 1))
+    wanted = Wanted(("conv4b",), ("guided",), 1, None, None, "magnitude")
+    steps: list[Any] = []
+    path, count = exporting.make(shown, wanted, tmp_path, lambda *step: steps.append(step))
+    expected = right(net, videos[3], 2, "conv4b", "guided")
+    folder = f"conv4b/guided/ch{expected.unit.channel:04d}"
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        values = np.load(io.BytesIO(archive.read(f"{folder}/map.npz")))["values"]
+        manifest = json.loads(archive.read("manifest.json"))
+    np.testing.assert_array_equal(values, expected.values)
+    assert len(names) == count
+    assert {f"{folder}/overlay.mp4", f"{folder}/filmstrip.png", "index.html"} <= set(names)
+    assert manifest["parameters"]["start"] == 2
+    assert steps[-1][0] <= steps[-1][1]
+    words = exporting.command(shown, wanted, None)
+    assert words is not None
+    assert words[:4] == ["c3d-viz", "export", "3.mp4", "-o"]
+
+
+def test_a_stopped_export_leaves_nothing(net: work.Net, videos: list[Path], tmp_path: Path) -> None:
+    of = source(videos[3], "zip")
+    shown = Shown(of, net, work.window(of, net, 2, 1))
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        exporting.make(
+            shown, Wanted(("conv4b",), ("guided",), 1, None, None, "signed"), tmp_path, stop
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_session_takes_its_files_and_results_along(tmp_path: Path) -> None:
+    register = Sessions()
+    try:
+        kept, gone = register.of("kept"), register.of("gone")
+        assert register.of("gone") is gone
+        file = gone.folder / "clip.mp4"
+        file.write_bytes(b"x")
+        gone.clip = Stored(file, "clip.mp4", "digest-of-the-clip")
+        work.CACHE.get(("window", "digest-of-the-clip", 0), lambda: b"x" * 100)
+        now = 1e9
+        register.reap(lambda name: True, now)
+        assert file.is_file()
+        assert register.reap(lambda name: name == "kept", now + GRACE - 1) == 2
+        assert register.reap(lambda name: name == "kept", now + GRACE + 1) == 1
+        assert not gone.folder.exists()
+        assert kept.folder.is_dir()
+        assert work.CACHE.get(("window", "digest-of-the-clip", 0), lambda: b"again") == b"again"
+    finally:
+        register.storage.close()
+
+
+def test_a_session_that_ends_stops_its_work(tmp_path: Path) -> None:
+    from app.jobs import Job
+
+    def endless(report: Callable[[int, int, str], None]) -> None:
+        while True:
+            report(0, 1, "")
+
+    session = Session(tmp_path)
+    session.jobs["x"] = job = Job("x", endless)
+    session.close()
+    job.wait(5)
+    assert job.state == "cancelled"
