@@ -7,7 +7,7 @@ READY_BENCH := $(VENV)/.ready-dev-demo-bench
 PYTEST_ARGS ?=
 DEMO_OUT ?= demo-out
 
-.PHONY: help setup demo app test check format bench clean
+.PHONY: help setup demo app test check format bench bench-check clean
 
 help:
 	@echo "make demo    set up, then turn two real clips into pictures: $(DEMO_OUT)/*/index.html"
@@ -15,6 +15,7 @@ help:
 	@echo "make test    set up, then run the tests (PYTEST_ARGS='-m \"not slow\"' for the quick ones)"
 	@echo "make check   ruff, and mypy --strict on c3d_viz"
 	@echo "make bench   compare with other tools, write benchmarks/results.json"
+	@echo "make bench-check  has a measured ratio got worse since then?"
 	@echo "make format  let ruff tidy the code"
 	@echo "make clean   remove what was built, .venv included"
 
@@ -46,6 +47,9 @@ format: $(READY)
 
 bench: $(READY_BENCH)
 	$(BIN)/python -m benchmarks
+
+bench-check: $(READY)
+	$(BIN)/python -m benchmarks.check
 
 clean:
 	rm -rf $(VENV) $(DEMO_OUT) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache test-artefacts
