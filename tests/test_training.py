@@ -278,6 +278,39 @@ def test_a_constant_answer_scores_chance_on_balanced_clips(sources: Path) -> Non
     assert "| right | 100.0 %" in evaluate.table({"tiny": {"constant": result}})
 
 
+def test_evaluation_keeps_figures_of_the_same_weights(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sums = {"a": "first"}
+    asked: list[str] = []
+
+    def load(name: str) -> tuple[nn.Module, ModelSpec]:
+        asked.append(name)
+        spec = ModelSpec(name, "", True, COMPACT_INPUT, 60, sha256=sums[name])
+        return Constant(0), spec
+
+    monkeypatch.setattr("c3d_viz.weights.load_model", load)
+    test = evaluate.TestSet("tiny", "all", "all", 1.0, 4, 1)
+    out = tmp_path / "figures.json"
+    lines: list[int] = []
+
+    def run() -> evaluate.Result:
+        lines.clear()
+        return evaluate.evaluate_files(
+            ["a"], sources, out, [test], lambda done, total, what: lines.append(done)
+        )
+
+    first = run()
+    assert lines == [4]
+    assert first["tiny"]["a"]["motion_confusion"][0][0] == 1  # still, of clips 0 to 3
+    assert run() == first
+    assert lines == []
+    sums["a"] = "other"
+    assert run() == first
+    assert lines == [4]
+    assert json.loads(out.read_text())["sha256"] == {"a": "other"}
+
+
 def test_the_same_evaluation_twice_gives_the_same_figures(sources: Path) -> None:
     library = load_library(sources, "all", "all")
     model = C3D(60, width=2, fc=8).eval()

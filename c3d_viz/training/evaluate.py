@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,7 @@ REVERSED = {"left": "right", "right": "left", "up": "down", "down": "up", "expan
             "contract": "expand", "clockwise": "counter-clockwise",
             "counter-clockwise": "clockwise"}  # fmt: skip
 Ints = npt.NDArray[np.int64]
+Result = dict[str, dict[str, dict[str, Any]]]  # by test set, by network
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,10 @@ class TestSet:
 TEST_SETS = (
     TestSet("unseen sprites, unseen backgrounds", "test", "test", 1.0, 2400, 9001),
     TestSet("training sprites, unseen backgrounds", "train", "test", 1.0, 1200, 9002),
-    TestSet("unseen sprites and backgrounds, no clutter", "test", "test", 0.0, 1200, 9003),
-    TestSet("training sprites, no clutter", "train", "test", 0.0, 1200, 9004),
+)
+PLAIN_SETS = (
+    TestSet("unseen sprites, unseen backgrounds, no clutter", "test", "test", 0.0, 1200, 9003),
+    TestSet("training sprites, unseen backgrounds, no clutter", "train", "test", 0.0, 1200, 9004),
 )
 
 
@@ -104,6 +109,7 @@ def answers(
         )
         # whole grey levels, as a video file has
         x = to_input(render(library, scenes, SIZE, seed).frames.round())
+        x = x.contiguous(memory_format=torch.channels_last_3d)
         other = reverse[how]
         for model, column in zip(models, columns, strict=True):
             logits = model(x).reshape(-1, len(WHATS), len(HOWS))
@@ -118,7 +124,7 @@ def answers(
     return [Answers(*(np.concatenate(p) for p in zip(*c, strict=True))) for c in columns]
 
 
-def summary(said: Answers) -> dict[str, object]:
+def summary(said: Answers) -> dict[str, Any]:
     """Shares and intervals of one network on one test set, ready for JSON."""
     what, how = said.what == said.said_what, said.how == said.said_how
     directed = said.direction >= 0
@@ -137,7 +143,17 @@ def summary(said: Answers) -> dict[str, object]:
             kind: _share(how[said.how == i], said.sprite[said.how == i])
             for i, kind in enumerate(HOWS)
         },
+        "appearance_confusion": _confusion(said.what, said.said_what, len(WHATS)),
+        "motion_confusion": _confusion(said.how, said.said_how, len(HOWS)),
     }
+
+
+def _confusion(true: Ints, said: Ints, classes: int) -> list[list[int]]:
+    """Row: true class, column: said class, number of clips."""
+    counts: list[list[int]] = (
+        np.bincount(true * classes + said, minlength=classes**2).reshape(classes, classes).tolist()
+    )
+    return counts
 
 
 def _share(right: npt.NDArray[np.bool_], sprite: Ints) -> dict[str, float | list[float]]:
@@ -153,9 +169,9 @@ def evaluate(
     sources: Path,
     tests: Sequence[TestSet] = TEST_SETS,
     progress: Progress | None = None,
-) -> dict[str, dict[str, dict[str, object]]]:
+) -> Result:
     """{test set: {model: summary}}. Same folder, same weights, same machine type: same numbers."""
-    result: dict[str, dict[str, dict[str, object]]] = {}
+    result: Result = {}
     for test in tests:
         library = load_library(sources, test.sprites, test.backgrounds)
         said = answers(list(models.values()), library, test, progress=progress)
@@ -163,25 +179,70 @@ def evaluate(
     return result
 
 
-def table(result: dict[str, dict[str, dict[str, object]]]) -> str:
-    """The figures as Markdown."""
-    lines = ["| test set | network | appearance (6) | motion (10) | both (60) | direction (2) |",
-             "|---|---|---|---|---|---|"]  # fmt: skip
+def evaluate_files(
+    names: Sequence[str],
+    sources: Path,
+    out: Path,
+    tests: Sequence[TestSet] = TEST_SETS,
+    progress: Progress | None = None,
+) -> Result:
+    """Evaluate the shipped networks and keep the figures in ``out`` (JSON).
+
+    A network and test set that ``out`` already has for the very same weights file is not asked
+    again; an interrupted evaluation goes on with the test set it was at.
+    """
+    from ..weights import load_model
+
+    kept = json.loads(out.read_text()) if out.is_file() else {}
+    sums, found = kept.get("sha256", {}), kept.get("test_sets", {})
+    for name in names:
+        model, spec = load_model(name)
+        if sums.get(name) != spec.sha256:  # figures of other weights under this name are void
+            for figures in found.values():
+                figures.pop(name, None)
+        sums[name] = spec.sha256
+        fast = model.to(memory_format=torch.channels_last_3d)
+        for test in tests:
+            figures = found.setdefault(test.name, {})
+            if figures.get(name, {}).get("clips") == test.clips:
+                continue
+            figures[name] = evaluate({name: fast}, sources, [test], progress)[test.name][name]
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(json.dumps({"sha256": sums, "test_sets": found}, indent=1) + "\n")
+    return {t.name: {n: found[t.name][n] for n in names if n in found[t.name]} for t in tests}
+
+
+def table(result: Result) -> str:
+    """The figures as Markdown: all sets, then the first one by class and its motion confusions."""
+    lines = [
+        "| clips | network | appearance (6) | motion (10) | both (60) | direction (2) |",
+        "|---|---|---|---|---|---|",
+    ]
     for test, models in result.items():
         for name, found in models.items():
             cells = [_cell(found[key]) for key in ("appearance", "motion", "both", "direction")]
-            lines.append(f"| {test} (n = {found['clips']}) | {name} | {' | '.join(cells)} |")
+            lines.append(f"| {test}: {found['clips']:,} | {name} | {' | '.join(cells)} |")
     first = next(iter(result.values()))
     for key, kinds in (("motion_by_class", HOWS), ("appearance_by_class", WHATS)):
-        lines += ["", f"| {key.split('_')[0]} class, first test set | " + " | ".join(first) + " |",
+        lines += ["", f"| {key.split('_')[0]}, first set | " + " | ".join(first) + " |",
                   "|---" * (len(first) + 1) + "|"]  # fmt: skip
         for kind in kinds:
-            cells = [_cell(found[key][kind]) for found in first.values()]  # type: ignore[index]
+            cells = [_cell(found[key][kind]) for found in first.values()]
             lines.append(f"| {kind} | {' | '.join(cells)} |")
+    for key, kinds in (("motion", HOWS), ("appearance", WHATS)):
+        for name, found in first.items():
+            rows = found[f"{key}_confusion"]
+            lines += ["", f"| {name}: true {key} \\ said | " + " | ".join(kinds) + " |",
+                      "|---" * (len(kinds) + 1) + "|"]  # fmt: skip
+            for kind, row in zip(kinds, rows, strict=True):
+                lines.append(f"| {kind} | {' | '.join(map(str, row))} |")
     return "\n".join(lines)
 
 
-def _cell(share: object) -> str:
-    assert isinstance(share, dict)
-    low, high = share["by_sprite"]
-    return f"{100 * share['share']:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+def _cell(share: dict[str, Any]) -> str:
+    """Share, Wilson's interval, and the wider one in which a cut-out counts once."""
+    (low, high), (wide_low, wide_high) = share["wilson"], share["by_sprite"]
+    return (
+        f"{100 * share['share']:.1f} % [{100 * low:.1f}, {100 * high:.1f}] "
+        f"({100 * wide_low:.0f}-{100 * wide_high:.0f})"
+    )
