@@ -12,6 +12,7 @@ from torch import Tensor
 
 import c3d_viz as viz
 
+from . import floor
 from .counting import Counter
 from .peers import Peer
 from .timing import Case, Spread, alternate, part, ratios
@@ -137,7 +138,9 @@ def compare(
     counted = {key: _count(case) for key, case in cases.items() if key in (OURS, PREVIEW)}
     for key, peer in peers.items():
         counted[key] = {"flop": peer_flop(units, peer, flop[key], flop["forward"])}
-    return report(what, seconds, counted, limits)
+    found = report(what, seconds, counted, limits)
+    found["arithmetic_alone"] = floor.times(work.model, units)
+    return found
 
 
 def _count(case: Case) -> dict[str, float]:

@@ -12,7 +12,18 @@ import torch.nn.functional as F
 from torch import nn
 
 import c3d_viz as viz
-from benchmarks import check, compare, counting, curves, memory, peers, table, timing, work
+from benchmarks import (
+    check,
+    compare,
+    counting,
+    curves,
+    floor,
+    memory,
+    peers,
+    table,
+    timing,
+    work,
+)
 
 
 def _ticks(values: list[float]) -> object:
@@ -78,6 +89,30 @@ def test_a_peer_that_shares_its_forward_pass_is_counted_so() -> None:
     shared = peers.Peer("", peers.loop, shares=True)
     assert compare.peer_flop(units, alone, flop, 100) == 350
     assert compare.peer_flop(units, shared, flop, 100) == 150
+
+
+def test_floor_counts_cells_that_hold_a_signal() -> None:
+    with torch.device("meta"):
+        model = viz.C3D(487)
+    assert sum(floor.whole_pass(model).values()) == pytest.approx(38.50e9, rel=1e-3)
+    # conv2a's unit covers 3 x 3 x 3 cells of pool1, so 3 x 6 x 6 cells of conv1a send back
+    assert floor.way_back(model, viz.Unit("conv2a", 0, (8, 28, 28))) == {
+        "conv2a": 0,
+        "conv1a": 3 * 64 * 27 * 3 * 6 * 6,
+    }
+    # in the corner the border leaves 2 x 2 x 2 of the 3 x 3 x 3
+    assert floor.way_back(model, viz.Unit("conv2a", 0, (0, 0, 55))) == {
+        "conv2a": 0,
+        "conv1a": 3 * 64 * 27 * 2 * 4 * 4,
+    }
+    unit = floor.centre(model, "conv5b")
+    assert unit.at == (1, 3, 3)
+    back = floor.way_back(model, unit)
+    assert back["conv5a"] == 512 * 512 * 27 * 2 * 3 * 3
+    assert back["conv3b"] == floor.whole_pass(model)["conv3b"]
+    one, nine = (floor.times(model, [unit] * k)["forward each"] for k in (1, 9))
+    assert one == pytest.approx(2 * 38.497 / (38.497 + 33.783), rel=1e-3)
+    assert nine == pytest.approx(18 * 38.497 / (38.497 + 9 * 33.783), rel=1e-3)
 
 
 def test_loop_is_the_deconvolution() -> None:
