@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from .errors import LayerError, ShapeError
 from .methods import attribute_many
-from .models import C3D, CONV_LAYERS, initialise
-from .rankstats import blur_and_sample, spearman
+from .models import C3D, CONV_LAYERS, INPUT_SHAPE, initialise
+from .rankstats import blur_and_sample, partial_spearman, spearman
 from .tracing import Unit, locate, trace
 
 if TYPE_CHECKING:
@@ -38,12 +38,15 @@ class Similarity:
         layer: the layers from the unit's down to this one are random ("none": the original).
         depth: how many layers are random.
         spearman: rank correlation of the two |R|, colours summed; NaN if a map is constant.
+        beyond_paths: the same with the number of paths from each pixel to the unit taken off
+            (partial correlation). Any two networks of one architecture share that envelope.
         ssim: structural similarity of the two |R|, each scaled to a maximum of 1; NaN likewise.
     """
 
     layer: str
     depth: int
     spearman: float
+    beyond_paths: float
     ssim: float
 
 
@@ -114,26 +117,76 @@ def weight_randomisation(
         raise LayerError(f"weight randomisation takes a conv layer of a C3D, got {unit.layer!r}")
     layers = CONV_LAYERS[CONV_LAYERS.index(unit.layer) :: -1]
     original = next(iter(attribute_many(model, x, [unit], method)))
-    found = [Similarity("none", 0, 1.0, 1.0)]
+    paths = blur_and_sample(path_counts(model, original.unit)).reshape(-1)
+    found = [Similarity("none", 0, 1.0, 1.0, 1.0)]
     for depth, (name, network) in enumerate(randomised_top_down(model, layers, seed), start=1):
         other = next(iter(attribute_many(network, x, [original.unit], method)))
-        found.append(Similarity(name, depth, *map_similarity(original.values, other.values)))
+        numbers = map_similarity(original.values, other.values, paths)
+        found.append(Similarity(name, depth, *numbers))
     return found
 
 
-def map_similarity(first: Floats, second: Floats) -> tuple[float, float]:
-    """Spearman correlation and SSIM of two back-projections (3, T, H, W).
+def map_similarity(
+    first: Floats, second: Floats, given: npt.NDArray[np.float64] | None = None
+) -> tuple[float, float, float]:
+    """Spearman correlation, the same given a third map, and SSIM of two back-projections.
 
-    Both on |R| summed over colours. Rank correlation over every fourth pixel of every frame after
+    All on |R| summed over colours. Rank correlations over every fourth pixel of every frame after
     a blur of 2 px (as in the finding); SSIM with a Gaussian window of 1.5 px, mean over frames.
+
+    Args:
+        first, second: (3, T, H, W).
+        given: what to take off, sampled as ``blur_and_sample`` does and flattened; None: nothing.
+
+    Returns:
+        Three numbers, NaN where a map is constant or not finite.
     """
     if first.shape != second.shape or first.ndim != 4:
         raise ShapeError(f"two maps (3, T, H, W) are compared, got {first.shape}, {second.shape}")
     a, b = (np.abs(m).sum(0, dtype=np.float32) for m in (first, second))  # (T, H, W)
-    rank = float(spearman(blur_and_sample(a).reshape(-1), blur_and_sample(b).reshape(-1)))
     if not (np.isfinite(a).all() and np.isfinite(b).all()) or a.max() == 0 or b.max() == 0:
-        return float("nan"), float("nan")
-    return rank, ssim(a / a.max(), b / b.max())
+        return float("nan"), float("nan"), float("nan")
+    small_a, small_b = (blur_and_sample(m).reshape(-1) for m in (a, b))
+    if given is None:
+        given = np.zeros(small_a.shape)
+    plain, rest = spearman(small_a, small_b), partial_spearman(small_a, small_b, given)
+    return float(plain), float(rest), ssim(a / a.max(), b / b.max())
+
+
+def path_counts(model: nn.Sequential, unit: Unit) -> npt.NDArray[np.float64]:
+    """(T, H, W) number of paths from each input pixel to a conv unit of a C3D.
+
+    A product of three vectors: a one at the unit is spread by every convolution's kernel (box of
+    ones, zero padding) and repeated by every pooling's stride, axis by axis.
+    """
+    assert unit.at is not None
+    children = list(model.named_children())
+    last = [name for name, _ in children].index(unit.layer)
+    chain = [m for _, m in children[: last + 1] if isinstance(m, nn.Conv3d | nn.MaxPool3d)]
+    sizes = [INPUT_SHAPE[1:]]
+    for module in chain:
+        stride = _three(module.stride)
+        sizes.append(tuple(n // s for n, s in zip(sizes[-1], stride, strict=True)))
+    vectors = []
+    for axis in range(3):
+        line = np.zeros(sizes[-1][axis])
+        line[unit.at[axis]] = 1.0
+        for module, below in zip(reversed(chain), reversed(sizes[:-1]), strict=True):
+            if isinstance(module, nn.Conv3d):
+                kernel = np.ones(_three(module.kernel_size)[axis])
+                pad = len(kernel) // 2
+                line = np.convolve(line, kernel)[pad : pad + below[axis]]
+            else:
+                line = np.repeat(line, _three(module.stride)[axis])
+        vectors.append(line)
+    return np.einsum("t,h,w->thw", *vectors)
+
+
+def _three(value: object) -> tuple[int, int, int]:
+    if isinstance(value, int):
+        return value, value, value
+    t, h, w = value  # type: ignore[misc]
+    return int(t), int(h), int(w)
 
 
 def ssim(first: Floats, second: Floats) -> float:

@@ -154,7 +154,9 @@ def _controls(
     control, by = c.twin_control(p.get(TWIN), clusters, seed=seed)
     add(control, dict(by))
     deep = {
-        m: np.array([study.measured[f"randomised--{w.name}"]["spearman"][i, -1] for w in windows])
+        m: np.array(
+            [study.measured[f"randomised--{w.name}"]["beyond_paths"][i, -1] for w in windows]
+        )
         for i, m in enumerate(DECIDING)
     }
     control, by = c.randomisation_control(deep, clusters, seed=seed)
@@ -305,7 +307,7 @@ def _depths(study: Study) -> dict[str, object]:
                 ),
                 0,
             )
-            for key in ("spearman", "ssim")
+            for key in ("spearman", "beyond_paths", "ssim")
         }
     return out
 

@@ -204,7 +204,7 @@ def randomisation_control(
     """With all layers random the map must have changed.
 
     Args:
-        spearman: per method (n,), similarity to the original at full depth.
+        spearman: per method (n,), similarity to the original at full depth, paths taken off.
     """
     found: dict[str, tuple[Status, str]] = {}
     intervals = {}
@@ -217,7 +217,7 @@ def randomisation_control(
             status = "wrong"
         intervals[method] = interval
         found[method] = (status, show(interval))
-    what = f"similarity of the map with every layer random must be below {MAX_SIMILARITY}"
+    what = f"similarity beyond paths, with every layer random, must be below {MAX_SIMILARITY}"
     return _both("weight randomisation", found, what), intervals
 
 

@@ -128,6 +128,7 @@ def curves_figure(study: Study, theme: Theme) -> Any:
             head = {"A": "A(t), appearance", "M": "M(t), motion", "Delta": "M(t) - A(t)"}[key]
             axis.set_title(f"{head}  ({TITLES[method]})", color=theme.ink, fontsize=10)
             axis.set_xlim(0, 15)
+            axis.set_xticks(range(0, 16, 5))
             if row == len(DECIDING) - 1:
                 axis.set_xlabel("frame")
     axes[0, 0].set_ylabel("partial Spearman")
@@ -151,6 +152,7 @@ def energy_figure(study: Study, theme: Theme) -> Any:
         axis.set_title(f"E(t)  ({TITLES[method]})", color=theme.ink, fontsize=10)
         axis.set_xlabel("frame")
         axis.set_xlim(0, 15)
+        axis.set_xticks(range(0, 16, 5))
         axis.set_ylim(bottom=0)
     axes[0, 0].set_ylabel("share of |R|")
     legend(axes[0, 0], theme)
@@ -160,7 +162,7 @@ def energy_figure(study: Study, theme: Theme) -> Any:
 def clips_figure(study: Study, analysis: Analysis, theme: Theme) -> Any:
     """P and K of every clip, with the range of P over the re-initialised networks."""
     names = [window.name for window in study.windows]
-    height = max(2.5, 0.26 * len(names) + 1.3)
+    height = max(2.8, 0.26 * len(names) + 1.5)
     figure, axes = new_figure(theme, (10.5, height), 1, len(DECIDING), sharey=True, sharex=True)
     reinit = [net.name for net in study.networks if net.kind == "reinit"]
     order = np.argsort(np.nan_to_num(analysis.p[TRAINED][DECIDING[0]], nan=-9.0), kind="stable")
@@ -183,7 +185,7 @@ def clips_figure(study: Study, analysis: Analysis, theme: Theme) -> Any:
         axis.set_xlabel("contrast: later minus earlier half of M - A")
         axis.grid(axis="y", color=theme.faint, lw=0.4)
     axes[0, 0].set_yticks(place, [names[i] for i in order], fontsize=8)
-    legend(axes[0, 0], theme, loc="lower left", bbox_to_anchor=(0, 1.04), ncols=3)
+    _legend_below(figure, axes[0, 0], theme, 3)
     return figure
 
 
@@ -215,19 +217,20 @@ def depth_figure(study: Study, analysis: Analysis, theme: Theme) -> Any:
     votes: dict[str, Any] = analysis.data["does_not_vote"]  # type: ignore[assignment]
     depths = votes["similarity_by_depth"]
     layers = depths["layers"]
-    figure, axes = new_figure(theme, (10.5, 3.0), 1, 2, sharey=True)
-    for column, key in enumerate(("spearman", "ssim")):
+    figure, axes = new_figure(theme, (10.5, 3.0), 1, 3, sharey=True)
+    titles = {"spearman": "Spearman", "beyond_paths": "Spearman, paths off", "ssim": "SSIM"}
+    for column, (key, title) in enumerate(titles.items()):
         axis = axes[0, column]
         for method, colour in zip(DECIDING, (theme.trained, theme.twin), strict=True):
             axis.plot(layers, depths[method][key], "o-", color=colour, label=TITLES[method], ms=4)
-        if key == "spearman":
+        if key == "beyond_paths":
             axis.axhline(0.5, color=theme.faint, lw=1, ls="--")
-        axis.set_title({"spearman": "Spearman", "ssim": "SSIM"}[key], color=theme.ink, fontsize=10)
+        axis.set_title(title, color=theme.ink, fontsize=10)
         axis.set_xlabel("random from conv5b down to")
         axis.set_ylim(-0.1, 1.05)
-        axis.tick_params(axis="x", labelsize=8)
+        axis.tick_params(axis="x", labelsize=8, rotation=45)
     axes[0, 0].set_ylabel("similarity to the original")
-    legend(axes[0, 1], theme)
+    legend(axes[0, 2], theme)
     return figure
 
 
@@ -257,9 +260,13 @@ def units_figure(study: Study, theme: Theme) -> Any:
         )
         axis.tick_params(axis="x", labelsize=8)
     axes[0, 0].set_ylabel("share of channels")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
+    _legend_below(figure, axes[0, 0], theme, 4)
+    return figure
+
+
+def _legend_below(figure: Any, axis: Any, theme: Theme, columns: int) -> None:
+    handles, labels = axis.get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=4, frameon=False,
+        handles, labels, loc="outside lower center", ncols=columns, frameon=False,
         labelcolor=theme.ink, fontsize=9,
     )  # fmt: skip
-    return figure

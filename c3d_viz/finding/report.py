@@ -29,7 +29,7 @@ _CAPTIONS = {
     "energy": "Where in time the back-projection has its mass. The thin line is an even share. On "
     "a frozen clip the frames are equal, so what is left is the network's own.",
     "depth": "Does the map depend on what was learned? Layers are made random from conv5b down; "
-    "the dashed line is the limit at full depth.",
+    "the dashed line is the limit at full depth. Paths: what every network of this shape shares.",
     "units": "What the channels of each layer share over pairs of synthetic clips (Kowal et al. "
     "2022): motion only (dynamic), appearance only (static), both (joint).",
 }

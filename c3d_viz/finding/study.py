@@ -229,8 +229,8 @@ def _randomised(networks: Networks, window: Window, number: int, settings: Setti
             for method in DECIDING
         ]
         return {
-            "spearman": np.array([[s.spearman for s in row] for row in found]),
-            "ssim": np.array([[s.ssim for s in row] for row in found]),
+            key: np.array([[getattr(s, key) for s in row] for row in found])
+            for key in ("spearman", "beyond_paths", "ssim")
         }
 
     facts = (DEFINITION, *networks.facts(Recipe(TRAINED, "trained")), window.sha256, seed)
