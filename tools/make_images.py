@@ -1,4 +1,4 @@
-"""Make the README's picture again, with the weights that are shipped: python tools/make_images.py"""
+"""Make the README's picture again with the shipped weights: python tools/make_images.py"""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def main() -> None:
         title=f"{LAYER} · {viz.METHODS[METHOD].title} · {clip.name}, frames {start}-{start + 15}",
         subtitle=f"weights: {spec.weights}",
         numbers=range(start, start + 16),
+        tile=144,
     )
     viz.write_image(OUT / f"{LAYER}.png", sheet)
 
