@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("sources", type=Path, help=pictures)
     sub.add_argument("--flat", type=Path, required=True, help="folder of the stills run")
     sub.add_argument("--depth", type=int, default=3, choices=(1, 3), help="1 is the 2D twin")
-    run(sub, "26")
+    run(sub, "31")
 
     sub = command("pack", _pack, "fold a joint run's averaged net into a file for load_model")
     sub.add_argument("run", type=Path, help="folder of the joint run")

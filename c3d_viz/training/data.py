@@ -27,7 +27,7 @@ def clips(library: Library, n: int, frames: int = 16) -> Callable[[int, float], 
 
     def batch(seed: int, share: float) -> Batch:
         g = torch.Generator().manual_seed(seed)
-        clutter = min(1.0, 0.15 + share / 0.6)
+        clutter = min(1.0, 0.15 + 0.95 * share)
         scenes = sample_scenes(library, n, g, frames=frames, size=SIZE, clutter=clutter)
         return to_input(render(library, scenes, SIZE, seed).frames), scenes.what, scenes.how
 

@@ -157,6 +157,8 @@ def _confusion(true: Ints, said: Ints, classes: int) -> list[list[int]]:
 
 
 def _share(right: npt.NDArray[np.bool_], sprite: Ints) -> dict[str, float | list[float]]:
+    if len(right) == 0:  # a class that a small test set does not have
+        return {"share": 0.0, "wilson": [0.0, 1.0], "by_sprite": [0.0, 1.0]}
     return {
         "share": round(float(right.mean()), 4),
         "wilson": [round(v, 4) for v in wilson(int(right.sum()), len(right))],

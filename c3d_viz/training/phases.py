@@ -23,7 +23,7 @@ STILLS = Settings(
     minutes=26, batch=64, lr=2e-3, warmup=200, clip=2.0, ema=0.998, ema_lag=20, bf16=True
 )
 JOINT = Settings(
-    minutes=26, batch=24, lr=1.5e-3, warmup=60, clip=3.0, head_weights=(1.5, 1.0), bf16=True
+    minutes=31, batch=24, lr=1.5e-3, warmup=60, clip=3.0, head_weights=(1.5, 1.0), bf16=True
 )
 
 
