@@ -42,10 +42,10 @@ _HOME = {
 }
 
 __all__ = [
+    "C3D",
     "LAYERS",
     "METHODS",
     "Attribution",
-    "C3D",
     "Clip",
     "InputSpec",
     "ModelSpec",
