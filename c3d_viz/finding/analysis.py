@@ -153,12 +153,8 @@ def _controls(
     add(control, dict(by))
     control, by = c.twin_control(p.get(TWIN), clusters, seed=seed)
     add(control, dict(by))
-    deep = {
-        m: np.array(
-            [study.measured[f"randomised--{w.name}"]["beyond_paths"][i, -1] for w in windows]
-        )
-        for i, m in enumerate(DECIDING)
-    }
+    pieces = [study.measured[f"randomised--{w.name}"]["beyond_paths"] for w in windows]
+    deep = {m: np.array([piece[i, -1] for piece in pieces]) for i, m in enumerate(DECIDING)}
     control, by = c.randomisation_control(deep, clusters, seed=seed)
     add(control, dict(by))
     own, other, videos = _perturbed(study, names["reinit"])

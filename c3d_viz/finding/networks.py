@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import dataclass
 
 from torch import nn
@@ -12,6 +13,7 @@ from ..validity import permuted, reinitialised
 
 TRAINED = "trained"
 TWIN = "twin"
+_KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,14 @@ def recipes(reinit: int, permutations: int, seed: int, twin: bool) -> list[Recip
 
 
 class Networks:
-    """Makes the networks when they are asked for and keeps the last one only."""
+    """Makes the networks when they are asked for and keeps the last two; safe for threads."""
 
     def __init__(
         self, trained: nn.Module, spec: ModelSpec, twin: tuple[nn.Module, ModelSpec] | None
     ) -> None:
         self.trained, self.spec, self.twin = trained, spec, twin
-        self._last: tuple[Recipe, nn.Module] | None = None
+        self._made: dict[Recipe, nn.Module] = {}
+        self._lock = threading.Lock()
         self._facts: dict[str, tuple[str, str]] = {}
 
     def get(self, recipe: Recipe) -> tuple[nn.Module, ModelSpec]:
@@ -50,11 +53,14 @@ class Networks:
         if recipe.kind == "twin":
             assert self.twin is not None
             return self.twin
-        if self._last is None or self._last[0] != recipe:
-            assert recipe.seed is not None
-            make = reinitialised if recipe.kind == "reinit" else permuted
-            self._last = (recipe, make(self.trained, recipe.seed).eval())
-        return self._last[1], self.spec
+        with self._lock:
+            if recipe not in self._made:
+                assert recipe.seed is not None
+                make = reinitialised if recipe.kind == "reinit" else permuted
+                while len(self._made) >= _KEPT:
+                    self._made.pop(next(iter(self._made)))
+                self._made[recipe] = make(self.trained, recipe.seed).eval()
+            return self._made[recipe], self.spec
 
     def facts(self, recipe: Recipe) -> tuple[str, str]:
         """What a measurement with this network depends on: parameters and preprocessing.

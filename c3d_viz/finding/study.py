@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -105,7 +106,8 @@ def run(
     if twin is not None:
         digests[TWIN] = digest(twin[0])
     pieces = plan(settings, networks, nets, windows, synthetic)
-    measured = do(pieces, out / "cache", resume=resume, progress=progress)
+    workers = min(4, os.cpu_count() or 1)
+    measured = do(pieces, out / "cache", resume=resume, workers=workers, progress=progress)
     study = Study(settings, tuple(windows), tuple(synthetic), tuple(nets), measured)
     about: dict[str, object] = {
         "settings": asdict(settings),

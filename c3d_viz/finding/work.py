@@ -10,7 +10,9 @@ import re
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,12 +50,18 @@ class Piece:
 
 
 def do(
-    pieces: Sequence[Piece], folder: Path, *, resume: bool, progress: Progress | None = None
+    pieces: Sequence[Piece],
+    folder: Path,
+    *,
+    resume: bool,
+    workers: int = 1,
+    progress: Progress | None = None,
 ) -> dict[str, Arrays]:
     """Every piece's arrays by key; pieces whose file exists are read, not done again.
 
     Files appear whole or not at all. A file that cannot be read is done again. The seconds a
-    piece took are kept with it as ``seconds``.
+    piece took are kept with it as ``seconds``. With several workers each computes with one
+    thread: small volumes gain more from two pieces at a time than from two threads a piece.
     """
     folder.mkdir(parents=True, exist_ok=True)
     total = sum(piece.cost for piece in pieces)
@@ -67,17 +75,44 @@ def do(
         else:
             found[piece.key] = kept
             done += piece.cost
-    for piece in todo:
-        if progress is not None:
-            progress(done, total, piece.what)
+
+    def work(piece: Piece) -> Arrays:
         began = time.perf_counter()
-        arrays = piece.run()
-        found[piece.key] = {**arrays, "seconds": np.array(time.perf_counter() - began)}
-        _save(folder / piece.file, found[piece.key])
-        done += piece.cost
-    if progress is not None:
-        progress(total, total, "measured")
+        arrays = {**piece.run(), "seconds": np.array(time.perf_counter() - began)}
+        _save(folder / piece.file, arrays)
+        return arrays
+
+    with one_thread_each(), ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        running = {pool.submit(work, piece): piece for piece in todo}
+        try:
+            if progress is not None and todo:
+                progress(done, total, todo[0].what)
+            for future in as_completed(running):
+                piece = running[future]
+                found[piece.key] = future.result()
+                done += piece.cost
+                if progress is not None:
+                    progress(done, total, piece.what)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
     return {piece.key: found[piece.key] for piece in pieces}
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Within the block, torch and OpenCV compute with one thread per caller."""
+    import cv2
+    import torch
+
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
 
 
 def _load(path: Path) -> Arrays | None:
