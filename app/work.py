@@ -21,8 +21,7 @@ import c3d_viz as viz
 from app import pictures
 from app.cache import ByteCache, Key
 from app.samples import Source
-from c3d_viz import clips, render, validity
-from c3d_viz.models import CONV_LAYERS, receptive_field
+from c3d_viz import clips, validity
 from c3d_viz.spec import ModelSpec
 from c3d_viz.tracing import activation, peak
 
@@ -34,7 +33,6 @@ CACHE = ByteCache(256 * 1024**2)
 NETS = ByteCache(800 * 1024**2, size=lambda net: cast("Net", net).nbytes)
 CORES = threading.Lock()
 SHARP = 3  # the picture under an overlay has 3 x the pixels the network gets
-TILES = 12
 UNTRAINED = "untrained"
 SHIPPED = {
     "compact": "C3D, compact",
@@ -95,7 +93,7 @@ class Spot:
     activation: float
 
 
-def _kept(key: Key, make: Callable[[], T]) -> T:
+def kept(key: Key, make: Callable[[], T]) -> T:
     return cast(T, CACHE.get(key, make))
 
 
@@ -139,7 +137,7 @@ def window(source: Source, net: Net, start: int, stride: int) -> Window:
         clip = viz.read_clip(source.path, start, spec.frames, stride)
         return prepare(key, clip, net)
 
-    return _kept(key, make)
+    return kept(key, make)
 
 
 def prepare(key: Key, clip: viz.Clip, net: Net) -> Window:
@@ -186,7 +184,7 @@ def altered(net: Net, win: Window, how: str) -> Window:
             x=clips.preprocess_frames(frames, net.spec.input),
         )
 
-    return _kept(key, make)
+    return kept(key, make)
 
 
 def _trace(net: Net, win: Window, layer: str) -> Any:
@@ -194,10 +192,10 @@ def _trace(net: Net, win: Window, layer: str) -> Any:
         with CORES:
             return viz.trace(net.model, win.x, [layer])
 
-    return _kept(("trace", net.key, win.key, layer), make)
+    return kept(("trace", net.key, win.key, layer), make)
 
 
-def strongest(net: Net, win: Window, layer: str, k: int = TILES) -> list[Spot]:
+def strongest(net: Net, win: Window, layer: str, k: int) -> list[Spot]:
     """The k feature maps with the highest maximum, strongest first."""
     answers = _trace(net, win, layer)
     k = min(k, len(answers.activations[layer]))
@@ -237,10 +235,10 @@ def back_projection(net: Net, win: Window, unit: Spot, method: str) -> viz.Attri
             wanted = viz.Unit(unit.layer, unit.channel, unit.at)
             return viz.attribute(net.model, win.x, wanted, method)
 
-    return _kept(_map_key(net, win, unit, method), make)
+    return kept(map_key(net, win, unit, method), make)
 
 
-def _map_key(net: Net, win: Window, unit: Spot, method: str) -> Key:
+def map_key(net: Net, win: Window, unit: Spot, method: str) -> Key:
     return ("map", net.key, win.key, unit.layer, unit.channel, unit.at, method)
 
 
@@ -255,143 +253,6 @@ def classes(net: Net, win: Window, k: int = 5) -> list[tuple[str, float]]:
     return [(net.spec.classes[i], float(share[i])) for i in best]
 
 
-def bound(maps: list[viz.Attribution], look: str) -> float:
-    """The upper end of one colour scale for several maps."""
-    of = render.magnitude if look == "magnitude" else render.signed
-    return max(float(render.scale_of(of(m)).max()) for m in maps)
-
-
-def overlay(win: Window, att: viz.Attribution, look: str, upper: float | None = None) -> Picture:
-    """The map over the sharper picture, uint8 (16, 336, 336, 3) RGB."""
-    key = ("overlay", win.key, _id(att), look, upper)
-
-    def make() -> Picture:
-        values = render.magnitude(att) if look == "magnitude" else render.signed(att)
-        top = float(render.scale_of(values).max()) if upper is None else upper
-        large = pictures.enlarged(values, win.sharp.shape[1])
-        mode = cast(Any, look)
-        return render.overlay(win.sharp, large, mode=mode, upper=top)
-
-    return _kept(key, make)
-
-
-def overlay_video(win: Window, att: viz.Attribution, look: str) -> bytes:
-    """The overlay as an mp4 for the browser."""
-
-    def make() -> bytes:
-        frames = overlay(win, att, look)
-        return pictures.video(frames, pictures.watchable(win.fps, win.stride))
-
-    return _kept(("video", win.key, _id(att), look), make)
-
-
-def raw(net: Net, win: Window, att: viz.Attribution) -> Picture:
-    """The back-projection in its own colours around mid-grey, uint8 (16, 112, 112, 3)."""
-    order = net.spec.input.channel_order
-    return _kept(("raw", win.key, _id(att)), lambda: render.raw_frames(att, channel_order=order))
-
-
-def overlay_sprite(
-    win: Window, att: viz.Attribution, look: str, height: int, upper: float | None = None
-) -> str:
-    """The overlay's frames side by side, as a data address."""
-    return _kept(
-        ("sprite", win.key, _id(att), look, height, upper),
-        lambda: pictures.sprite(overlay(win, att, look, upper), height),
-    )
-
-
-def raw_sprite(net: Net, win: Window, att: viz.Attribution, height: int) -> str:
-    """The raw back-projection's frames side by side, as a data address."""
-    return _kept(
-        ("rawsprite", win.key, _id(att), height),
-        lambda: pictures.sprite(raw(net, win, att), height),
-    )
-
-
-def frame_sprite(win: Window, height: int, which: str = "frames") -> str:
-    """The window's own frames side by side: "frames" (exact pixels), "sharp" or "wide"."""
-    return _kept(
-        ("framesprite", win.key, which, height),
-        lambda: pictures.sprite(getattr(win, which), height),
-    )
-
-
-def tiles(net: Net, win: Window, layer: str, method: str) -> list[tuple[Spot, str]]:
-    """The strongest feature maps of a layer, each as a moving thumbnail of its map."""
-
-    def make() -> list[tuple[Spot, str]]:
-        spots = strongest(net, win, layer)
-        units = [viz.Unit(s.layer, s.channel, s.at) for s in spots]
-        with CORES:
-            maps = viz.attribute_many(net.model, win.x, units, method)
-        small = pictures.resized(win.sharp, 112)
-        made = []
-        for one in spots:
-            with CORES:  # map by map, so that a click elsewhere has its turn in between
-                att = next(maps)
-            _kept(_map_key(net, win, one, method), lambda att=att: att)
-            made.append((one, pictures.sprite(render.overlay(small, att), quality=82)))
-        return made
-
-    return _kept(("tiles", net.key, win.key, layer, method), make)
-
-
-def magnitude_over_time(att: viz.Attribution) -> Floats:
-    """(16,) share of the map's magnitude in each frame, the largest 1; zeros for an empty map."""
-    mass = render.magnitude(att).sum(axis=(1, 2))
-    return np.asarray(mass / mass.max() if mass.max() > 0 else mass, dtype=np.float32)
-
-
-def likeness(one: viz.Attribution, other: viz.Attribution) -> float | None:
-    """Rank correlation of two maps of one clip; None where one of them is empty."""
-    value, _ = validity.map_similarity(one.values, other.values)
-    return float(value) if np.isfinite(value) else None
-
-
-def blocks(net: Net) -> list[dict[str, Any]]:
-    """The network from left to right, with what the page says of each layer."""
-    frames, (height, width) = net.spec.input.frames, net.spec.input.crop
-    made: list[dict[str, Any]] = []
-    for name, module in net.model.named_children():
-        if name.startswith("pool"):
-            made.append({"id": name, "kind": "pool", "shape": "max-pooling"})
-        elif name in CONV_LAYERS:
-            field = receptive_field(net.model, name)
-            t, h, w = frames // field.step[0], height // field.step[1], width // field.step[2]
-            c = module.out_channels
-            ft, fh, fw = field.size
-            made.append(
-                {
-                    "id": name,
-                    "kind": "conv",
-                    "shape": f"{c}×{t}×{h}×{w}",
-                    "sees": f"sees {ft}×{fh}×{fw}",
-                    "spoken": f"{c} feature maps of {t} time steps, {h} by {w} cells; each cell "
-                    f"sees {ft} frames of {fh} by {fw} pixels",
-                    "size": h / height if h == height else (h / height) ** 0.6,
-                    "depth": min(1.0, np.log2(max(2, c)) / 10),
-                    "channels": c,
-                }
-            )
-        elif name.startswith("fc"):
-            c = module.out_features
-            last = name == "fc8"
-            made.append(
-                {
-                    "id": name,
-                    "kind": "fc",
-                    "shape": f"{c} {'classes' if last else 'units'}",
-                    "sees": "sees all",
-                    "spoken": f"{c} {'classes' if last else 'units'}; each sees the whole clip",
-                    "size": 0.0,
-                    "depth": min(1.0, np.log2(max(2, c)) / 10),
-                    "channels": c,
-                }
-            )
-    return made
-
-
 def forget(key: str) -> None:
     """Drop what was computed for a clip that was taken away, and give memory back."""
     CACHE.drop(key)
@@ -403,8 +264,3 @@ def give_back() -> None:
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _id(att: viz.Attribution) -> Key:
-    unit = att.unit
-    return (unit.layer, unit.channel, unit.at, att.method)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import chooser, components, pictures, samples, state, ui, words, work
+from app import chooser, components, drawing, pictures, samples, state, ui, words, work
 from app.busy import wait_for
 from app.view import STRIDES, UPLOADED
 from c3d_viz.methods import METHODS
@@ -122,9 +122,9 @@ def first_look(shown: state.Shown) -> None:
         att = work.back_projection(net, win, unit, view.method)
         return (
             unit,
-            work.frame_sprite(win, 260, "wide"),
-            work.frame_sprite(win, 112),
-            work.overlay_sprite(win, att, view.look, 280),
+            drawing.frame_sprite(win, 260, "wide"),
+            drawing.frame_sprite(win, 112),
+            drawing.overlay_sprite(win, att, view.look, 280),
         )
 
     unit, wide, exact, over = wait_for(make, "Sending the answer back to the pixels")

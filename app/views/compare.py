@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 import c3d_viz as viz
-from app import components, pictures, samples, state, ui, work
+from app import components, drawing, pictures, samples, state, ui, work
 from app.busy import wait_for
 from app.sessions import session
 from app.state import Shown
@@ -49,14 +49,14 @@ def page() -> None:
     )
 
     def draw() -> list[tuple[str, str]]:
-        upper = work.bound([one.att, other.att], view.look) if together else None
+        upper = drawing.bound([one.att, other.att], view.look) if together else None
         made = []
         for side in (one, other):
             win = side.shown.window
             made.append(
                 (
-                    work.overlay_sprite(win, side.att, view.look, 320, upper),
-                    work.overlay_sprite(win, side.att, view.look, 96, upper),
+                    drawing.overlay_sprite(win, side.att, view.look, 320, upper),
+                    drawing.overlay_sprite(win, side.att, view.look, 96, upper),
                 )
             )
         return made
@@ -178,7 +178,7 @@ def curves(one: Side, other: Side) -> None:
     """How much of each map falls in each frame."""
     rows = []
     for side in (one, other):
-        mass = work.magnitude_over_time(side.att)
+        mass = drawing.magnitude_over_time(side.att)
         total = float(mass.sum()) or 1.0
         rows += [
             {"frame": t + 1, "share": float(m) / total, "side": side.title}
@@ -212,7 +212,7 @@ def likeness(one: Side, other: Side) -> None:
     """In one sentence, how alike the two maps are."""
     if one.shown.source.key != other.shown.source.key:
         return
-    value = work.likeness(one.att, other.att)
+    value = drawing.likeness(one.att, other.att)
     if value is None:
         ui.fact("One of the two maps is empty, so their likeness is undefined.")
         return

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from app import components, pictures, state, ui, words, work
+from app import components, drawing, pictures, state, ui, words, work
+from app.blocks import blocks as network_blocks
 from app.busy import wait_for
 from c3d_viz.methods import METHODS
 from c3d_viz.render_maps import normalised
@@ -22,7 +23,7 @@ def page() -> None:
     )
     shown = state.shown()
     net, view = shown.net, state.view()
-    blocks = work.blocks(net)
+    blocks = network_blocks(net)
     components.network(
         "network", blocks, view.layer, lambda layer: state.change(state.view().with_layer(layer))
     )
@@ -61,7 +62,7 @@ def maps(shown: state.Shown, unit: work.Spot) -> None:
     what = "classes" if unit.layer == "fc8" else "feature maps"
     ui.heading(f"Strongest {what}")
     found = wait_for(
-        lambda: work.tiles(shown.net, shown.window, view.layer, view.method),
+        lambda: drawing.tiles(shown.net, shown.window, view.layer, view.method),
         f"Looking at the strongest {what} of {view.layer}",
     )
     items = [
@@ -83,7 +84,7 @@ def maps(shown: state.Shown, unit: work.Spot) -> None:
         lambda channel: state.change(state.view().with_channel(int(channel))),
         width=118,
     )
-    channels = next(b["channels"] for b in work.blocks(shown.net) if b["id"] == view.layer)
+    channels = next(b["channels"] for b in network_blocks(shown.net) if b["id"] == view.layer)
     chosen = st.number_input(
         f"Or any of the {channels}",
         0,
@@ -120,7 +121,7 @@ def one(shown: state.Shown, unit: work.Spot) -> None:
         state.changed(method=chosen)
         st.rerun()
     data = wait_for(
-        lambda: work.overlay_video(
+        lambda: drawing.overlay_video(
             shown.window,
             work.back_projection(shown.net, shown.window, unit, view.method),
             view.look,
@@ -158,11 +159,11 @@ def frame_by_frame(shown: state.Shown, unit: work.Spot) -> None:
     def make() -> tuple[str, str, str, str, list[float]]:
         att = work.back_projection(net, win, unit, view.method)
         return (
-            work.frame_sprite(win, 240, "sharp"),
-            work.overlay_sprite(win, att, view.look, 240),
-            work.raw_sprite(net, win, att, 224),
-            work.overlay_sprite(win, att, view.look, 96),
-            work.magnitude_over_time(att).tolist(),
+            drawing.frame_sprite(win, 240, "sharp"),
+            drawing.overlay_sprite(win, att, view.look, 240),
+            drawing.raw_sprite(net, win, att, 224),
+            drawing.overlay_sprite(win, att, view.look, 96),
+            drawing.magnitude_over_time(att).tolist(),
         )
 
     frames, over, raw, strip, bars = wait_for(make, "Drawing the frames")
@@ -255,8 +256,8 @@ def side_by_side(shown: state.Shown, unit: work.Spot) -> None:
 
     def make() -> list[tuple[str, str]]:
         maps = [(m, work.back_projection(net, win, unit, m)) for m in METHODS if m in chosen]
-        upper = work.bound([att for _, att in maps], view.look) if together else None
-        return [(m, work.overlay_sprite(win, att, view.look, 200, upper)) for m, att in maps]
+        upper = drawing.bound([att for _, att in maps], view.look) if together else None
+        return [(m, drawing.overlay_sprite(win, att, view.look, 200, upper)) for m, att in maps]
 
     panels = [
         {

@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from app import components, finding_work, pictures, progress, state, ui, work
+from app import components, drawing, finding_work, pictures, progress, state, ui, work
 from app.busy import wait_for
 from app.finding_work import Lines
 from app.jobs import Job
@@ -69,9 +69,12 @@ def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
     def make() -> tuple[str, list[tuple[str, str]]]:
         maps = [work.back_projection(net, win, spot, method) for spot in spots]
         return (
-            work.frame_sprite(win, 224, "sharp"),
+            drawing.frame_sprite(win, 224, "sharp"),
             [
-                (work.raw_sprite(net, win, a, 224), work.overlay_sprite(win, a, "magnitude", 96))
+                (
+                    drawing.raw_sprite(net, win, a, 224),
+                    drawing.overlay_sprite(win, a, "magnitude", 96),
+                )
                 for a in maps
             ],
         )

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import c3d_viz as viz
-from app import exporting, finding_work, samples, work
+from app import drawing, exporting, finding_work, samples, work
+from app.blocks import blocks as network_blocks
 from app.exporting import Wanted
 from app.samples import Source
 from app.sessions import GRACE, Session, Sessions
@@ -88,9 +89,9 @@ def test_tiles_are_the_strongest_maps_and_their_maps_are_kept(
     net: work.Net, videos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     win = work.window(source(videos[1], "tiles"), net, 0, 1)
-    made = work.tiles(net, win, "conv5b", "deconvnet")
+    made = drawing.tiles(net, win, "conv5b", "deconvnet")
     answers = [spot.activation for spot, _ in made]
-    assert len(made) == work.TILES
+    assert len(made) == drawing.TILES
     assert answers == sorted(answers, reverse=True)
     assert all(src.startswith("data:image/jpeg;base64,") for _, src in made)
     monkeypatch.setattr(viz, "attribute", lambda *_: pytest.fail("computed again"))
@@ -156,7 +157,7 @@ def test_the_untrained_network_says_so_and_has_other_weights(net: work.Net) -> N
 
 
 def test_blocks_state_shapes_and_receptive_fields(net: work.Net) -> None:
-    blocks = {b["id"]: b for b in work.blocks(net)}
+    blocks = {b["id"]: b for b in network_blocks(net)}
     assert blocks["conv3b"]["shape"] == "64×8×28×28"
     assert blocks["conv5b"]["sees"] == "sees 68×134×134"
     assert blocks["conv2a"]["sees"] == "sees 5×8×8"

@@ -1,0 +1,53 @@
+"""The network from left to right, as the Layers page draws and describes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from app.work import Net
+from c3d_viz.models import CONV_LAYERS, receptive_field
+
+
+def blocks(net: Net) -> list[dict[str, Any]]:
+    """The network from left to right, with what the page says of each layer."""
+    frames, (height, width) = net.spec.input.frames, net.spec.input.crop
+    made: list[dict[str, Any]] = []
+    for name, module in net.model.named_children():
+        if name.startswith("pool"):
+            made.append({"id": name, "kind": "pool", "shape": "max-pooling"})
+        elif name in CONV_LAYERS:
+            field = receptive_field(net.model, name)
+            t, h, w = frames // field.step[0], height // field.step[1], width // field.step[2]
+            c = module.out_channels
+            ft, fh, fw = field.size
+            made.append(
+                {
+                    "id": name,
+                    "kind": "conv",
+                    "shape": f"{c}×{t}×{h}×{w}",
+                    "sees": f"sees {ft}×{fh}×{fw}",
+                    "spoken": f"{c} feature maps of {t} time steps, {h} by {w} cells; each cell "
+                    f"sees {ft} frames of {fh} by {fw} pixels",
+                    "size": h / height if h == height else (h / height) ** 0.6,
+                    "depth": min(1.0, np.log2(max(2, c)) / 10),
+                    "channels": c,
+                }
+            )
+        elif name.startswith("fc"):
+            c = module.out_features
+            last = name == "fc8"
+            made.append(
+                {
+                    "id": name,
+                    "kind": "fc",
+                    "shape": f"{c} {'classes' if last else 'units'}",
+                    "sees": "sees all",
+                    "spoken": f"{c} {'classes' if last else 'units'}; each sees the whole clip",
+                    "size": 0.0,
+                    "depth": min(1.0, np.log2(max(2, c)) / 10),
+                    "channels": c,
+                }
+            )
+    return made

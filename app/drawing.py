@@ -1,0 +1,114 @@
+"""Pictures for the pages: overlays, sprites and videos of maps, each drawn once and kept."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+import c3d_viz as viz
+from app import pictures, work
+from app.cache import Key
+from app.work import CORES, Floats, Net, Picture, Spot, Window, kept, map_key
+from c3d_viz import render, validity
+
+TILES = 12
+
+
+def bound(maps: list[viz.Attribution], look: str) -> float:
+    """The upper end of one colour scale for several maps."""
+    of = render.magnitude if look == "magnitude" else render.signed
+    return max(float(render.scale_of(of(m)).max()) for m in maps)
+
+
+def overlay(win: Window, att: viz.Attribution, look: str, upper: float | None = None) -> Picture:
+    """The map over the sharper picture, uint8 (16, 336, 336, 3) RGB."""
+    key = ("overlay", win.key, _id(att), look, upper)
+
+    def make() -> Picture:
+        values = render.magnitude(att) if look == "magnitude" else render.signed(att)
+        top = float(render.scale_of(values).max()) if upper is None else upper
+        large = pictures.enlarged(values, win.sharp.shape[1])
+        mode = cast(Any, look)
+        return render.overlay(win.sharp, large, mode=mode, upper=top)
+
+    return kept(key, make)
+
+
+def overlay_video(win: Window, att: viz.Attribution, look: str) -> bytes:
+    """The overlay as an mp4 for the browser."""
+
+    def make() -> bytes:
+        frames = overlay(win, att, look)
+        return pictures.video(frames, pictures.watchable(win.fps, win.stride))
+
+    return kept(("video", win.key, _id(att), look), make)
+
+
+def raw(net: Net, win: Window, att: viz.Attribution) -> Picture:
+    """The back-projection in its own colours around mid-grey, uint8 (16, 112, 112, 3)."""
+    order = net.spec.input.channel_order
+    return kept(("raw", win.key, _id(att)), lambda: render.raw_frames(att, channel_order=order))
+
+
+def overlay_sprite(
+    win: Window, att: viz.Attribution, look: str, height: int, upper: float | None = None
+) -> str:
+    """The overlay's frames side by side, as a data address."""
+    return kept(
+        ("sprite", win.key, _id(att), look, height, upper),
+        lambda: pictures.sprite(overlay(win, att, look, upper), height),
+    )
+
+
+def raw_sprite(net: Net, win: Window, att: viz.Attribution, height: int) -> str:
+    """The raw back-projection's frames side by side, as a data address."""
+    return kept(
+        ("rawsprite", win.key, _id(att), height),
+        lambda: pictures.sprite(raw(net, win, att), height),
+    )
+
+
+def frame_sprite(win: Window, height: int, which: str = "frames") -> str:
+    """The window's own frames side by side: "frames" (exact pixels), "sharp" or "wide"."""
+    return kept(
+        ("framesprite", win.key, which, height),
+        lambda: pictures.sprite(getattr(win, which), height),
+    )
+
+
+def tiles(net: Net, win: Window, layer: str, method: str) -> list[tuple[Spot, str]]:
+    """The strongest feature maps of a layer, each as a moving thumbnail of its map."""
+
+    def make() -> list[tuple[Spot, str]]:
+        spots = work.strongest(net, win, layer, TILES)
+        units = [viz.Unit(s.layer, s.channel, s.at) for s in spots]
+        with CORES:
+            maps = viz.attribute_many(net.model, win.x, units, method)
+        small = pictures.resized(win.sharp, 112)
+        made = []
+        for one in spots:
+            with CORES:  # map by map, so that a click elsewhere has its turn in between
+                att = next(maps)
+            kept(map_key(net, win, one, method), lambda att=att: att)
+            made.append((one, pictures.sprite(render.overlay(small, att), quality=82)))
+        return made
+
+    return kept(("tiles", net.key, win.key, layer, method), make)
+
+
+def magnitude_over_time(att: viz.Attribution) -> Floats:
+    """(16,) share of the map's magnitude in each frame, the largest 1; zeros for an empty map."""
+    mass = render.magnitude(att).sum(axis=(1, 2))
+    return np.asarray(mass / mass.max() if mass.max() > 0 else mass, dtype=np.float32)
+
+
+def likeness(one: viz.Attribution, other: viz.Attribution) -> float | None:
+    """Rank correlation of two maps of one clip; None where one of them is empty."""
+    value = validity.map_similarity(one.values, other.values)[0]
+    return float(value) if np.isfinite(value) else None
+
+
+def _id(att: viz.Attribution) -> Key:
+    unit = att.unit
+    return (unit.layer, unit.channel, unit.at, att.method)
