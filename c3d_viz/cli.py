@@ -170,6 +170,7 @@ def export(
 ) -> None:
     """Write what every layer sees in a clip, as pictures, videos, arrays."""
     from .export import export_clip
+    from .export_files import read_json
 
     spent: dict[str, float] = {}
     with progress_bar("export") as progress:
@@ -201,6 +202,9 @@ def export(
     if timings:
         for name, seconds in spent.items():
             typer.echo(f"{name:<30}{seconds:9.2f} s", err=True)
+    described: Any = read_json(manifest) or {}
+    if "model" in described:
+        typer.echo(f"weights in use: {described['model']['weights']}", err=True)
     typer.echo(f"open {manifest.with_name('index.html')}")
 
 

@@ -17,6 +17,7 @@ import dataclasses
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -207,13 +208,17 @@ def _starts(frames: int, settings: Settings) -> list[int]:
 def _chain(
     first: clips.Clip, rest: Iterator[clips.Clip], clock: Callable[[str], Any]
 ) -> Iterator[clips.Clip]:
-    yield first
-    while True:
-        with clock("read the clip"):
-            clip = next(rest, None)
-        if clip is None:
-            return
-        yield clip
+    """The windows one by one; the next is decoded while the caller works on this one."""
+    with ThreadPoolExecutor(1, thread_name_prefix="c3d-viz-read") as reader:
+        coming = reader.submit(next, rest, None)
+        yield first
+        while True:
+            with clock("waiting for the clip"):
+                clip = coming.result()
+            if clip is None:
+                return
+            coming = reader.submit(next, rest, None)
+            yield clip
 
 
 class _Steps:
