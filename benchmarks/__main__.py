@@ -23,6 +23,11 @@ from . import check, compare, curves, exporting, machine, memory, overhead, peer
 from .work import Work, full_size
 
 PARTS = ("compare", "quick", "tracing", "help", "memory", "export", "curves", "soak")
+MEMORY = {  # whose memory is measured for each work, beside ours
+    "all_conv": ("captum", "plain PyTorch loop"),
+    "conv3b": ("captum",),
+    "conv5b": ("captum",),
+}
 ON_CPU = {"quick", "help", "memory", "export", "soak"}
 
 
@@ -47,6 +52,13 @@ def main(arguments: list[str] | None = None) -> int:
 
     began = time.perf_counter()
     results = json.loads(options.results.read_text()) if options.results.exists() else {}
+
+    def save() -> None:  # after each part: a run that is stopped keeps what it has
+        results["minutes"] = results.get("minutes", 0.0)
+        if set(PARTS[:-1]) <= wanted:
+            results["minutes"] = (time.perf_counter() - began) / 60
+        options.results.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+
     synchronise = torch.cuda.synchronize if options.device == "cuda" else lambda: None
     results["machine"] = machine.describe(options.device, options.threads)
     say("limits of the machine")
@@ -57,41 +69,42 @@ def main(arguments: list[str] | None = None) -> int:
         found, missing = peers.available()
         if "compare" in wanted:
             _compare(results, work, found, missing, synchronise, options.rounds)
+            save()
         if "tracing" in wanted:
             say("tracing")
             results["tracing"] = overhead.tracing(work, options.rounds or 9, synchronise)
+            save()
         if "curves" in wanted:
             say("curves")
             results["curves"] = curves.measure(work, found.get("captum"), synchronise)
             curves.plot(results["curves"])
+            save()
         del work
     if "quick" in wanted:
         say("quick ratios, for benchmarks.check")
         results["quick"] = check.quick(options.threads)
+        save()
     if "help" in wanted:
         say("c3d-viz --help")
         results["help"] = overhead.help_time(options.rounds or 9)
+        save()
     if "memory" in wanted:
         say("memory")
-        others = [key for key in peers.available()[0] if key != "captum"]
         results["memory"] = [
-            memory.measure(["c3d_viz", "captum"], name, 3, options.threads)
-            if name != "all_conv"
-            else memory.measure(["c3d_viz", "captum", *others], name, 3, options.threads)
+            memory.measure(["c3d_viz", *MEMORY[name]], name, options.rounds or 2, options.threads)
             for name in memory.WORKS
         ]
+        save()
     if "export" in wanted:
         say("export --layer all")
         results["export"] = [
             exporting.measure(name, options.threads) for name in exporting.LIMITS_MB
         ]
+        save()
     if "soak" in wanted:
         say("1,000 exports")
         results["soak"] = soak.soak(1000, 1200, options.threads)
-    if set(PARTS[:-1]) <= wanted:
-        results["minutes"] = (time.perf_counter() - began) / 60
-    results.setdefault("minutes", (time.perf_counter() - began) / 60)
-    options.results.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    save()
     say(f"written: {options.results.name}, after {(time.perf_counter() - began) / 60:.1f} minutes")
     if options.results == table.RESULTS and table.PAGE.exists():
         table.write()
