@@ -64,7 +64,7 @@ def analyse(study: Study, about: dict[str, object]) -> Analysis:
         "effects": {m: _effect(e) for m, e in effects.items()},
         "controls": [asdict(control) for control in found],
         "control_intervals": {
-            name: {m: asdict(i) for m, i in by.items()} for name, by in intervals.items()
+            name: {m: asdict(cast(Any, i)) for m, i in by.items()} for name, by in intervals.items()
         },
         "does_not_vote": {
             "synthetic": synthetic,

@@ -223,7 +223,9 @@ def randomisation_control(
 
 def perturbation_parts(arrays: Arrays) -> tuple[float, float]:
     """P and K of the perturbation curves of a clip, means over units."""
-    delta = perturbation_delta(np.float64(arrays["motion"]), np.float64(arrays["texture"]))
+    delta = perturbation_delta(
+        np.asarray(arrays["motion"], np.float64), np.asarray(arrays["texture"], np.float64)
+    )
     c = contrast(delta)  # (G, U)
     p, k = parts(c[0], c[1])
     return float(nanmean(p)), float(nanmean(k))

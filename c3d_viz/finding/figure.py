@@ -53,7 +53,7 @@ def write_figure(
         raise LayerError(f"no method {method!r}; choose from {', '.join(METHODS)}")
     network, spec = load_model(model, weights, seed=seed)
     channels = dict(network.named_modules())[layer].out_channels
-    if not 1 <= maps <= int(channels):  # type: ignore[call-overload]
+    if not 1 <= maps <= int(channels):  # type: ignore[call-overload,unused-ignore]
         raise LayerError(f"{layer} has {channels} maps; --maps must be 1 to {channels}, got {maps}")
     path = Path(str(clip_path))
     first = start

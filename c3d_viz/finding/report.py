@@ -77,7 +77,7 @@ def _curves(study: Study) -> bytes:
         for window in study.windows
         for key in ("A", "M", "E")
     }
-    np.savez_compressed(buffer, **stored)
+    np.savez_compressed(buffer, **cast(Any, stored))
     return buffer.getvalue()
 
 

@@ -119,6 +119,6 @@ def correlation(first: Floats, second: Floats) -> Floats:
 def shares(measured: Arrays) -> dict[str, dict[str, float]]:
     """By layer, the shares of :func:`classify`."""
     return {
-        layer: classify(*(np.float64(measured[f"{role}.{layer}"]) for role in ROLES))
+        layer: classify(*(np.asarray(measured[f"{role}.{layer}"], np.float64) for role in ROLES))
         for layer in CONV_LAYERS
     }

@@ -124,7 +124,7 @@ def cluster_means(
         means, names of the clusters in order of appearance, number of clips that counted.
     """
     array = np.asarray(values, np.float64)
-    defined = np.isfinite(array).reshape(len(array), -1).all(1)
+    defined = np.asarray(np.isfinite(array).reshape(len(array), -1).all(1))
     names = tuple(dict.fromkeys(n for n, ok in zip(clusters, defined, strict=True) if ok))
     label = np.asarray(clusters)
     means = [array[(label == name) & defined].mean(0) for name in names]

@@ -129,7 +129,8 @@ def duplicate_pairs(frames: Frames) -> npt.NDArray[np.bool_]:
 
 def _gradient(grey: Frames) -> Floats:
     dy, dx = np.gradient(grey.astype(np.float64))
-    return np.hypot(dx, dy)
+    length: Floats = np.hypot(dx, dy)
+    return length
 
 
 def camera_motion(first: Frames, second: Frames) -> Similarity:
@@ -178,13 +179,14 @@ def _corners(grey: Frames) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int6
 
     Cell by cell, so that a textured object cannot outvote a plain background.
     """
-    found, cells = [np.zeros((0, 1, 2), np.float32)], []
+    found: list[npt.NDArray[np.float32]] = [np.zeros((0, 1, 2), np.float32)]
+    cells: list[int] = []
     height, width = grey.shape[0] // GRID, grey.shape[1] // GRID
     for cell in range(GRID * GRID):
         y, x = cell // GRID * height, cell % GRID * width
         best = cv2.goodFeaturesToTrack(grey[y : y + height, x : x + width], 8, 0.05, 4)
         if best is not None:
-            found.append(best + np.array([x, y], np.float32))
+            found.append(np.asarray(best + np.array([x, y]), np.float32))
             cells += [cell] * len(best)
     return np.concatenate(found), np.asarray(cells, np.int64)
 

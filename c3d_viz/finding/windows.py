@@ -121,7 +121,7 @@ def real_windows(
         if report is not None:
             report(number, len(sources), f"reading {path.name}")
         try:
-            starts = window_starts(video_info(path).frames, spec.frames, windows=per_video)
+            starts = _starts(path, spec.frames, per_video)
             clips = [read_clip(path, start, spec.frames) for start in starts]
         except ClipError as error:
             if named:
@@ -145,6 +145,13 @@ def real_windows(
     if not windows:
         raise ClipError(f"no usable clip: {skipped[0] if skipped else 'nothing was found'}")
     return windows, skipped
+
+
+def _starts(path: Path, frames: int, per_video: int) -> list[int]:
+    have = video_info(path).frames
+    if have < frames:
+        raise ClipError(f"{path!s} has {have} frames; the test needs {frames}: leave it out")
+    return window_starts(have, frames, windows=per_video)
 
 
 def synthetic_windows(per_kind: int, seed: int, size: int = 112) -> list[Window]:
