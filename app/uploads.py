@@ -33,7 +33,7 @@ WEIGHTS_TYPES = (
     "safetensors", "pth", "pt", "pickle", "pkl", "tar", "ckpt", "caffemodel", "h5", "hdf5", "keras",
     "npz", "model",
 )  # fmt: skip
-WEIGHTS_LIMIT_MB = 512
+WEIGHTS_LIMIT_MB = 400  # C3D with 487 classes has 305
 PREFIX = "c3d-viz-app-"
 
 

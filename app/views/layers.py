@@ -137,7 +137,7 @@ def one(shown: state.Shown, unit: work.Spot) -> None:
         format_func=ui.LOOKS.get,
         required=True,
         help="Strength: how much a pixel takes part. Signed: whether more light there drives the "
-        "answer up (orange) or down (purple).",
+        "answer up (orange) or down (blue).",
     )
     if look != view.look:
         state.changed(look=look)

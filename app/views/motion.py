@@ -41,6 +41,7 @@ def page() -> None:
             default=view.method if view.method in RULES else "deconvnet",
             format_func=lambda m: METHODS[m].title,
             required=True,
+            wrap=True,
         )
     if chosen != layer:
         state.change(view.with_layer(chosen))
