@@ -3,7 +3,7 @@
 A level is what lies between two steps of the chain: level 0 is the input, level i + 1 the output
 of step i. A box is a range of cells per axis of a level; the cells outside of a unit's boxes can
 neither change the unit nor receive its signal, so that forward and backward pass may leave them
-out without changing a number. Boxes follow the windows of convolution and pooling, hence the
+out. Boxes follow the windows of convolution and pooling, hence the
 pooling grid, and end at the true border, where zero padding counts.
 """
 
@@ -21,6 +21,8 @@ from .hooks import has_hooks, split_call
 from .models import C3D, INPUT_SHAPE, layer_module
 
 Box = tuple[tuple[int, int], ...]  # (start, stop) per axis; () for a vector
+
+TIPPING = 4096  # decisions; about one unit in a hundred would differ in one of them
 
 
 @dataclass(frozen=True)
@@ -89,15 +91,29 @@ class Chain:
             raise LayerError(f"the forward pass calls {name} {len(calls)} times, got {layer!r}")
         return calls[-1 if call is None else call]
 
-    def boxes(self, targets: Mapping[int, Box]) -> list[Box]:
-        """Per level, up to the deepest target, the cells that the target boxes depend on."""
+    def boxes(
+        self, targets: Mapping[int, Box], *, deciding: tuple[type[nn.Module], ...] = ()
+    ) -> list[Box]:
+        """Per level, up to the deepest target, the cells that the target boxes depend on.
+
+        With ``deciding``, the cells that a forward pass should compute: steps of these types take
+        decisions (a pooling which cell it takes, a ReLU whether it lets its input through). A
+        convolution over fewer cells may sum in another order, and one decision in a million hangs
+        on the last bit. So, from the level on where TIPPING decisions are reached, whole levels
+        are computed, by the very call that the model itself makes, and no decision can differ.
+        """
         deepest = max(targets)
         boxes: list[Box] = [()] * (deepest + 1)
+        decisions = 0
         below: Box | None = None
         for level in range(deepest, -1, -1):
             both = [box for box in (below, targets.get(level)) if box is not None]
             boxes[level] = both[0] if len(both) == 1 else union(both)
+            if decisions > TIPPING:
+                boxes[level] = self.full(level)
             if level:
+                if isinstance(self.steps[level - 1], deciding):
+                    decisions += self.shapes[level][0] * volume(boxes[level])
                 below = self.needed(level, boxes[level])
         return boxes
 
@@ -116,7 +132,7 @@ class Chain:
         for level, box in enumerate(boxes[1:], start=1):
             step = self.steps[level - 1]
             if isinstance(step, nn.Conv3d | nn.Linear):
-                total += step.weight.numel() * prod(hi - lo for lo, hi in box)
+                total += step.weight.numel() * volume(box)
         return total
 
 
@@ -199,6 +215,11 @@ def union(boxes: Sequence[Box]) -> Box:
 def clip(box: Box, sizes: Sequence[int]) -> Box:
     """The part of a box inside a level of ``sizes``."""
     return tuple((max(lo, 0), min(hi, n)) for (lo, hi), n in zip(box, sizes, strict=True))
+
+
+def volume(box: Box) -> int:
+    """Cells in a box."""
+    return prod(hi - lo for lo, hi in box)
 
 
 def cut(box: Box, origin: Box) -> tuple[slice, ...]:

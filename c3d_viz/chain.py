@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from .backprop import BackProjection, Precision, Rule, apply_rule
 from .boxes import Box, Chain, cut, union, window
 from .kernels import channels_last
-from .signals import ConvBack, Switches, conv_forward, inside, pool_forward, unpool
+from .signals import ConvBack, Switches, conv_forward, conv_whole, inside, pool_forward, unpool
 from .tracing import Unit, locate
 
 
@@ -60,7 +60,7 @@ def backproject_chain(
             and with it every switch stays as it is.
     """
     with torch.inference_mode(False), torch.no_grad():
-        shared, alone = share(chain, units)
+        shared, alone = share(chain, units, rule)
         record = forward(chain, x, shared, rule) if shared else None
         walker = Walker(chain, rule, torch.bfloat16 if precision == "bf16" else x.dtype)
     for key in units:
@@ -71,7 +71,7 @@ def backproject_chain(
 
 
 def share(
-    chain: Chain, units: Sequence[tuple[int, Unit]]
+    chain: Chain, units: Sequence[tuple[int, Unit]], rule: Rule
 ) -> tuple[list[tuple[int, Unit]], set[tuple[int, Unit]]]:
     """Split units into those that share one forward pass and those that get one of their own.
 
@@ -79,7 +79,11 @@ def share(
     cheaper than its part in a pass over everybody's. Taken is the split, among those that put the
     cheapest units alone, with the fewest multiply-adds.
     """
-    own = {key: chain.cost(chain.boxes({key[0]: target_box(chain, *key)})) for key in units}
+
+    def cost_of(targets: dict[int, Box]) -> int:
+        return chain.cost(chain.boxes(targets, deciding=_deciding(rule)))
+
+    own = {key: cost_of({key[0]: target_box(chain, *key)}) for key in units}
     ordered = sorted(own, key=lambda key: own[key], reverse=True)  # the dearest first
     best, best_cost, taken = 0, sum(own.values()), dict[int, Box]()
     rest = best_cost
@@ -87,10 +91,15 @@ def share(
         box = target_box(chain, *key)
         taken[key[0]] = union([taken[key[0]], box]) if key[0] in taken else box
         rest -= own[key]
-        cost = chain.cost(chain.boxes(taken)) + rest
+        cost = cost_of(taken) + rest
         if cost <= best_cost:
             best, best_cost = number, cost
     return ordered[:best], set(ordered[best:])
+
+
+def _deciding(rule: Rule) -> tuple[type[nn.Module], ...]:
+    """The steps whose decisions in the forward pass a rule asks for on the way back."""
+    return (nn.MaxPool3d,) if rule == "deconvnet" else (nn.MaxPool3d, nn.ReLU)
 
 
 def target_box(chain: Chain, level: int, unit: Unit) -> Box:
@@ -104,10 +113,8 @@ def forward(chain: Chain, x: Tensor, units: Sequence[tuple[int, Unit]], rule: Ru
     for level, unit in units:
         box = target_box(chain, level, unit)
         targets[level] = union([targets[level], box]) if level in targets else box
-    record = Record(chain.boxes(targets))
+    record = Record(chain.boxes(targets, deciding=_deciding(rule)))
     values = x[0][cut(record.boxes[0], chain.full(0))]
-    if values.ndim == 4:
-        values = channels_last(values[None])[0]
     owned = False  # whether ``values`` may be overwritten: the caller's clip may not
     for level in range(len(record.boxes)):
         if level:
@@ -139,6 +146,9 @@ def _forward_step(
     rule: Rule,
 ) -> Tensor:
     step, box = chain.steps[level - 1], record.boxes[level]
+    whole = box == chain.full(level) and record.boxes[level - 1] == chain.full(level - 1)
+    if whole and isinstance(step, nn.Conv3d):
+        return conv_whole(step, values)
     below = chain.needed(level, box)  # of more, where a unit below asks for more
     values = values[cut(below, record.boxes[level - 1])]
     if isinstance(step, nn.Conv3d):
@@ -148,18 +158,24 @@ def _forward_step(
         values = values.clamp_min_(0) if owned else values.clamp_min(0)
         followed = level < len(chain.steps) and isinstance(chain.steps[level], nn.MaxPool3d)
         if rule != "deconvnet" and not followed:
-            record.passed[level] = values > 0
+            record.passed[level] = _passed(values)
         return values
     if isinstance(step, nn.MaxPool3d):
         values, record.switches[level] = pool_forward(step, values, box, below)
         if rule != "deconvnet" and chain.has_relu_below(level):
-            record.passed[level] = values > 0
+            record.passed[level] = _passed(values)
         return values
     if isinstance(step, nn.Flatten):
         return values.reshape(-1)
     if isinstance(step, nn.Linear):
         return F.linear(values, step.weight, step.bias)
     return values  # dropout and identity
+
+
+def _passed(values: Tensor) -> Tensor:
+    """1[x > 0], in the memory format in which signals go back."""
+    passed = values > 0
+    return channels_last(passed[None])[0] if passed.ndim == 4 else passed
 
 
 class Walker:

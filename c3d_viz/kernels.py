@@ -1,9 +1,8 @@
-"""The convolutions and the unpooling that a back-projection is made of, on the fastest exact path.
+"""The transposed convolutions and the unpooling that a walk back is made of, on the fastest path.
 
 Chosen by measurement (docs/benchmarks.md), for one clip at a time and without autograd:
 
-* everything is kept channels-last: pooling is then ten times faster, and rules and unpooling run
-  along contiguous channels;
+* signals are kept channels-last: rules and unpooling run along contiguous channels;
 * on the CPU a convolution runs through oneDNN with its weights arranged once for all units; an
   ordinary call arranges them again each time, which for the small volumes of conv4 and conv5
   takes longer than the convolution. The same primitive computes, so results do not depend on how
@@ -31,22 +30,6 @@ _FEW_CHANNELS = 8  # below it, temporal taps become channels: half a 16-wide reg
 def channels_last(x: Tensor) -> Tensor:
     """``x`` (N, C, T, H, W) with the channels next to each other in memory."""
     return x.contiguous(memory_format=torch.channels_last_3d)
-
-
-def forward_conv(conv: nn.Conv3d, x: Tensor, padding: tuple[int, ...]) -> Tensor:
-    """The convolution of ``x``.
-
-    Args:
-        x: (1, C, T, H, W), channels-last for speed. The weights are used in its dtype.
-        padding: zeros on both sides of t, h, w, in place of the module's own.
-    """
-    weight = conv.weight.to(x.dtype)
-    bias = None if conv.bias is None else conv.bias.to(x.dtype)
-    if _onednn(x):
-        stride, dilation, pads = list(conv.stride), list(conv.dilation), list(padding)
-        packed = _pack_size(weight, list(x.shape), pads, stride, dilation, conv.groups)
-        return _onednn_conv(x, packed, bias, pads, stride, dilation, conv.groups)
-    return F.conv3d(x, weight, bias, conv.stride, padding, conv.dilation, conv.groups)
 
 
 class TransposedConv:
@@ -116,7 +99,7 @@ class TransposedConv:
 
     def _convolve(self, signal: Tensor, padding: list[int]) -> Tensor:
         if self.weight.is_mkldnn:
-            return _onednn_conv(signal, self.weight, None, padding, _ONES, _ONES)
+            return _onednn_conv(signal, self.weight, padding)
         return F.conv3d(signal, self.weight, padding=padding)
 
 
@@ -170,10 +153,9 @@ def _onednn_works(dtype: torch.dtype) -> bool:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn((1, 4, 3, 5, 6), generator=generator).to(dtype)
     weight = torch.randn((8, 4, 3, 3, 3), generator=generator).to(dtype)
-    one = [1, 1, 1]
     try:
-        packed = _pack_size(weight, [1, 4, 16, 16, 16], one)
-        answer = _onednn_conv(channels_last(x), packed, None, [2, 1, 1], one, one)
+        packed = _pack_size(weight, [1, 4, 16, 16, 16], _ONES)
+        answer = _onednn_conv(channels_last(x), packed, [2, 1, 1])
     except (RuntimeError, AttributeError, NotImplementedError):
         return False
     expected = F.conv3d(x.double(), weight.double(), padding=(2, 1, 1))
@@ -195,26 +177,15 @@ def _pack_size(
     weight: Tensor,
     size: list[int],
     padding: list[int],
-    stride: list[int] = _ONES,
-    dilation: list[int] = _ONES,
-    groups: int = 1,
 ) -> Tensor:
     """Weights in the order in which the machine's convolution reads them, for about this size."""
     arrange: Any = torch._C._nn.mkldnn_reorder_conv3d_weight  # its stub lacks the size
-    packed: Tensor = arrange(weight.detach().to_mkldnn(), padding, stride, dilation, groups, size)
+    packed: Tensor = arrange(weight.detach().to_mkldnn(), padding, _ONES, _ONES, 1, size)
     return packed
 
 
-def _onednn_conv(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    padding: list[int],
-    stride: list[int],
-    dilation: list[int],
-    groups: int = 1,
-) -> Tensor:
+def _onednn_conv(x: Tensor, weight: Tensor, padding: list[int]) -> Tensor:
     answer: Tensor = torch.ops.mkldnn._convolution_pointwise(
-        x, weight, bias, padding, stride, dilation, groups, "none", [], ""
+        x, weight, None, padding, _ONES, _ONES, 1, "none", [], ""
     )
     return answer

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .boxes import Box, clip, cut, window
-from .kernels import TransposedConv, Unpool, channels_last, forward_conv
+from .kernels import TransposedConv, Unpool, channels_last
 
 _CACHED = 1 << 21  # numbers that stay in a processor's cache while they are used
 
@@ -34,6 +34,17 @@ class Switches:
     below: Box
 
 
+def conv_whole(step: nn.Conv3d, values: Tensor) -> Tensor:
+    """The convolution over a whole level: the module's own call, in the model's memory format.
+
+    It gives the same bits as the model. Other kernels sum in another order, and a pooling that
+    hangs on the last bit would take another cell.
+    """
+    return F.conv3d(
+        values[None], step.weight, step.bias, step.stride, step.padding, step.dilation, step.groups
+    )[0]
+
+
 def conv_forward(step: nn.Conv3d, values: Tensor, box: Box, below: Box) -> Tensor:
     """The convolution's output over ``box``, from its input over ``below``.
 
@@ -45,7 +56,9 @@ def conv_forward(step: nn.Conv3d, values: Tensor, box: Box, below: Box) -> Tenso
     uneven = [(lo - e, hi - e) for (lo, hi), e in zip(pads, even, strict=True)]
     if any(lo or hi for lo, hi in uneven):
         values = F.pad(values, [n for pair in reversed(uneven) for n in pair])
-    return forward_conv(step, values[None], even)[0]
+    return F.conv3d(
+        values[None], step.weight, step.bias, step.stride, even, step.dilation, step.groups
+    )[0]
 
 
 def _beyond(step: nn.Conv3d | nn.MaxPool3d, box: Box, below: Box) -> list[tuple[int, int]]:
@@ -72,7 +85,8 @@ def pool_forward(
     covered = tuple(
         (r0, r0 + n) for (r0, _), n in zip(window(step).reach(box), values.shape[1:], strict=True)
     )
-    return pooled[0], Switches(Unpool(indices[0], tuple(values.shape[1:])), box, covered)
+    taken = channels_last(indices)[0]  # as signals come back
+    return pooled[0], Switches(Unpool(taken, tuple(values.shape[1:])), box, covered)
 
 
 def unpool(

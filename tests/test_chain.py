@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from c3d_viz.backprop import backproject
 from c3d_viz.boxes import Window, chain_of, union
-from c3d_viz.chain import backproject_chain, share
+from c3d_viz.chain import backproject_chain, forward, share
 from c3d_viz.field import field_of
-from c3d_viz.models import C3D
+from c3d_viz.models import C3D, initialise
+from c3d_viz.signals import unpool
 from c3d_viz.tracing import Unit, trace
 
 
@@ -202,8 +203,7 @@ def test_boxes_are_exactly_what_a_unit_depends_on() -> None:
     net = mini_c3d().double()
     for parameter in net.parameters():
         parameter.data.abs_()
-    for step in net:  # a maximum takes one cell; the mean of the same window sees all of it
-        assert not isinstance(step, nn.AvgPool3d)
+    # a maximum takes one cell of its window; a mean sees all of them
     averaged = nn.Sequential(
         *(
             nn.AvgPool3d(m.kernel_size, m.stride) if isinstance(m, nn.MaxPool3d) else m
@@ -222,6 +222,54 @@ def test_boxes_are_exactly_what_a_unit_depends_on() -> None:
         assert torch.equal(seen, expected), at
 
 
+def test_where_many_decisions_hang_on_a_pass_it_covers_whole_levels() -> None:
+    model = C3D(5, width=16, fc=8)
+    chain = chain_of(model, (3, 16, 112, 112))
+    level = chain.level_of(model, "conv3b")
+    cell = {level: ((4, 5), (9, 10), (9, 10))}
+    seen = chain.boxes(cell)
+    computed = chain.boxes(cell, deciding=(nn.MaxPool3d,))
+    assert all(box != chain.full(i) for i, box in enumerate(seen) if i)
+    whole = [box == chain.full(i) for i, box in enumerate(computed)]
+    last = max(i for i, is_whole in enumerate(whole) if is_whole)
+    assert all(whole[: last + 1])  # from the input up to one level, without a gap
+    assert chain.level_of(model, "conv1a") <= last < chain.level_of(model, "conv3b")
+    first = chain.level_of(model, "conv1a")
+    assert chain.boxes({first: ((4, 5), (9, 10), (9, 10))}, deciding=(nn.MaxPool3d,)) == [
+        ((3, 6), (8, 11), (8, 11)),
+        ((4, 5), (9, 10), (9, 10)),
+        ((4, 5), (9, 10), (9, 10)),
+    ]
+
+
+def test_a_whole_pass_has_the_models_own_bits() -> None:
+    """Not close but equal: a last bit may decide which cell a pooling takes."""
+    model = C3D(5, width=8, fc=8).eval()
+    initialise(model, 3)
+    x = clip((1, 3, 16, 112, 112))
+    chain = chain_of(model, x.shape[1:])
+    unit = Unit("conv5b", 2)
+    with torch.no_grad():
+        record = forward(chain, x, [(chain.level_of(model, "conv5b"), unit)], "guided")
+    seen = trace(model, x, ["conv5b", "conv3a"], switches=True)
+    assert record.found[chain.level_of(model, "conv5b"), unit][1] == float(
+        seen.activations["conv5b"][2].max()
+    )
+    passed = record.passed[chain.level_of(model, "conv3a")]
+    assert torch.equal(passed, seen.activations["conv3a"] > 0)
+    assert sorted(record.switches) == [chain.level_of(model, f"pool{n}") for n in range(1, 5)]
+    for name, switches in seen.switches.items():
+        found = record.switches[chain.level_of(model, name)]
+        signal = torch.ones(switches.shape)
+        grid = chain.shapes[chain.level_of(model, name) - 1][1:]
+        pooled = chain.full(chain.level_of(model, name))
+        values, _ = unpool(model.get_submodule(name), signal, pooled, found, grid)
+        assert torch.equal(
+            values.flatten(1).nonzero()[:, 1].view(len(signal), -1),
+            switches.flatten(1).sort(dim=1).values,
+        )
+
+
 def test_union_of_boxes() -> None:
     assert union([((0, 1), (4, 9)), ((3, 5), (2, 5))]) == ((0, 5), (2, 9))
 
@@ -234,10 +282,10 @@ def test_shallow_units_get_a_pass_of_their_own_and_deep_ones_share() -> None:
     far = [
         (chain.level_of(model, "conv3b"), Unit("conv3b", 0, at)) for at in ((0, 0, 0), (7, 27, 27))
     ]
-    assert share(chain, deep) == (deep, set())
-    together, alone = share(chain, far)  # their common box would be the whole clip
+    assert share(chain, deep, "guided") == (deep, set())
+    together, alone = share(chain, far, "guided")  # their common box would be the whole clip
     assert (together, alone) == ([], set(far)) or (len(together), len(alone)) == (1, 1)
-    together, alone = share(chain, shallow + deep)
+    together, alone = share(chain, shallow + deep, "guided")
     assert set(together) | alone == set(shallow + deep)
     assert set(deep) <= set(together)
 

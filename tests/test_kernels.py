@@ -12,7 +12,7 @@ from torch import nn
 import c3d_viz as viz
 from c3d_viz import signals
 from c3d_viz.backprop import RULES, backproject
-from c3d_viz.kernels import TransposedConv, Unpool, channels_last, forward_conv
+from c3d_viz.kernels import TransposedConv, Unpool, channels_last
 
 
 def _conv(channels: tuple[int, int], kernel: tuple[int, int, int], seed: int = 0) -> nn.Conv3d:
@@ -22,25 +22,6 @@ def _conv(channels: tuple[int, int], kernel: tuple[int, int, int], seed: int = 0
 
 def _relative(found: torch.Tensor, expected: torch.Tensor) -> float:
     return float((found.double() - expected).abs().max() / expected.abs().max())
-
-
-@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-6), (torch.float64, 1e-12)])
-def test_forward_is_the_convolution(dtype: torch.dtype, bound: float) -> None:
-    conv = _conv((3, 8), (3, 3, 3))
-    x = torch.randn(1, 3, 5, 9, 7)
-    with torch.no_grad():
-        expected = F.conv3d(x.double(), conv.weight.double(), conv.bias.double(), padding=1)
-        found = forward_conv(conv.to(dtype), channels_last(x.to(dtype)), (1, 1, 1))
-    assert _relative(found, expected) <= bound
-    assert conv.weight.dtype == dtype
-
-
-def test_forward_follows_stride_groups_and_dilation() -> None:
-    torch.manual_seed(0)
-    conv = nn.Conv3d(4, 8, (3, 3, 1), stride=(1, 2, 1), padding=(2, 1, 0), dilation=(2, 1, 1))
-    x = torch.randn(1, 4, 6, 9, 7)
-    with torch.no_grad():
-        assert torch.allclose(forward_conv(conv, x, (2, 1, 0)), conv(x), atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
