@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from app import work
 from app.jobs import Progress
 from c3d_viz.export import export_clip
+from c3d_viz.finding import make_figure
 
 if TYPE_CHECKING:
     from app.sessions import Session
@@ -44,7 +45,7 @@ def make(shown: Shown, wanted: Wanted, folder: Path, report: Progress) -> tuple[
             clip,
             out,
             model=shown.net.spec.name,
-            weights=shown.net.spec.source,
+            weights=shown.net.label if shown.net.path else None,
             layers=wanted.layers,
             methods=wanted.methods,
             top=wanted.top,
@@ -73,6 +74,25 @@ def make(shown: Shown, wanted: Wanted, folder: Path, report: Progress) -> tuple[
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
+
+
+def figure(
+    shown: Shown, layer: str, method: str, folder: Path, report: Progress
+) -> list[tuple[str, bytes]]:
+    """The paper's figure for the window: names and contents of its PNG, PDF and mp4."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        place = Path(name)
+        files = make_figure(
+            _clip(shown, place),
+            place / "out",
+            layer=layer,
+            method=method,
+            model=shown.net.spec.name,
+            weights=shown.net.path,
+            start=shown.window.start,
+            progress=report,
+        )
+        return [(f"figure-{layer}-{method}{file.suffix}", file.read_bytes()) for file in files]
 
 
 def _clip(shown: Shown, place: Path) -> Path:

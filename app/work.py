@@ -43,12 +43,16 @@ SHIPPED = {
 
 @dataclass(frozen=True)
 class Net:
-    """A network. ``key`` is the hash of its weights, or what stands for it where there is none."""
+    """A network. ``key`` is the hash of its weights, or what stands for it where there is none.
+
+    ``path`` is the file it came from, None for a shipped or random one.
+    """
 
     key: str
     model: Any
     spec: ModelSpec
     label: str
+    path: str | None = None
 
     @property
     def nbytes(self) -> int:
@@ -106,7 +110,7 @@ def network(name: str, path: str | None = None, label: str = "", digest: str = "
         with CORES:
             model, spec = viz.load_model(name, weights=path)
         key = spec.sha256 or f"{name}: {spec.weights}"
-        return Net(key, model, spec, label or SHIPPED.get(name, name))
+        return Net(key, model, spec, label or SHIPPED.get(name, name), path)
 
     return cast(Net, NETS.get(("net", name, digest or path), make))
 

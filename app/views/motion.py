@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from app import components, drawing, finding_work, pictures, progress, state, ui, work
+from app import components, drawing, exporting, finding_work, pictures, progress, state, ui, work
 from app.busy import wait_for
 from app.finding_work import Lines
 from app.jobs import Job
@@ -104,6 +104,7 @@ def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
         bars_label="Each frame's share of the four strongest maps",
         autoplay=True,
     )
+    for_paper(shown, layer, method)
     ui.heading(
         "What the maps follow",
         f"For each frame: how well the four strongest maps of {layer} agree with the texture that "
@@ -114,6 +115,40 @@ def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
         _chart([base], _domain([base]), 240, win.numbers, legend=True),
         alt="Curves of appearance and motion over the 16 frames",
     )
+
+
+def for_paper(shown: state.Shown, layer: str, method: str) -> None:
+    """The same as one printable figure, made on request."""
+    net, win = shown.net, shown.window
+    if win.stride != 1 or not net.spec.trained:
+        return  # the command makes it of neighbouring frames and of weights in a file
+    name = f"figure {net.key} {win.key} {layer} {method}"
+    job = session().jobs.get(name)
+    begin = "Make the figure for print"
+    if (job is None or job.state in ("failed", "cancelled")) and st.button(
+        begin, icon=":material/print:", help="All 16 frames and curves as PNG, PDF and video"
+    ):
+        folder = session().folder
+        session().jobs[name] = Job(
+            "Drawing the figure",
+            lambda report: exporting.figure(shown, layer, method, folder, report),
+        )
+        st.rerun()
+
+    def draw(job: Job) -> None:
+        with st.container(horizontal=True):
+            for file, data in job.result:
+                kind = file.rpartition(".")[2]
+                st.download_button(
+                    kind.upper(),
+                    data,
+                    file,
+                    icon=":material/download:",
+                    on_click="ignore",
+                    key=f"figure-{kind}",
+                )
+
+    progress.show(name, begin, draw)
 
 
 def alterations(shown: state.Shown, layer: str, method: str) -> dict[str, Lines]:

@@ -260,3 +260,15 @@ def test_a_session_that_ends_stops_its_work(tmp_path: Path) -> None:
     session.close()
     job.wait(5)
     assert job.state == "cancelled"
+
+
+def test_the_figure_for_print(net: work.Net, bikes: Path, tmp_path: Path) -> None:
+    if not net.spec.trained:
+        pytest.skip("the package ships no weights yet")
+    of = source(bikes, "figure")
+    shown = Shown(of, net, work.window(of, net, 190, 1))
+    made = dict(exporting.figure(shown, "conv3b", "guided", tmp_path, lambda *_: None))
+    assert sorted(made) == [f"figure-conv3b-guided.{s}" for s in ("mp4", "pdf", "png")]
+    assert made["figure-conv3b-guided.png"].startswith(b"\x89PNG")
+    assert made["figure-conv3b-guided.pdf"].startswith(b"%PDF")
+    assert list(tmp_path.iterdir()) == []
