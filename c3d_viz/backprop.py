@@ -110,7 +110,8 @@ class RuledReLUs(TorchFunctionMode):
         with torch.no_grad():
             passed = x > 0 if ceiling is None else (x > 0) & (x < ceiling)
             answer = x.clamp(0, ceiling)
-        ruled = _RuledReLU.apply(x, answer, passed, self.rule)
+        apply: Callable[..., Any] = _RuledReLU.apply
+        ruled = apply(x, answer, passed, self.rule)
         # copy_ rather than a dirty mark: it also keeps the history of views right
         return x.copy_(ruled) if in_place else ruled
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -163,7 +163,7 @@ def path_counts(model: nn.Sequential, unit: Unit) -> npt.NDArray[np.float64]:
     children = list(model.named_children())
     last = [name for name, _ in children].index(unit.layer)
     chain = [m for _, m in children[: last + 1] if isinstance(m, nn.Conv3d | nn.MaxPool3d)]
-    sizes = [INPUT_SHAPE[1:]]
+    sizes: list[tuple[int, ...]] = [INPUT_SHAPE[1:]]
     for module in chain:
         stride = _three(module.stride)
         sizes.append(tuple(n // s for n, s in zip(sizes[-1], stride, strict=True)))
@@ -179,14 +179,15 @@ def path_counts(model: nn.Sequential, unit: Unit) -> npt.NDArray[np.float64]:
             else:
                 line = np.repeat(line, _three(module.stride)[axis])
         vectors.append(line)
-    return np.einsum("t,h,w->thw", *vectors)
+    paths: npt.NDArray[np.float64] = np.einsum("t,h,w->thw", *vectors)
+    return paths
 
 
 def _three(value: object) -> tuple[int, int, int]:
     if isinstance(value, int):
         return value, value, value
-    t, h, w = value  # type: ignore[misc]
-    return int(t), int(h), int(w)
+    t, h, w = cast(tuple[int, int, int], value)
+    return t, h, w
 
 
 def ssim(first: Floats, second: Floats) -> float:

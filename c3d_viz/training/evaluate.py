@@ -203,7 +203,8 @@ def evaluate_files(
             for figures in found.values():
                 figures.pop(name, None)
         sums[name] = spec.sha256
-        fast = model.to(memory_format=torch.channels_last_3d)
+        layout = torch.channels_last_3d
+        fast = model.to(memory_format=layout)  # type: ignore[call-overload,unused-ignore]
         for test in tests:
             figures = found.setdefault(test.name, {})
             if figures.get(name, {}).get("clips") == test.clips:

@@ -71,7 +71,7 @@ class State:
 
 def start(net: TrainNet, settings: Settings) -> State:
     """A run that has made no step."""
-    net = net.to(memory_format=net.memory_format)
+    net = net.to(memory_format=net.memory_format)  # type: ignore[call-overload,unused-ignore]
     optimiser = torch.optim.AdamW(
         net.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
     )
