@@ -221,7 +221,7 @@ def _soak(row: dict[str, Any]) -> str:
 
 def _spread(values: dict[str, float], unit: str = "") -> str:
     median, low, high = (_number(values[key]) for key in ("median", "low", "high"))
-    return f"{median}{unit} ({low} - {high})"
+    return f"{median}{unit} ({low}{unit} - {high}{unit})"
 
 
 def _number(value: float) -> str:

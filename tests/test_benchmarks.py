@@ -219,3 +219,98 @@ def test_grids_and_curves_fit_the_network() -> None:
     assert curves._resized(x, "frames", 8).shape == (1, 3, 8, 112, 112)
     assert curves._resized(x, "resolution", 56).shape == (1, 3, 16, 56, 56)
     assert curves.centre_units(part, x, "conv5b")[8] == viz.Unit("relu5b", 8, (1, 3, 3))
+
+
+def _made_up_run() -> dict[str, object]:
+    spread = {"median": 2.0, "low": 1.0, "high": 3.0}
+    comparison = compare.report(
+        compare.Comparison("conv5b", "9 units of conv5b", [], {"captum": 2.0, "bf16": 4.0}),
+        {compare.OURS: [1.0, 1.0], compare.PREVIEW: [0.5, 0.5], "captum": [3.0, 5.0]},
+        {
+            compare.OURS: {"flop": 9e10, "conv_seconds": 0.5},
+            compare.PREVIEW: {"flop": 9e10},
+            "captum": {"flop": 2e11},
+        },
+        {"float32": 200.0, "bf16": 400.0},
+    )
+    comparison["arithmetic_alone"] = {"forward each": 2.02, "forward once": 1.1}
+    tool = {"peak_mb": 900.0, "work_mb": 200.0, "process_mb": 600.0, "loaded_mb": 400.0}
+    return {
+        "machine": {
+            "cpu": "a processor",
+            "cores": 2,
+            "threads": 2,
+            "memory_gb": 24.0,
+            "system": "Linux",
+            "python": "3.11",
+            "torch": "2.13",
+            "device": "cpu",
+            "commit": "abc",
+            "uncommitted_changes": False,
+        },
+        "limits": {"float32": 200.0, "bf16": 400.0},
+        "clip": "a clip",
+        "minutes": 9.6,
+        "agreement": {
+            "layers": 8,
+            "bound": 1e-4,
+            "relative_error": {"captum": 2e-6, "other": 2e-3},
+            "names": {"captum": "captum (captum 0.9)"},
+            "preview_cosine": {"median": 0.998, "lowest": 0.995},
+        },
+        "missing": {"tool": "ImportError: x"},
+        "comparisons": {"conv5b": comparison},
+        "tracing": {"ratio": {"median": 1.02, "low": 0.99, "high": 1.2}, "reached": True},
+        "memory": [
+            {
+                "work": "all_conv",
+                "tools": {
+                    "c3d_viz": tool,
+                    "captum": {**tool, "ours_as_share_of_work_mb": spread},
+                },
+            }
+        ],
+        "help": {"seconds": spread, "reached": False},
+        "export": [
+            {
+                "model": "c3d",
+                "wall_seconds": 20.0,
+                "arithmetic_seconds": 16.0,
+                "everything_else_share": 0.2,
+                "files": 100,
+                "megabytes": 80.0,
+                "kinds": {"back-projection": 17.0},
+                "peak_mb": 1500.0,
+                "targets": {"everything_else_share": 0.25, "peak_mb": 2500.0},
+            }
+        ],
+        "soak": {
+            "exports": 1000,
+            "seconds": 700.0,
+            "warm_up": 100,
+            "grown_mb": 3.25,
+            "resident_mb": [400.0, 401.0],
+        },
+    }
+
+
+def test_tables_say_what_was_measured() -> None:
+    text = table.markdown(_made_up_run())
+    for line in (
+        "| captum (captum 0.9) | 2.0e-06 | yes |",
+        "| other | 2.0e-03 | **no** |",
+        "| tool | not run: ImportError: x | |",
+        "| 9 units of conv5b | >= 2x captum | 4x (3x - 5x) | reached | 2.0x |",
+        "| 9 units of conv5b, bf16 preview | >= 4x captum | 8x (6x - 10x) | reached | 2.0x |",
+        "| tracing all layers over a bare forward | <= 10 % | 2 % (-1 % - 20 %) | reached | |",
+        "| peak memory, 8 convolution layers | <= 0.6x captum | 2x (1x - 3x) | **missed** | |",
+        "| `c3d-viz --help` | <= 0.5 s | 2 s (1 s - 3 s) | **missed** | |",
+        "| export of all layers, c3d: peak memory | <= 2500 MB | 1500 MB | reached | |",
+        "| 1000 exports in one process | grows < 50 MB | 3.2 MB | reached | |",
+        "| c3d_viz | 1 (1 - 1) | 1 | 90 | 90, 45% | 180 GFLOP/s, 90% |",
+        "| captum | 4 (3 - 5) | 4x (3x - 5x) | 200 | 50, 25% |  |",
+        "| back-projection | 17.00 s |",
+    ):
+        assert line in text.splitlines()
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert not any("nan" in row.lower() for row in rows)
