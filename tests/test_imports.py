@@ -18,7 +18,7 @@ RANKS = [
     {"errors", "spec", "setup_check"},
     {"models", "video", "frame_folder", "clips", "render", "media", "kernels", "rankstats"},
     {"hooks", "weights", "tracing", "synthetic", "boxes", "signals"},
-    {"backprop", "chain", "captum_methods"},
+    {"backprop", "chain", "field", "captum_methods", "gradcam"},
     {"methods"},
     {"finding", "validity", "corpus", "training"},
     {"export"},
