@@ -15,6 +15,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +48,25 @@ def eval_view(model: nn.Module) -> nn.Module:
             f"{type(model).__name__} is in training mode and its structure cannot be copied "
             f"({error}); call model.eval() first"
         ) from error
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Within the block, convolutions on a GPU keep float32 and give the same bits each time.
+
+    cuDNN's defaults round to TF32 and may pick another kernel each time. The flags are the
+    process's, so they are set for as short as possible. Nothing to do on a CPU.
+    """
+    cudnn: Any = torch.backends.cudnn
+    wanted = {"deterministic": True, "benchmark": False, "allow_tf32": False}
+    before = {name: getattr(cudnn, name) for name in wanted} if device.type == "cuda" else {}
+    try:
+        for name in before:
+            setattr(cudnn, name, wanted[name])
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(cudnn, name, value)
 
 
 def check_input(model: nn.Module, x: Tensor) -> None:

@@ -21,7 +21,7 @@ from .boxes import Chain, chain_of
 from .chain import backproject_chain
 from .errors import VizError
 from .field import field_of
-from .hooks import check_input, eval_view
+from .hooks import check_input, eval_view, full_precision
 from .tracing import Unit, activation, check_unit, locate, trace
 
 # (model in eval mode, one clip, unit with a position) -> what the unit sees, of the clip's shape.
@@ -118,7 +118,8 @@ def attribute(
         x: one clip (1, 3, T, H, W) as ``preprocess`` gives it.
         unit: layer, channel and position; a position of None is the channel's strongest.
         method: key of METHODS.
-        precision: "float32" computes in the model's own precision. "bf16" is a faster preview
+        precision: "float32" computes in the model's own precision, on a GPU too, where TF32 is
+            off and kernels are deterministic meanwhile. "bf16" is a faster preview
             for the three rules: the forward pass stays exact, the way back is rounded; about the
             same picture, values off by some percent.
 
@@ -156,7 +157,18 @@ def attribute_many(
         if precision != "float32":
             raise VizError(f"{method} has no {precision} preview; only the three ReLU rules do")
         found = _by_function(model, x, list(units), how.function)
-    return (Attribution(_array(back.values), back.unit, method, back.activation) for back in found)
+    return _attributions(found, method, x.device)
+
+
+def _attributions(
+    found: Iterator[BackProjection], method: str, device: torch.device
+) -> Iterator[Attribution]:
+    while True:
+        with full_precision(device):
+            back = next(found, None)
+        if back is None:
+            return
+        yield Attribution(_array(back.values), back.unit, method, back.activation)
 
 
 def _levels(

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import LayerError, VizError
-from .hooks import check_input, check_recorded, eval_view, has_hooks, recording
+from .hooks import check_input, check_recorded, eval_view, full_precision, has_hooks, recording
 from .models import C3D, LAYERS
 
 _SWITCH = "switches of "
@@ -97,6 +97,7 @@ def trace(
     pools = [name for name, module in model.named_modules() if isinstance(module, nn.MaxPool3d)]
     with (
         torch.no_grad(),
+        full_precision(x.device),
         recording(model, pools if switches else (), keep_switches) as taken,
         recording(model, wanted, keep) as kept,
     ):

@@ -14,6 +14,7 @@ import c3d_viz as viz
 from c3d_viz.backprop import backproject
 from c3d_viz.errors import LayerError, ShapeError, VizError
 from c3d_viz.gradcam import grad_cam
+from c3d_viz.hooks import full_precision
 from c3d_viz.methods import METHODS, Attribution, attribute, attribute_many
 from c3d_viz.models import C3D
 from c3d_viz.tracing import Unit, activation, top_units, trace
@@ -165,6 +166,36 @@ def test_training_mode_gives_the_same_maps(tiny_c3d: C3D) -> None:
         if method == "guided":
             np.testing.assert_array_equal(values, expected)
     assert state(net) == before
+
+
+def test_a_gpu_keeps_float32_while_it_computes_and_the_callers_settings_afterwards() -> None:
+    cudnn = torch.backends.cudnn
+
+    def settings() -> tuple[bool, bool, bool]:
+        return cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32
+
+    def fail() -> None:
+        with full_precision(torch.device("cuda")):
+            assert settings() == (True, False, False)
+            raise KeyError
+
+    before = settings()
+    with pytest.raises(KeyError):
+        fail()
+    assert settings() == before
+    with full_precision(torch.device("cpu")):
+        assert settings() == before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("method", METHODS)
+def test_a_gpu_gives_the_same_maps(method: str) -> None:
+    net, x = mini_c3d().double(), clip(dtype=torch.float64)
+    expected = [att.values for att in attribute_many(net, x, UNITS, method)]
+    for values, att in zip(
+        expected, attribute_many(net.cuda(), x.cuda(), UNITS, method), strict=True
+    ):
+        assert np.abs(att.values - values).max() <= 1e-6 * max(np.abs(values).max(), 1e-12)
 
 
 def test_refused_at_the_call() -> None:
