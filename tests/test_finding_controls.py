@@ -51,6 +51,23 @@ def test_a_clip_that_mirrors_has_content_and_no_position() -> None:
     assert k == pytest.approx(0.5)
 
 
+def test_pairing_frames_gives_the_same_p_and_bears_a_blind_half() -> None:
+    g = np.random.default_rng(0)
+    arrays = {"M": g.normal(size=(2, 2, 3, 16)), "A": g.normal(size=(2, 2, 3, 16))}
+    for method in DECIDING:
+        assert c.paired_positional(arrays)[method] == pytest.approx(c.positional(arrays)[method][0])
+    # a unit that sees the first half, and on the reversed clip the second, mirrored: no position
+    blind = measured(0.3, 0.2)
+    blind["M"][0, ..., 8:] = np.nan
+    blind["M"][1, ..., :8] = np.nan
+    assert np.isnan(c.positional(blind)["guided"][0])
+    assert c.paired_positional(blind)["guided"] == pytest.approx(0.0)
+    blind["M"][0] += 0.4  # more motion on the clip than on its mirror image: position
+    assert c.paired_positional(blind)["guided"] == pytest.approx(-0.2)
+    blind["M"][:] = np.nan
+    assert np.isnan(c.paired_positional(blind)["guided"])
+
+
 def test_frozen_control_wants_nothing_defined() -> None:
     nothing = measured(np.nan, 0.2)
     nothing["M"][:] = np.nan

@@ -151,7 +151,11 @@ def _controls(
     permuted = {m: _table(p, names["permuted"], m, n) for m in DECIDING}
     control, by = c.permutation_control(permuted, reinit, clusters, seed=seed)
     add(control, dict(by))
-    control, by = c.twin_control(p.get(TWIN), clusters, seed=seed)
+    twin = None
+    if TWIN in p:
+        rows = [c.paired_positional(study.main(TWIN, w)) for w in windows]
+        twin = {m: np.array([row[m] for row in rows]) for m in DECIDING}
+    control, by = c.twin_control(twin, clusters, seed=seed)
     add(control, dict(by))
     pieces = [study.measured[f"randomised--{w.name}"]["beyond_paths"] for w in windows]
     deep = {m: np.array([piece[i, -1] for piece in pieces]) for i, m in enumerate(DECIDING)}

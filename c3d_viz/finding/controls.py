@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..rankstats import Floats, nanmean
-from .measures import contrast, parts
+from .measures import MIN_FRAMES, contrast, parts
 from .probe import Arrays, perturbation_delta
 from .statistics import (
     DECIDING,
@@ -44,6 +44,29 @@ def positional(arrays: Arrays, methods: Sequence[str] = DECIDING) -> dict[str, t
         c = contrast(np.float64(arrays["M"][:, number]) - arrays["A"][:, number])  # (G, U)
         p, k = parts(c[0], c[1])
         found[method] = (float(nanmean(p)), float(nanmean(k)))
+    return found
+
+
+def paired_positional(arrays: Arrays, methods: Sequence[str] = DECIDING) -> dict[str, float]:
+    """P by pairing every frame with its mirror image on the reversed clip, mean over units.
+
+    Q(t) = (Delta(t) - Delta_reversed(T - 1 - t)) / 2, and P = mean of Q over the later frames
+    minus mean over the earlier ones. Where both halves are defined this is the P of
+    :func:`positional`. A unit of the 2D twin sees its own half of the clip only; the half it is
+    blind to counts as 0.
+    """
+    found = {}
+    for number, method in enumerate(methods):
+        delta = np.float64(arrays["M"][:, number]) - arrays["A"][:, number]  # (G, U, T)
+        q = (delta[0] - delta[1][:, ::-1]) / 2
+        half = q.shape[-1] // 2
+        early, late = q[:, 1:half], q[:, half:-1]
+        seen = [np.isfinite(part).sum(-1) >= MIN_FRAMES for part in (early, late)]
+        ends = [
+            np.where(ok, nanmean(part), 0.0) for ok, part in zip(seen, (early, late), strict=True)
+        ]
+        p = np.where(seen[0] | seen[1], ends[1] - ends[0], np.nan)
+        found[method] = float(nanmean(p))
     return found
 
 

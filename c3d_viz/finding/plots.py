@@ -153,7 +153,7 @@ def energy_figure(study: Study, theme: Theme) -> Any:
         axis.set_xlabel("frame")
         axis.set_xlim(0, 15)
         axis.set_xticks(range(0, 16, 5))
-        axis.set_ylim(bottom=0)
+    axes[0, 0].set_ylim(bottom=0)  # after all is drawn: the axes share it
     axes[0, 0].set_ylabel("share of |R|")
     legend(axes[0, 0], theme)
     return figure
