@@ -145,6 +145,7 @@ def small_run(**changes: object) -> tuple[loop.State, loop.Settings]:
     return loop.start(TrainNet((2,), width=4, fc=16, depth=0, dropout=0.1), settings), settings
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     state, settings = small_run()
     whole = loop.fit(state, pictures, settings, tmp_path / "whole")
@@ -171,6 +172,7 @@ def test_a_finished_run_does_nothing_more(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.slow
 def test_training_learns_and_logs(tmp_path: Path) -> None:
     state, settings = small_run(steps=40, log_every=0.0)
     lines: list[str] = []
