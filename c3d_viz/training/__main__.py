@@ -73,8 +73,8 @@ def _videos(args: argparse.Namespace) -> None:
 
     init = None if args.init == "scratch" else load_model(args.init, weights=args.weights)
     settings = _settings(args, Settings(minutes=60, batch=16, lr=3e-4))
-    path, videos = train_videos(args.folder, args.out, settings, init=init, progress=_line)
-    for _, why in videos.bad:
+    path, _ = train_videos(args.folder, args.out, settings, init=init, progress=_line)
+    for why in (args.out / "bad-files.txt").read_text().splitlines():
         print(f"left out: {why}", file=sys.stderr)
     print(f"{path}: look inside with --model c3d --weights {path}")
 
