@@ -7,14 +7,14 @@ from pathlib import Path
 import c3d_viz as viz
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "images"
-LAYER, METHOD = "conv5b", "guided"
+LAYER, METHOD = "conv5b", "deconvnet"
 
 
 def main() -> None:
     """Write docs/images/conv5b.png: the clip, and the three strongest maps of conv5b."""
     OUT.mkdir(parents=True, exist_ok=True)
     model, spec = viz.load_model("compact")
-    path, start = viz.demo_clips()[0]
+    path, start = viz.demo_clips()[1]
     clip = viz.read_clip(path, start=start)
     x = viz.preprocess(clip, spec.input)
     units = viz.top_units(viz.trace(model, x, [LAYER]), LAYER, k=3)
