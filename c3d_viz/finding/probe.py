@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ..boxes import chain_of
-from ..chain import Walker, forward
+from ..chain import forward
 from ..clips import preprocess_frames
-from ..methods import METHODS, attribute_many
+from ..methods import attribute_many
 from ..models import INPUT_SHAPE
 from ..rankstats import Floats
 from ..spec import InputSpec
@@ -57,22 +57,21 @@ def measure(
 
 
 class Pass:
-    """One forward pass of a clip, up to the layer, from which units are walked back by any rule.
+    """One clip before a network: which units are strongest, and their back-projections.
 
-    A plain chain is walked by the chain engine with one pass for all methods, which halves the
-    work of a test; any other network goes through ``attribute_many``. The maps are the same.
+    In a plain chain the layers behind the one that is asked about are not run.
     """
 
     def __init__(self, model: nn.Module, x: Tensor) -> None:
         self.model, self.x = model, x
-        self.chain = chain_of(model, tuple(x.shape[1:]))
-        self.level = self.chain.level_of(model, LAYER) if self.chain is not None else None
-        if self.chain is not None and self.level is not None:
-            channels = self.chain.shapes[self.level][0]
-            keys = [(self.level, Unit(LAYER, channel)) for channel in range(channels)]
+        chain = chain_of(model, tuple(x.shape[1:]))
+        level = chain.level_of(model, LAYER) if chain is not None else None
+        if chain is not None and level is not None:
+            channels = chain.shapes[level][0]
+            keys = [(level, Unit(LAYER, channel)) for channel in range(channels)]
             with torch.no_grad():
-                self.record = forward(self.chain, x, keys, "gradient")  # keeps what any rule needs
-            self.peaks = [self.record.found[key] for key in keys]
+                found = forward(chain, x, keys, "deconvnet").found
+            self.peaks = [found[key] for key in keys]
         else:
             seen = trace(model, x, [LAYER])
             every = [peak(seen, LAYER, c) for c in range(len(seen.activations[LAYER]))]
@@ -85,17 +84,8 @@ class Pass:
 
     def project(self, channels: Sequence[int], method: str) -> npt.NDArray[np.float32]:
         """(U, 3, T, H, W): back-projections of the channels, each at its strongest position."""
-        rule = METHODS[method].rule
-        if self.chain is None or self.level is None or rule is None:
-            units = [self.peaks[channel][0] for channel in channels]
-            return np.stack([a.values for a in attribute_many(self.model, self.x, units, method)])
-        walker = Walker(self.chain, rule, self.x.dtype)
-        with torch.no_grad():
-            maps = [
-                walker.walk(self.record, self.x, (self.level, Unit(LAYER, channel))).values
-                for channel in channels
-            ]
-        return torch.stack(maps).numpy()
+        units = [self.peaks[channel][0] for channel in channels]
+        return np.stack([a.values for a in attribute_many(self.model, self.x, units, method)])
 
 
 def _run(clip: Pass, channels: Sequence[int], stimulus: Stimulus, methods: Sequence[str]) -> Arrays:
