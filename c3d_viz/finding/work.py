@@ -117,7 +117,8 @@ def one_thread_each() -> Iterator[None]:
 
 def _load(path: Path) -> Arrays | None:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # opened here, so that it is also closed when what is in it is no npz
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError):
         return None
