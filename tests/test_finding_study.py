@@ -216,6 +216,8 @@ def test_weight_randomisation_starts_at_one() -> None:
     # there leave so small a unit's rank correlation near 1 whatever its weights are
     assert found[1].ssim < 0.999
     assert all(s.ssim < 0.999 for s in found[1:] if np.isfinite(s.ssim))
+    with pytest.raises(LayerError, match="conv layer"):
+        validity.weight_randomisation(tiny(), x, Unit("fc6", 0), "gradient")
 
 
 def test_path_counts_are_the_gradient_of_a_net_of_ones() -> None:
