@@ -62,7 +62,8 @@ def backproject_chain(
     with torch.inference_mode(False), torch.no_grad():
         shared, alone = share(chain, units, rule)
         record = forward(chain, x, shared, rule) if shared else None
-        walker = Walker(chain, rule, torch.bfloat16 if precision == "bf16" else x.dtype)
+        dtype = torch.bfloat16 if precision == "bf16" else x.dtype
+        walker = Walker(chain, rule, dtype, once=len(units) == 1)
     for key in units:
         with torch.inference_mode(False), torch.no_grad():
             mine = forward(chain, x, [key], rule) if record is None or key in alone else record
@@ -181,8 +182,9 @@ def _passed(values: Tensor) -> Tensor:
 class Walker:
     """Walks units of one chain back under one rule. Prepared weights are kept from unit to unit."""
 
-    def __init__(self, chain: Chain, rule: Rule, dtype: torch.dtype) -> None:
+    def __init__(self, chain: Chain, rule: Rule, dtype: torch.dtype, *, once: bool = False) -> None:
         self._chain = chain
+        self._once = once
         self._rule = rule
         self._dtype = dtype
         self._back: dict[nn.Module, ConvBack] = {}
@@ -257,7 +259,7 @@ class Walker:
 
     def _back_through(self, step: nn.Conv3d, like: Tensor) -> ConvBack:
         if step not in self._back:
-            self._back[step] = ConvBack(step, like)
+            self._back[step] = ConvBack(step, like, once=self._once)
         return self._back[step]
 
     def _linear(self, step: nn.Linear) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from .boxes import Box, clip, cut, window
 from .kernels import TransposedConv, Unpool, channels_last
 
+_HEAVY = 1 << 20  # weights; arranging more of them takes longer than one use gains
 _CACHED = 1 << 21  # numbers that stay in a processor's cache while they are used
 
 
@@ -113,13 +114,15 @@ class ConvBack:
 
     Args:
         like: a tensor of the device and dtype of the signals.
+        once: for one signal only, for which large weights are not worth preparing.
     """
 
-    def __init__(self, step: nn.Conv3d, like: Tensor) -> None:
+    def __init__(self, step: nn.Conv3d, like: Tensor, *, once: bool = False) -> None:
         self._step = step
         view = window(step)
         plain = set(view.stride) == {1} and set(view.dilation) == {1} and step.groups == 1
         plain = plain and all(p < k for p, k in zip(view.padding, view.kernel, strict=True))
+        plain = plain and not (once and step.weight.numel() > _HEAVY)
         self._transposed = TransposedConv(step, like) if plain else None
         self._weight = None if plain else step.weight.to(like.dtype)
 
@@ -137,7 +140,14 @@ class ConvBack:
         else:
             assert self._weight is not None
             answer = F.conv_transpose3d(
-                signal[None], self._weight, None, step.stride, lost, 0, step.groups, step.dilation
+                signal[None].contiguous(),
+                self._weight,
+                None,
+                step.stride,
+                lost,
+                0,
+                step.groups,
+                step.dilation,
             )[0]
         return inside(answer, kept, sizes)
 
