@@ -48,7 +48,10 @@ FLAGS = [
     )
 ]
 # What is waited for: the overlay of the first page, the video of the second.
-FILM = "document.querySelectorAll('.panels .film')"
+FILM = (  # the components live in shadow roots
+    "[...document.querySelectorAll('*')].filter(e => e.shadowRoot)"
+    ".flatMap(e => [...e.shadowRoot.querySelectorAll('.panels .film')])"
+)
 TARGETS = {
     "first page of a new server": None,
     "sample chosen": 3.0,
@@ -260,6 +263,10 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=options.browser, args=FLAGS)
         try:
             seconds = times(server, browser, clips, options.rounds)
+            print(
+                {name: [round(s, 2) for s in values] for name, values in seconds.items()},
+                flush=True,
+            )
             five = crowd(server, browser, clips)
         finally:
             browser.close()
