@@ -107,7 +107,7 @@ class Stored:
 def stored_result(path: Path = STORED) -> Stored | None:
     """What ``c3d-viz finding test`` wrote for the shipped network; None where it is not stored.
 
-    The file is that command's result.json.
+    The file is the part of that command's result.json that is shown.
     """
     if not path.is_file():
         return None
