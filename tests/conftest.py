@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import FLAGS, chromium
 from video_files import ROOT, write_test_video
 
 
@@ -46,3 +47,16 @@ def tiny_c3d() -> Any:
 def make_video() -> Callable[..., Path]:
     """``write_test_video``, for tests that need an odd file."""
     return write_test_video
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, headless; one for the whole run, as Playwright's driver can be started once."""
+    path = chromium()
+    if path is None:
+        pytest.skip("no Chromium found: install one or set C3D_VIZ_BROWSER to its path")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+        yield running
+        running.close()

@@ -456,30 +456,24 @@ def test_the_hash_of_a_folder_of_frames(tmp_path: Path) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_in_a_browser(tree: Path, width: int) -> None:
+def test_the_page_in_a_browser(tree: Path, browser: Any, width: int) -> None:
     """Opened from disk: fits the screen, asks no network, and the videos on screen play."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no chromium on this machine (apt install chromium)")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=quiet)
-        page = browser.new_page(viewport={"width": width, "height": 900})
-        asked: list[str] = []
-        wrong: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto((tree / "index.html").as_uri())
-        page.wait_for_function(
-            "() => { const v = document.querySelector('video'); "
-            "return v.currentTime > 0.05 && v.videoWidth === 336; }",
-            timeout=60_000,
-        )
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        page.click("#play")
-        assert page.text_content("#play") == "Play videos"
-        assert page.evaluate("[...document.querySelectorAll('video')].every(v => v.paused)")
-        browser.close()
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    page = context.new_page()
+    asked: list[str] = []
+    wrong: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto((tree / "index.html").as_uri())
+    page.wait_for_function(
+        "() => { const v = document.querySelector('video'); "
+        "return v.currentTime > 0.05 && v.videoWidth === 336; }",
+        timeout=60_000,
+    )
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.click("#play")
+    assert page.text_content("#play") == "Play videos"
+    assert page.evaluate("[...document.querySelectorAll('video')].every(v => v.paused)")
+    context.close()
     assert wrong == []
     assert all(url.startswith("file:") for url in asked)

@@ -41,7 +41,8 @@ def _joint(args: argparse.Namespace) -> None:
     from .phases import JOINT, train_joint
 
     settings = _settings(args, JOINT)
-    train_joint(args.sources, args.flat, args.out, args.depth, settings, _line)
+    start_from, warm = args.flat or args.joint, args.joint is not None
+    train_joint(args.sources, start_from, args.out, args.depth, settings, _line, warm=warm)
 
 
 def _pack(args: argparse.Namespace) -> None:
@@ -116,7 +117,11 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("joint", _joint, "phase 2: what and how, on clips, from the inflated flat net")
     sub.add_argument("sources", type=Path, help=pictures)
-    sub.add_argument("--flat", type=Path, required=True, help="folder of the stills run")
+    begin = sub.add_mutually_exclusive_group(required=True)
+    begin.add_argument("--flat", type=Path, help="start from the stills run in this folder")
+    begin.add_argument(
+        "--joint", type=Path, help="go on from this joint run at full clutter, with a new schedule"
+    )
     sub.add_argument("--depth", type=int, default=3, choices=(1, 3), help="1 is the 2D twin")
     run(sub, "31")
 

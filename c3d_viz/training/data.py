@@ -22,12 +22,15 @@ def to_input(frames: Tensor) -> Tensor:
     return (frames - COMPACT_INPUT.mean[0]) * COMPACT_INPUT.scale
 
 
-def clips(library: Library, n: int, frames: int = 16) -> Callable[[int, float], Batch]:
-    """(seed, share) -> (clips (n, 3, 16, 112, 112), what, how). Clutter grows from 0.15 to 1."""
+def clips(
+    library: Library, n: int, frames: int = 16, clutter: float = 0.15
+) -> Callable[[int, float], Batch]:
+    """(seed, share) -> (clips (n, 3, 16, 112, 112), what, how). ``clutter`` grows to 1."""
+    first = clutter
 
     def batch(seed: int, share: float) -> Batch:
         g = torch.Generator().manual_seed(seed)
-        clutter = min(1.0, 0.15 + 0.95 * share)
+        clutter = min(1.0, first + 0.95 * share)
         scenes = sample_scenes(library, n, g, frames=frames, size=SIZE, clutter=clutter)
         return to_input(render(library, scenes, SIZE, seed).frames), scenes.what, scenes.how
 

@@ -16,6 +16,7 @@ from .nets import TrainNet, inflate
 
 HEADS = (len(WHATS), len(HOWS))
 PLAIN = ("conv1a", "conv2a")  # no batch normalisation in the joint phase: half the time is here
+DROPOUT = 0.2  # in the joint phase
 PIECES = 2400  # backgrounds cut out before the stills
 
 # As the shipped weights were trained. docs/training.md says what was tried.
@@ -66,13 +67,21 @@ def train_stills(
 
 def train_joint(
     sources: Path,
-    flat: Path,
+    start_from: Path,
     out: Path,
     depth: int,
     settings: Settings = JOINT,
     progress: Progress | None = None,
+    *,
+    warm: bool = False,
 ) -> State:
-    """Phase 2: *what* and *how* on clips, from the inflated flat net (depth 1: the 2D twin)."""
+    """Phase 2: *what* and *how* on clips, from the inflated flat net (depth 1: the 2D twin).
+
+    Args:
+        sources: folder with sprites/ and backgrounds/.
+        start_from: run (or checkpoint) of phase 1; with ``warm``, of an earlier phase 2 of the
+            same depth, whose averaged weights go on at full clutter with a new schedule.
+    """
     settings = replace(settings, seed=settings.seed + depth)
     library = load_library(sources)
     unseen = load_library(sources, "val", "val")
@@ -89,11 +98,21 @@ def train_joint(
             "how_seen": how_seen,
         }
 
-    net = inflate(flat_net(flat), depth, HEADS, noise=0.25, plain=PLAIN, dropout=0.2)
-    batches = data.clips(library, settings.batch)
+    if warm:
+        net, before = joint_net(start_from)
+        if net.depth != depth:
+            raise WeightsError(
+                f"{start_from} has temporal depth {net.depth}; give --depth {net.depth}"
+            )
+        net.dropout.p = DROPOUT
+    else:
+        before = 0
+        net = inflate(flat_net(start_from), depth, HEADS, noise=0.25, plain=PLAIN, dropout=DROPOUT)
+    state = start(net, settings)
+    state.seen = before
     return fit(
-        start(net, settings),
-        batches,
+        state,
+        data.clips(library, settings.batch, clutter=1.0 if warm else 0.15),
         settings,
         out,
         evaluate=evaluate,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -14,26 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "test-artefacts"  # git-ignored; looked at by people
-FLAGS = [
-    "--no-sandbox",  # CI runs as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
-
-
-def chromium() -> str | None:
-    """Path of a Chromium, or None."""
-    given = os.environ.get("C3D_VIZ_BROWSER")
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-    return given or next((path for name in names if (path := shutil.which(name))), None)
 
 
 @dataclass
@@ -92,19 +75,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield made
     stop(made)
     assert "Traceback" not in made.log.read_text()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium, headless."""
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium found: install one or set C3D_VIZ_BROWSER to its path")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
-        yield running
-        running.close()
 
 
 @pytest.fixture
