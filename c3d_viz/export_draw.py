@@ -126,10 +126,10 @@ def write_unit(window: Window, att: Attribution) -> dict[str, float]:
     times.append(time.perf_counter())
     box = field_box(window.model, att.unit, att.values.shape[1:])
     look: dict[str, Any] = {"mode": settings.mode, "scale": settings.scale}
+    overlays = render.overlay(window.pixels, att, **look)
     if not (folder / "overlay.mp4").is_file():
-        frames = render.overlay(window.pixels, att, **look)
-        _outline(frames, box)
-        media.write_video(folder / "overlay.mp4", frames, window.fps, scale=ENLARGE)
+        outlined = _outlined(overlays, box)
+        media.write_video(folder / "overlay.mp4", outlined, window.fps, scale=ENLARGE)
     times.append(time.perf_counter())
     if not (folder / "filmstrip.png").is_file():
         strip = render.filmstrip(
@@ -141,6 +141,7 @@ def write_unit(window: Window, att: Attribution) -> dict[str, float]:
             numbers=window.numbers,
             notes=_field_note(window, box),
             channel_order=spec.input.channel_order,
+            overlays=overlays,
             **look,
         )
         media.write_image(folder / "filmstrip.png", strip)
@@ -196,10 +197,11 @@ def field_box(model: C3D, unit: Unit, shape: Sequence[int]) -> Box | None:
     return (bounds[0], bounds[1], bounds[2])
 
 
-def _outline(frames: npt.NDArray[np.uint8], box: Box | None) -> None:
-    """Draw a thin frame just outside ``box`` into the frames it covers, in place."""
+def _outlined(frames: npt.NDArray[np.uint8], box: Box | None) -> npt.NDArray[np.uint8]:
+    """The frames with a thin line just outside ``box`` in those it covers."""
     if box is None:
-        return
+        return frames
+    frames = frames.copy()
     (t0, t1), (top, bottom), (left, right) = box
     height, width = frames.shape[1:3]
     top, left = max(0, top - 2), max(0, left - 2)
@@ -207,6 +209,7 @@ def _outline(frames: npt.NDArray[np.uint8], box: Box | None) -> None:
     for frame in frames[t0:t1]:
         frame[[top, bottom], left : right + 1] = 255
         frame[top : bottom + 1, [left, right]] = 255
+    return frames
 
 
 def _field_note(window: Window, box: Box | None) -> list[str]:

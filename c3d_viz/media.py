@@ -10,7 +10,6 @@ import io
 import os
 import tempfile
 import uuid
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -27,6 +27,23 @@ from .errors import ExportError, ShapeError
 Frames = npt.NDArray[np.uint8]
 
 _BT709 = 1  # the number of BT.709 in every colour tag of H.264
+_R, _G, _B = 0.2126, 0.7152, 0.0722  # shares of red, green and blue in BT.709's luma
+# RGB 0-255 to Y 16-235 and Cb, Cr 16-240; the last column is added
+_TO_YUV = np.array(
+    [
+        [_R * 219 / 255, _G * 219 / 255, _B * 219 / 255, 16],
+        [-_R / (1 - _B) * 112 / 255, -_G / (1 - _B) * 112 / 255, 112 / 255, 128],
+        [112 / 255, -_G / (1 - _R) * 112 / 255, -_B / (1 - _R) * 112 / 255, 128],
+    ],
+    dtype=np.float32,
+)
+# Each row less the one above, then runs and symbol codes: the size of PNG's usual search for
+# repeats in these pages of smooth tiles, in less than half the time.
+_PNG = [
+    *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+]
 VideoFormat = Literal["mp4", "gif"]
 
 
@@ -88,11 +105,8 @@ def encode_png(image: Frames) -> bytes:
         raise ShapeError(
             f"a picture must be uint8 (H, W, 3) RGB or (H, W) gray, got {image.dtype} {image.shape}"
         )
-    buffer = io.BytesIO()
-    # Run-length matching: the size of zlib's default for pages of noisy maps, in half the time.
-    picture = Image.fromarray(np.ascontiguousarray(image))
-    picture.save(buffer, format="png", compress_level=6, compress_type=zlib.Z_RLE)
-    return buffer.getvalue()
+    pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    return bytes(cv2.imencode(".png", np.ascontiguousarray(pixels), _PNG)[1])
 
 
 def _write_mp4(path: Path, frames: Frames, fps: float, scale: int) -> None:
@@ -100,7 +114,8 @@ def _write_mp4(path: Path, frames: Frames, fps: float, scale: int) -> None:
     # bitexact: no version strings or dates in the file
     options = {"movflags": "+faststart", "fflags": "+bitexact"}
     with av.open(str(path), "w", format="mp4", options=options) as container:
-        height, width = (frames.shape[1] * scale + 1) & ~1, (frames.shape[2] * scale + 1) & ~1
+        planes = _yuv420(frames, scale)
+        height, width = planes.shape[1] * 2 // 3, planes.shape[2]
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.thread_count = 1  # the number of threads changes the bytes
@@ -110,15 +125,36 @@ def _write_mp4(path: Path, frames: Frames, fps: float, scale: int) -> None:
         stream.codec_context.color_trc = _BT709
         # x264's macroblock tree reads memory it has not written: equal frames, unequal bytes
         x264 = {"x264-params": "mbtree=0"}
-        stream.options = {"preset": "veryfast", "crf": "14", "flags": "+bitexact", **x264}
-        for number, rgb in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(_enlarged(rgb, scale, even=True), format="rgb24")
-            frame = frame.reformat(
-                format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
-            )
+        # a slower preset gives a smaller file, not a better picture: the quality is set by crf
+        stream.options = {"preset": "ultrafast", "crf": "14", "flags": "+bitexact", **x264}
+        for number, plane in enumerate(planes):
+            frame = av.VideoFrame.from_ndarray(plane, format="yuv420p")
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+
+
+def _yuv420(frames: Frames, scale: int) -> Frames:
+    """Frames as H.264 takes them, (T, height * 3 / 2, width): Y, then Cb and Cr of half the size.
+
+    Colours are changed before the enlargement: swscale would do it for every enlarged pixel.
+    """
+    count, rows, columns = frames.shape[:3]
+    big = (columns * scale, rows * scale)
+    width, height = (big[0] + 1) & ~1, (big[1] + 1) & ~1
+    odd = (0, height - big[1], 0, width - big[0])
+    pixels = cv2.transform(frames.reshape(-1, columns, 3).astype(np.float32), _TO_YUV)
+    small = np.rint(pixels).astype(np.uint8).reshape(count, rows, columns, 3)
+    out = np.empty((count, height * 3 // 2, width), dtype=np.uint8)
+    halves = (2, height // 2, width // 2)
+    for planes, one in zip(out, small, strict=True):
+        whole = cv2.resize(one, big, interpolation=cv2.INTER_NEAREST)
+        if any(odd):
+            whole = cv2.copyMakeBorder(whole, *odd, cv2.BORDER_REPLICATE)
+        planes[:height] = whole[..., 0]
+        half = cv2.resize(whole, halves[:0:-1], interpolation=cv2.INTER_AREA)
+        planes[height:].reshape(halves)[:] = half[..., 1:].transpose(2, 0, 1)
+    return out
 
 
 def _gif_bytes(frames: Frames, fps: float, scale: int) -> bytes:
@@ -142,12 +178,8 @@ def _gif_bytes(frames: Frames, fps: float, scale: int) -> bytes:
     return buffer.getvalue()
 
 
-def _enlarged(frame: Frames, scale: int, even: bool = False) -> Frames:
-    frame = frame.repeat(scale, axis=0).repeat(scale, axis=1) if scale > 1 else frame
-    if even:
-        rows, columns = frame.shape[0] % 2, frame.shape[1] % 2
-        frame = np.pad(frame, ((0, rows), (0, columns), (0, 0)), mode="edge")
-    return np.ascontiguousarray(frame)
+def _enlarged(frame: Frames, scale: int) -> Frames:
+    return np.ascontiguousarray(frame.repeat(scale, axis=0).repeat(scale, axis=1))
 
 
 def _checked(frames: Frames, fps: float, scale: int) -> Frames:

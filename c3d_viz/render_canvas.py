@@ -1,4 +1,4 @@
-"""Pages of pictures with text: fonts, tiles, colour bars. Drawn with Pillow, so text is crisp."""
+"""Pages of pictures with text: fonts, tiles, colour bars. Pillow draws the text, so it is crisp."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
@@ -54,6 +55,7 @@ def colours(values: npt.NDArray[np.float32], name: str) -> Picture:
     return colour_table(name)[np.clip(np.round(values * 255), 0, 255).astype(np.uint8)]
 
 
+@functools.lru_cache(512)  # frame numbers and the line of the weights come back on every page
 def text_width(text: str, size: int, bold: bool = False) -> int:
     """Pixels ``text`` takes from left to right."""
     return int(np.ceil(font(size, bold).getlength(text)))
@@ -86,8 +88,7 @@ class Canvas:
     """A white page; positions are pixels from the top left."""
 
     def __init__(self, width: int, height: int) -> None:
-        self.image = Image.new("RGB", (width, height), PAPER)
-        self.draw = ImageDraw.Draw(self.image)
+        self._page: Picture = np.full((height, width, 3), PAPER[0], dtype=np.uint8)
 
     def text(
         self,
@@ -100,43 +101,64 @@ class Canvas:
         anchor: str = "la",
     ) -> None:
         """Write one line. ``anchor`` as in Pillow: l/m/r across, a/m/s down."""
-        self.draw.text((x, y), text, font=font(size, bold), fill=colour, anchor=anchor)
+        mask, left, top = _letters(text, size, bold, anchor)
+        x, y = x + left, y + top
+        place = self._page[max(0, y) : max(0, y + len(mask)), max(0, x) : max(0, x + mask.shape[1])]
+        shown = mask[max(0, -y) :, max(0, -x) :][: place.shape[0], : place.shape[1], None]
+        ink = np.array(colour, dtype=np.int32)
+        place[:] = (place * (255 - shown) + ink * shown + 127) // 255
 
     def paste(self, x: int, y: int, picture: Picture, border: bool = True) -> None:
         """Put a picture (H, W, 3) down, with a thin line around it."""
-        self.image.paste(Image.fromarray(np.ascontiguousarray(picture)), (x, y))
+        height, width = picture.shape[:2]
+        self._page[y : y + height, x : x + width] = picture
         if border:
-            height, width = picture.shape[:2]
-            self.draw.rectangle((x - 1, y - 1, x + width, y + height), outline=EDGE)
+            self.box(x - 1, y - 1, x + width, y + height)
+
+    def box(
+        self, left: int, top: int, right: int, bottom: int, colour: tuple[int, int, int] = EDGE
+    ) -> None:
+        """A rectangle of thin lines; the corners given belong to it."""
+        cv2.rectangle(self._page, (left, top), (right, bottom), colour)
 
     def bar(
         self, x: int, y: int, width: int, picture: Picture, labels: tuple[str, ...], size: int = 16
     ) -> None:
         """A colour bar with labels spread evenly under it."""
-        strip = np.asarray(
-            Image.fromarray(np.ascontiguousarray(picture)).resize(
-                (width, 18), Image.Resampling.BILINEAR
-            )
-        )
-        self.paste(x, y, strip)
+        strip = cv2.resize(picture, (width, 18), interpolation=cv2.INTER_LINEAR)
+        self.paste(x, y, np.asarray(strip, dtype=np.uint8))
         for i, label in enumerate(labels):
             share = i / (len(labels) - 1)
             at = x + round(share * (width - 1))
-            self.draw.line((at, y + 18, at, y + 24), fill=GRAY)
+            self.box(at, y + 18, at, y + 24, GRAY)
             anchor = "la" if i == 0 else "ra" if i == len(labels) - 1 else "ma"
             self.text(at, y + 28, label, size, anchor=anchor)
 
     def array(self) -> Picture:
-        """(H, W, 3) uint8 RGB."""
-        return np.array(self.image)
+        """(H, W, 3) uint8 RGB: the page itself, no copy."""
+        return self._page
+
+
+@functools.lru_cache(128)
+def _letters(
+    text: str, size: int, bold: bool, anchor: str
+) -> tuple[npt.NDArray[np.int32], int, int]:
+    """How far a line covers each pixel, 0..255, and where that lies from the point it is put at."""
+    letters = font(size, bold)
+    left, top, right, bottom = (int(v) for v in letters.getbbox(text, anchor=anchor))
+    mask = Image.new("L", (max(0, right - left), max(0, bottom - top)))
+    ImageDraw.Draw(mask).text((-left, -top), text, font=letters, fill=255, anchor=anchor)
+    return np.asarray(mask, dtype=np.int32), left, top
 
 
 def enlarge(frame: Picture, height: int, width: int, smooth: bool = True) -> Picture:
     """Resize one picture (H, W, 3); ``smooth=False`` keeps every source pixel a square."""
     if frame.shape[:2] == (height, width):
         return frame
-    how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-    return np.array(Image.fromarray(np.ascontiguousarray(frame)).resize((width, height), how))
+    shrinks = height < frame.shape[0] or width < frame.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    resized = cv2.resize(frame, (width, height), interpolation=how if smooth else cv2.INTER_NEAREST)
+    return np.asarray(resized, dtype=np.uint8)
 
 
 class Header:

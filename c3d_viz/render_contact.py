@@ -52,10 +52,9 @@ class CloseUp:
     left: int
     size: int
 
-    def cut(self, pictures: Picture) -> Picture:
-        """The square of one frame, from (T, H, W, 3)."""
-        rows = slice(self.top, self.top + self.size)
-        return pictures[self.frame, rows, self.left : self.left + self.size]
+    def cut(self, picture: Picture) -> Picture:
+        """The square, from that frame's picture (H, W, 3)."""
+        return picture[self.top : self.top + self.size, self.left : self.left + self.size]
 
 
 def close_up(values: Floats) -> CloseUp | None:
@@ -113,7 +112,8 @@ def contact_sheet(
     check_frames(frames)
     if not atts:
         raise ShapeError("a contact sheet needs at least one attribution")
-    places = [close_up(plane(att, mode)) for att in atts]
+    planes = [plane(att, mode) for att in atts]
+    places = [close_up(values) for values in planes]
     near = any(places)
     if at is None:
         last = 3 if near else 5
@@ -135,24 +135,30 @@ def contact_sheet(
         page.text(x, header.height, fitted(head, tile, SMALL), SMALL, colour=GRAY)
     for x, index in zip(columns, at, strict=False):
         page.paste(x, first, enlarge(frames[index], height, tile))
+    shown = list(at)
     for r, (att, label, place) in enumerate(zip(atts, labels, places, strict=True), start=1):
-        values = plane(att, mode)
+        values = planes[r - 1]
         check_frames(frames, values.shape)
-        bounds = scale_of(values)
-        pictures = frame_rows(frames, att, (kind,), mode, "clip", channel_order, bounds)[kind]
-        bound = float(scale_of(values_of(att))[0] if kind == "raw" else bounds[0])
+        own = values_of(att)
+        bounds = scale_of(values)[shown]
+        full = scale_of(own)[shown] if kind == "raw" or place is not None else bounds
+        pictures = frame_rows(
+            frames[shown], own[:, shown], (kind,), mode, bounds, full, channel_order
+        )[kind]
+        bound = float(full[0] if kind == "raw" else bounds[0])
         y = first + r * (height + GAP)
         facts = [f"colours up to {short(bound)}" if bound else "all zero"]
         if place is not None:
             facts.append(f"close up: frame {numbers[place.frame]}")
         _beside(page, y, height, label, facts)
-        for x, index in zip(columns, at, strict=False):
-            page.paste(x, y, enlarge(pictures[index], height, tile))
+        for x, picture in zip(columns, pictures, strict=False):
+            page.paste(x, y, enlarge(picture, height, tile))
             if place is not None:
                 _mark(page, x, y, tile / frames.shape[2], place)
         if place is not None:
-            raw = raw_frames(att, channel_order=channel_order)
-            for x, source in zip(columns[len(at) :], (frames, raw), strict=True):
+            one = own[:, place.frame : place.frame + 1]
+            raw = raw_frames(one, upper=full[:1], channel_order=channel_order)[0]
+            for x, source in zip(columns[len(at) :], (frames[place.frame], raw), strict=True):
                 page.paste(x, y, enlarge(place.cut(source), height, tile, smooth=False))
     legend.draw(page, below)
     return page.array()
@@ -182,7 +188,7 @@ def _mark(page: Canvas, x: int, y: int, zoom: float, place: CloseUp) -> None:
     corners = [round(zoom * v) for v in (place.left, place.top)]
     extent = round(zoom * place.size)
     box = (x + corners[0], y + corners[1], x + corners[0] + extent, y + corners[1] + extent)
-    page.draw.rectangle(box, outline=(255, 255, 255))
+    page.box(*box, (255, 255, 255))
 
 
 def _unit_label(att: Any, number: int) -> str:

@@ -60,6 +60,7 @@ def filmstrip(
     tile: int = 192,
     upper: float | None = None,
     channel_order: ChannelOrder = "RGB",
+    overlays: Picture | None = None,
 ) -> Picture:
     """All frames of one attribution on a page, with frame numbers and the colour bar.
 
@@ -75,6 +76,7 @@ def filmstrip(
         columns: frames side by side.
         tile: width of a frame on the page, in pixels.
         channel_order: of ``att``, for the "raw" row.
+        overlays: what ``overlay`` makes of the same arguments, where it is at hand already.
 
     Returns:
         (height, width, 3) uint8 RGB, about 1700 pixels wide for 8 columns.
@@ -91,7 +93,8 @@ def filmstrip(
         raise ShapeError(f"{len(numbers)} frame numbers given for {len(frames)} frames")
     bounds = scale_of(values, scale) if upper is None else np.full(len(frames), upper, np.float32)
     own = scale == "frame" and upper is None
-    pictures = frame_rows(frames, att, rows, mode, scale, channel_order, bounds)
+    full = scale_of(values_of(att), scale) if "raw" in rows else bounds
+    pictures = frame_rows(frames, att, rows, mode, bounds, full, channel_order, overlays)
     height = round(tile * frames.shape[1] / frames.shape[2])
     label = _LABEL if len(rows) > 1 else 0
     columns = min(columns, len(frames))
@@ -101,7 +104,7 @@ def filmstrip(
     header = Header(title or _title_of(att), subtitle, width)
     ends, meaning = _scale_text(values, bounds, mode, own, upper is not None)
     if "raw" in rows:
-        meaning += f"; raw map: {_raw_text(att, scale)}"
+        meaning += f"; raw map: {_raw_text(full, scale)}"
     colour_map = SEQUENTIAL if mode == "magnitude" else DIVERGING
     legend = Legend(width, colour_map, ends, meaning, notes)
     below = header.height + lines * block
@@ -129,16 +132,25 @@ def frame_rows(
     att: Any,
     rows: Sequence[str],
     mode: Mode,
-    scale: Scale,
-    channel_order: ChannelOrder,
     bounds: Floats,
+    full: Floats,
+    channel_order: ChannelOrder,
+    overlays: Picture | None = None,
 ) -> dict[str, Picture]:
-    """The pictures (T, H, W, 3) of each kind of row asked for."""
+    """The pictures (T, H, W, 3) of each kind of row asked for.
+
+    Args:
+        bounds: upper end of the overlay's colours, (T,).
+        full: the value that is full colour in the raw map, (T,).
+        overlays: the overlay, where it is there already.
+    """
     pictures: dict[str, Picture] = {"input": frames}
     if "raw" in rows:
-        pictures["raw"] = raw_frames(att, scale=scale, channel_order=channel_order)
-    if "overlay" in rows:
-        pictures["overlay"] = blend(frames, normalised(plane(att, mode), bounds), mode, ALPHA)
+        pictures["raw"] = raw_frames(att, upper=full, channel_order=channel_order)
+    if "overlay" in rows and overlays is None:
+        overlays = blend(frames, normalised(plane(att, mode), bounds), mode, ALPHA)
+    if overlays is not None:
+        pictures["overlay"] = overlays
     return pictures
 
 
@@ -163,11 +175,10 @@ def _scale_text(
     return ends, f"{of}; one scale for the whole clip; {end}"
 
 
-def _raw_text(att: Any, scale: Scale) -> str:
-    bounds = scale_of(values_of(att), scale)
+def _raw_text(full: Floats, scale: Scale) -> str:
     if scale == "frame":
         return "attribution in colour, mid-grey is 0, each frame by itself"
-    return f"attribution in colour, mid-grey is 0, full colour is ±{short(float(bounds[0]))}"
+    return f"attribution in colour, mid-grey is 0, full colour is ±{short(float(full[0]))}"
 
 
 def _title_of(att: Any) -> str:

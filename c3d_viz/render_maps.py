@@ -16,6 +16,7 @@ do not turn the rest black, and what lies above is drawn in the last colour.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal
 
 import cv2
@@ -23,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import ShapeError
-from .render_canvas import Picture, colours
+from .render_canvas import Picture, colour_table
 
 Floats = npt.NDArray[np.float32]
 Mode = Literal["magnitude", "signed"]
@@ -135,18 +136,34 @@ def overlay(
 
 def blend(frames: Picture, level: Floats, mode: Mode, alpha: float) -> Picture:
     """Lay levels (T, H, W), 0..1 or -1..1, over frames (T, H, W, 3)."""
-    if mode == "magnitude":
-        colour = colours(level, SEQUENTIAL)
-    else:
-        colour = colours(np.float32(0.5) * (level + np.float32(1)), DIVERGING)
-    # OpenCV on the frames one below the other: a tenth of the time of array arithmetic
-    rows, width = level.shape[0] * level.shape[1], level.shape[2]
-    cover = np.float32(alpha) * cv2.pow(np.abs(level).reshape(rows, width), 0.7)
+    paint, keep = _paint(mode, alpha)
+    share = level if mode == "magnitude" else np.float32(0.5) * (level + np.float32(1))
+    step = np.rint(share * np.float32(len(paint) - 1)).astype(np.intp)
     # The frame steps back, paler and darker, so that its own colours and lights are not taken for
     # the map's and weak values do not look like shadows.
-    base = cv2.transform(np.ascontiguousarray(frames).reshape(rows, width, 3), _PALER)
-    made = cv2.blendLinear(base, colour.reshape(rows, width, 3), 1 - cover, cover)
-    return np.asarray(made, dtype=np.uint8).reshape(frames.shape)
+    pixels = frames.reshape(-1, frames.shape[2], 3).astype(np.float32)
+    mixed = cv2.transform(pixels, _STEP_BACK).reshape(frames.shape)
+    mixed *= keep.take(step, axis=0)
+    mixed += paint.take(step, axis=0)
+    return np.rint(mixed, out=mixed).astype(np.uint8)
+
+
+_GRAY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+_STEP_BACK = np.float32(0.7) * (0.4 * np.eye(3, dtype=np.float32) + np.float32(0.6) * _GRAY)
+
+
+@functools.lru_cache(8)
+def _paint(mode: Mode, alpha: float) -> tuple[Floats, Floats]:
+    """The colour laid on and the share of the frame that stays, (4097, 3) each, by level.
+
+    Sixteen steps for one of the colour map, and one of them is exactly the middle: 0 if signed.
+    """
+    share = np.linspace(0, 1, 16 * 256 + 1)
+    table = colour_table(SEQUENTIAL if mode == "magnitude" else DIVERGING)
+    strength = share if mode == "magnitude" else np.abs(2 * share - 1)
+    cover = (alpha * strength**0.7)[:, None]
+    paint = table[np.round(share * 255).astype(np.intp)] * cover
+    return paint.astype(np.float32), np.repeat(1 - cover, 3, axis=1).astype(np.float32)
 
 
 def raw_frames(
@@ -174,7 +191,12 @@ def raw_frames(
     if channel_order == "BGR":
         values = values[::-1]
     level = normalised(values, scale_of(values, scale) if upper is None else upper)
-    return np.ascontiguousarray(np.round(128 + 127 * level).astype(np.uint8).transpose(1, 2, 3, 0))
+    level *= np.float32(127)
+    level += np.float32(128)
+    planes = np.rint(level, out=level).astype(np.uint8)
+    _, count, height, width = planes.shape
+    flat = [plane.reshape(count * height, width) for plane in planes]
+    return np.asarray(cv2.merge(flat).reshape(count, height, width, 3), dtype=np.uint8)
 
 
 def check_frames(frames: Picture, shape: tuple[int, ...] | None = None) -> None:

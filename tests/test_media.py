@@ -141,7 +141,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     def broken(*_: object, **__: object) -> np.ndarray:
         raise RuntimeError("interrupted")
 
-    monkeypatch.setattr(media, "_enlarged", broken)
+    monkeypatch.setattr(media, "_yuv420", broken)
     with pytest.raises(RuntimeError, match="interrupted"):
         write_video(path, solid((200, 9, 9), 16), 10)
     assert path.read_bytes() == before
