@@ -14,10 +14,36 @@ from concurrent.futures import TimeoutError as Late
 from typing import TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 T = TypeVar("T")
 QUIET = 0.5  # seconds before anything is said
 STEP = 0.2
+
+
+class Left(Exception):  # noqa: N818 - no error
+    """Raised inside the work at its next report once the page that waited has gone elsewhere."""
+
+
+class _Wait:
+    """What the waiting page and the work tell each other."""
+
+    def __init__(self) -> None:
+        self.gone = False
+        self.done, self.total = 0, 0
+
+
+_mine = threading.local()  # in the thread of the work: the wait it belongs to
+
+
+def report(done: int, total: int) -> None:
+    """Called from inside the work: how far it is. Ends it where nobody waits any more."""
+    wait: _Wait | None = getattr(_mine, "wait", None)
+    if wait is None:
+        return
+    if wait.gone:
+        raise Left
+    wait.done, wait.total = done, total
 
 
 def wait_for(work: Callable[[], T], what: str) -> T:
@@ -25,9 +51,12 @@ def wait_for(work: Callable[[], T], what: str) -> T:
 
     Raises what ``work`` raises.
     """
+    place = st.empty()  # also where it stays unused: what follows keeps its place on the page
     future: Future[T] = Future()
+    wait = _Wait()
 
     def run() -> None:
+        _mine.wait = wait
         try:
             future.set_result(work())
         except BaseException as error:
@@ -35,14 +64,23 @@ def wait_for(work: Callable[[], T], what: str) -> T:
 
     threading.Thread(target=run, daemon=True).start()
     try:
+        return _watch(future, wait, what, place)
+    finally:  # also where Streamlit ends the script because something else was clicked
+        wait.gone = True
+
+
+def _watch(future: Future[T], wait: _Wait, what: str, place: DeltaGenerator) -> T:
+    try:
         return future.result(QUIET)
     except Late:
         if future.done():  # the work itself timed out
             raise
     began = time.monotonic()
-    place = st.empty()
     while not future.done():
-        place.progress(_creep(time.monotonic() - began), text=f"{what} …")
+        share, text = _creep(time.monotonic() - began), f"{what} …"
+        if wait.done:
+            share, text = wait.done / wait.total, f"{what}: {wait.done} of {wait.total} …"
+        place.progress(share, text=text)
         try:
             future.result(STEP)
         except Late:

@@ -57,6 +57,9 @@ class ByteCache:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def __contains__(self, key: Key) -> bool:
+        return key in self._kept
+
     def start(self, key: Key, make: Callable[[], object]) -> Future[object]:
         """A future of the value: done if it is kept, joined if it is being computed, else begun."""
         with self._lock:

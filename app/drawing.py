@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 import c3d_viz as viz
 from app import pictures, work
 from app.cache import Key
-from app.work import CORES, Floats, Net, Picture, Spot, Window, kept, map_key
+from app.work import CACHE, CORES, Floats, Net, Picture, Spot, Window, kept, map_key
 from c3d_viz import render, validity
 
 TILES = 12
@@ -35,10 +36,10 @@ def overlay(win: Window, att: viz.Attribution, look: str, upper: float | None = 
     return kept(key, make)
 
 
-def overlay_video(win: Window, att: viz.Attribution, look: str) -> bytes:
-    """The overlay as an mp4 for the browser."""
+def overlay_video(win: Window, att: viz.Attribution, look: str) -> str:
+    """The overlay as the data address of an mp4."""
 
-    def make() -> bytes:
+    def make() -> str:
         frames = overlay(win, att, look)
         return pictures.video(frames, pictures.watchable(win.fps, win.stride))
 
@@ -77,24 +78,42 @@ def frame_sprite(win: Window, height: int, which: str = "frames") -> str:
     )
 
 
-def tiles(net: Net, win: Window, layer: str, method: str) -> list[tuple[Spot, str]]:
-    """The strongest feature maps of a layer, each as a moving thumbnail of its map."""
+def tiles(
+    net: Net,
+    win: Window,
+    layer: str,
+    method: str,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> list[tuple[Spot, str]]:
+    """The strongest feature maps of a layer, each as a moving thumbnail of its map.
 
-    def make() -> list[tuple[Spot, str]]:
-        spots = work.strongest(net, win, layer, TILES)
-        units = [viz.Unit(s.layer, s.channel, s.at) for s in spots]
+    ``report`` hears how many are done and may raise to end the work; what is done is kept.
+    """
+    spots = work.strongest(net, win, layer, TILES)
+    keys = [("tile", *map_key(net, win, one, method)) for one in spots]
+    missing = [(one, key) for one, key in zip(spots, keys, strict=True) if key not in CACHE]
+    if missing:
+        small = kept(("small", win.key), lambda: pictures.resized(win.sharp, 112))
+        read = work.reading(net, win)
+        units = [viz.Unit(one.layer, one.channel, one.at) for one, _ in missing]
         with CORES:
-            maps = viz.attribute_many(net.model, win.x, units, method)
-        small = pictures.resized(win.sharp, 112)
-        made = []
-        for one in spots:
+            maps = read.attribute_many(units, method)
+        for number, (one, key) in enumerate(missing):
+            report(number, len(missing))
             with CORES:  # map by map, so that a click elsewhere has its turn in between
                 att = next(maps)
             kept(map_key(net, win, one, method), lambda att=att: att)
-            made.append((one, pictures.sprite(render.overlay(small, att), quality=82)))
-        return made
+            kept(key, lambda att=att: pictures.sprite(render.overlay(small, att), quality=82))
+    return [(one, _tile(net, win, one, method, key)) for one, key in zip(spots, keys, strict=True)]
 
-    return kept(("tiles", net.key, win.key, layer, method), make)
+
+def _tile(net: Net, win: Window, one: Spot, method: str, key: Key) -> str:
+    def make() -> str:  # pushed out of a full cache meanwhile
+        small = pictures.resized(win.sharp, 112)
+        att = work.back_projection(net, win, one, method)
+        return pictures.sprite(render.overlay(small, att), quality=82)
+
+    return kept(key, make)
 
 
 def magnitude_over_time(att: viz.Attribution) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -54,8 +55,9 @@ def lines(
             else [work.spot(net, win, layer, c, None) for c in channels]
         )
         units = [viz.Unit(s.layer, s.channel, s.at) for s in spots]
+        read = work.reading(net, win)
         with CORES:
-            maps = [a.values for a in viz.attribute_many(net.model, win.x, units, method)]
+            maps = [a.values for a in read.attribute_many(units, method)]
         found = curves(np.stack(maps), stimulus(win.frames))
         c = np.asarray(contrast(found.delta))
         return Lines(_mean(found.A), _mean(found.M), _mean(found.E), float(_mean(c)), tuple(spots))
@@ -64,13 +66,23 @@ def lines(
     return cast(Lines, CACHE.get(key, make))
 
 
-def altered(net: Net, win: Window, layer: str, method: str) -> dict[str, Lines]:
-    """The clip as it is, reversed, frozen and shuffled: the same maps, positions found again."""
+def altered(
+    net: Net,
+    win: Window,
+    layer: str,
+    method: str,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Lines]:
+    """The clip as it is, reversed, frozen and shuffled: the same maps, positions found again.
+
+    ``report`` hears how many are done and may raise to end the work.
+    """
     base = lines(net, win, layer, method)
     channels = tuple(s.channel for s in base.spots)
     made = {"as it is": base}
     for title, how in ALTERED.items():
         if how is not None:
+            report(len(made), len(ALTERED))
             made[title] = lines(net, work.altered(net, win, how), layer, method, channels)
     return made
 

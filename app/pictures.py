@@ -48,9 +48,9 @@ def enlarged(values: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float
     return np.stack(made).astype(np.float32)
 
 
-def video(frames: Picture, fps: float) -> bytes:
-    """Frames (T, H, W, 3) as an H.264 mp4 that browsers play, slow enough to be looked at."""
-    return media.encode_video(frames, fps)
+def video(frames: Picture, fps: float) -> str:
+    """Data address of frames (T, H, W, 3) as an H.264 mp4 that browsers play."""
+    return _data("video/mp4", media.encode_video(frames, fps))
 
 
 def watchable(fps: float, stride: int = 1) -> float:
@@ -62,4 +62,8 @@ def _address(image: Picture, suffix: str, options: list[int], kind: str) -> str:
     done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     if not done:  # pragma: no cover - only for empty pictures
         raise ValueError(f"cannot encode a picture of shape {image.shape}")
-    return f"data:{kind};base64,{base64.b64encode(data.tobytes()).decode()}"
+    return _data(kind, data.tobytes())
+
+
+def _data(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from app import pictures
 from c3d_viz import media
 from c3d_viz.clips import read_clip, video_info
-from c3d_viz.clips_timeline import motion_energy, read_thumbnails
+from c3d_viz.clips_timeline import read_thumbnails
 from c3d_viz.video import VideoInfo
 
 Picture = npt.NDArray[np.uint8]
@@ -46,13 +46,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Sample:
-    """A clip to begin with. ``frames`` makes a synthetic one, ``file`` finds a real one."""
+    """A clip to begin with. ``frames`` makes a synthetic one, ``file`` finds a real one.
+
+    ``start`` is written down so that nobody waits for a look through the whole clip.
+    """
 
     title: str
     note: str
+    start: int
     file: Path | None = None
     frames: Callable[[], Picture] | None = None
-    start: int | None = None
 
 
 def _real(name: str) -> Path | None:
@@ -83,15 +86,15 @@ def samples() -> dict[str, Sample]:
     bikes, face = _real("bikes.mp4"), _real("carphone_pristine.mp4")
     found: dict[str, Sample] = {}
     if bikes:
-        found["bikes"] = Sample("Bikes", "real · street", file=bikes, start=190)
+        found["bikes"] = Sample("Bikes", "real · street", 190, file=bikes)
     if face:
-        found["face"] = Sample("Talking face", "real · in a car", file=face)
-    found["shapes"] = Sample("Turning shape", "synthetic", frames=_moving)
+        found["face"] = Sample("Talking face", "real · in a car", 70, file=face)
+    found["shapes"] = Sample("Turning shape", "synthetic", 5, frames=_moving)
     found["still-then-moving"] = Sample(
-        "Still, then moves", "known answer", frames=lambda: _control(False)
+        "Still, then moves", "known answer", 0, frames=lambda: _control(False)
     )
     found["moving-then-still"] = Sample(
-        "Moves, then still", "known answer", frames=lambda: _control(True)
+        "Moves, then still", "known answer", 0, frames=lambda: _control(True)
     )
     return found
 
@@ -119,23 +122,16 @@ def _info(path: Path) -> VideoInfo:
     return video_info(path)
 
 
-@dataclass(frozen=True)
-class Overview:
-    """A whole clip at a glance: motion along it, stills side by side, its liveliest 16 frames."""
-
-    energy: npt.NDArray[np.float32]
-    strip: str
-    thumb: str
-
-
-def overview(of: Source) -> Overview:
-    """Motion along a clip, stills of it, and its first window small. Decodes a small clip whole."""
+def strip(of: Source) -> str:
+    """Stills along a clip, side by side, as a data address."""
     _, stills = read_thumbnails(of.path, 12, height=84)
-    energy = motion_energy(of.path)
-    start = liveliest(energy, of.info.frames, 16) if of.start is None else of.start
+    return pictures.jpeg(pictures.side_by_side(stills), 80)
+
+
+def thumb(of: Source, start: int) -> str:
+    """A clip's window small, its frames side by side, as a data address."""
     clip = read_clip(of.path, start)
-    thumb = pictures.sprite(pictures.resized(_square(clip.frames), 104), quality=84)
-    return Overview(energy, pictures.jpeg(pictures.side_by_side(stills), 80), thumb)
+    return pictures.sprite(pictures.resized(_square(clip.frames), 104), quality=84)
 
 
 def liveliest(energy: npt.NDArray[np.float32], frames: int, span: int) -> int:

@@ -12,10 +12,11 @@ import streamlit as st
 import c3d_viz as viz
 from app import samples, work
 from app.busy import wait_for
-from app.samples import Overview, Source
+from app.samples import Source
 from app.sessions import session, sessions
 from app.uploads import Stored
 from app.view import UPLOADED, View, from_query, to_query
+from c3d_viz.clips_timeline import motion_energy
 
 WEIGHTS = "C3D_VIZ_WEIGHTS"  # set by `c3d-viz app --weights PATH`
 MODEL = "C3D_VIZ_MODEL"
@@ -85,10 +86,20 @@ def source(key: str | None = None) -> Source:
     return samples.sample_source(key, sessions().storage.root)
 
 
-def overview(of: Source) -> Overview:
-    """Timeline of a clip, computed once."""
-    kept = work.CACHE.get(("overview", of.key), lambda: samples.overview(of))
-    return cast(Overview, kept)
+def energy(of: Source) -> work.Floats:
+    """How much moves along a clip."""
+    return work.kept(("energy", of.key), lambda: motion_energy(of.path))
+
+
+def strip(of: Source) -> str:
+    """Stills along a clip, for the timeline."""
+    return work.kept(("strip", of.key), lambda: samples.strip(of))
+
+
+def thumb(of: Source) -> str:
+    """A clip's first window as a moving thumbnail."""
+    start = window_start(of, 1, None)
+    return work.kept(("thumb", of.key), lambda: samples.thumb(of, start))
 
 
 def network(key: str | None = None) -> work.Net:
@@ -134,7 +145,7 @@ def window_start(of: Source, stride: int, chosen: int | None) -> int:
     chosen = of.start if chosen is None else chosen
     if chosen is not None:
         return min(chosen, max(0, of.info.frames - span))
-    return samples.liveliest(overview(of).energy, of.info.frames, span)
+    return samples.liveliest(energy(of), of.info.frames, span)
 
 
 def _network(key: str, own: Stored | None) -> work.Net:

@@ -1,7 +1,6 @@
 """What the pages ask of the library, each answer computed once and kept in the shared cache.
 
-These functions know nothing of Streamlit and run in any thread. One computation runs at a time:
-it uses every core, so two at once would only slow each other down.
+These functions know nothing of Streamlit and run in any thread.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from app import pictures
 from app.cache import ByteCache, Key
 from app.samples import Source
 from c3d_viz import clips, validity
+from c3d_viz.methods_reading import Reading
 from c3d_viz.spec import ModelSpec
 from c3d_viz.tracing import activation, peak
 
@@ -29,9 +29,31 @@ Floats = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
 T = TypeVar("T")
 
-CACHE = ByteCache(256 * 1024**2)
+CACHE = ByteCache(384 * 1024**2)
 NETS = ByteCache(800 * 1024**2, size=lambda net: cast("Net", net).nbytes)
-CORES = threading.Lock()
+PATIENCE = 8.0
+
+
+class Turns:
+    """Whose turn it is to compute. One at a time: a computation uses every core, so two at once
+    would only slow each other down. But nobody waits for ever: whoever has waited for PATIENCE
+    seconds (behind integrated gradients of a large network, say) computes beside the other.
+    """
+
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self._lock = threading.Lock()
+        self._mine = threading.local()
+        self._patience = patience
+
+    def __enter__(self) -> None:
+        self._mine.held = self._lock.acquire(timeout=self._patience)
+
+    def __exit__(self, *_: object) -> None:
+        if self._mine.held:
+            self._lock.release()
+
+
+CORES = Turns()
 SHARP = 3  # the picture under an overlay has 3 x the pixels the network gets
 UNTRAINED = "untrained"
 SHIPPED = {
@@ -191,17 +213,19 @@ def altered(net: Net, win: Window, how: str) -> Window:
     return kept(key, make)
 
 
-def _trace(net: Net, win: Window, layer: str) -> Any:
-    def make() -> Any:
-        with CORES:
-            return viz.trace(net.model, win.x, [layer])
+def reading(net: Net, win: Window) -> Reading:
+    """What every layer answers to the window: one forward pass for all that is asked later."""
 
-    return kept(("trace", net.key, win.key, layer), make)
+    def make() -> Reading:
+        with CORES:
+            return Reading(net.model, win.x)
+
+    return kept(("reading", net.key, win.key), make)
 
 
 def strongest(net: Net, win: Window, layer: str, k: int) -> list[Spot]:
     """The k feature maps with the highest maximum, strongest first."""
-    answers = _trace(net, win, layer)
+    answers = reading(net, win).trace
     k = min(k, len(answers.activations[layer]))
     return [_spot(answers, unit) for unit in viz.top_units(answers, layer, k)]
 
@@ -214,7 +238,7 @@ def spot(
     Raises:
         VizError: a channel or position that the layer does not have.
     """
-    answers = _trace(net, win, layer)
+    answers = reading(net, win).trace
     if channel is None:
         return strongest(net, win, layer, 1)[0]
     unit = viz.Unit(layer, channel, at) if at is not None else peak(answers, layer, channel)
@@ -227,7 +251,7 @@ def _spot(answers: Any, unit: Any) -> Spot:
 
 def activation_map(net: Net, win: Window, layer: str, channel: int) -> Floats:
     """(T, H, W) of one feature map in the layer's own grid; (1, 1, 1) for fully connected."""
-    values = np.asarray(_trace(net, win, layer).activations[layer][channel], dtype=np.float32)
+    values = np.asarray(reading(net, win).trace.activations[layer][channel], dtype=np.float32)
     return values.reshape(values.shape if values.ndim == 3 else (1, 1, 1))
 
 
@@ -235,9 +259,10 @@ def back_projection(net: Net, win: Window, unit: Spot, method: str) -> viz.Attri
     """The map of one unit by one method."""
 
     def make() -> viz.Attribution:
+        wanted = viz.Unit(unit.layer, unit.channel, unit.at)
+        read = reading(net, win)
         with CORES:
-            wanted = viz.Unit(unit.layer, unit.channel, unit.at)
-            return viz.attribute(net.model, win.x, wanted, method)
+            return read.attribute(wanted, method)
 
     return kept(map_key(net, win, unit, method), make)
 
@@ -250,7 +275,7 @@ def classes(net: Net, win: Window, k: int = 5) -> list[tuple[str, float]]:
     """The k most probable classes with probabilities; empty where the weights name none."""
     if not net.spec.classes or not net.spec.trained:
         return []
-    logits = np.asarray(_trace(net, win, "fc8").activations["fc8"], dtype=np.float64)
+    logits = np.asarray(reading(net, win).trace.activations["fc8"], dtype=np.float64)
     share = np.exp(logits - logits.max())
     share /= share.sum()
     best = np.argsort(-share, kind="stable")[:k]

@@ -1,4 +1,4 @@
-"""The five pieces of the page that Streamlit has no widget for.
+"""The six pieces of the page that Streamlit has no widget for.
 
 Each is one script in this folder and one function here. They draw pictures that Python made
 (sprites: the frames of a clip side by side in one image) and report what was chosen; they hold no
@@ -15,7 +15,6 @@ from typing import Any
 import streamlit as st
 
 _HERE = Path(__file__).parent
-_NAMES = ("tiles", "player", "timeline", "network", "cells")
 
 
 @cache
@@ -98,6 +97,14 @@ def player(
         "begin": begin,
     }
     _mount("player", key, data, None)
+
+
+def film(key: str, src: str, alt: str, ratio: float = 1.0) -> None:
+    """A short video (data address of an mp4) that plays round and round, silently.
+
+    Streamlit's own video element plays by itself only the first time it is drawn.
+    """
+    _mount("film", key, {"src": src, "alt": alt, "ratio": ratio}, None)
 
 
 def timeline(

@@ -25,9 +25,11 @@ def page() -> None:
     with right:
         chooser.upload_clip()
     shown = state.shown()
-    window(shown)
+    above = st.container(key="window-place")
     first_look(shown)
-    with left, st.container(key="samples-place"):  # last: what is looked at does not wait for them
+    with above:  # the look along the whole clip: the picture does not wait for it
+        window(shown)
+    with left, st.container(key="samples-place"):  # nor for the samples
         choose()
     st.space("small")
     left, right = st.columns([1, 1], gap="large")
@@ -48,7 +50,8 @@ def choose() -> None:
     items = wait_for(sample_items(state.sessions().storage.root), "Preparing the samples")
     own = chooser.session().clip
     if own is not None:
-        thumb = state.overview(state.source(UPLOADED)).thumb
+        of = state.source(UPLOADED)
+        thumb = wait_for(lambda: state.thumb(of), "Looking through the clip")
         items = [tile(UPLOADED, own.label, "your clip", thumb), *items]
     components.tiles(
         "samples",
@@ -67,7 +70,7 @@ def sample_items(folder: Path) -> Callable[[], list[dict[str, object]]]:
         made = []
         for key, sample in samples.samples().items():
             of = samples.sample_source(key, folder)
-            made.append(tile(key, sample.title, sample.note, state.overview(of).thumb))
+            made.append(tile(key, sample.title, sample.note, state.thumb(of)))
         return made
 
     return make
@@ -82,19 +85,21 @@ def tile(key: str, title: str, note: str, thumb: str) -> dict[str, object]:
 def window(shown: state.Shown) -> None:
     """The timeline with the window on it."""
     of, win = shown.source, shown.window
-    look = state.overview(of)
+    energy, strip = wait_for(
+        lambda: (state.energy(of), state.strip(of)), "Looking through the clip"
+    )
 
     def move(start: int) -> None:
         state.change(state.view().with_window(start, win.stride))
 
     components.timeline(
         "timeline",
-        energy=look.energy.tolist(),
+        energy=energy.tolist(),
         frames=of.info.frames,
         fps=of.info.fps,
         start=win.start,
         span=15 * win.stride + 1,
-        strip=look.strip,
+        strip=strip,
         picked=move,
     )
     possible = [s for s in STRIDES if 15 * s + 1 <= of.info.frames]

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import components, drawing, pictures, state, ui, words, work
 from app.blocks import blocks as network_blocks
-from app.busy import wait_for
+from app.busy import report, wait_for
 from c3d_viz.methods import METHODS
 from c3d_viz.render_maps import normalised
 
@@ -62,7 +62,7 @@ def maps(shown: state.Shown, unit: work.Spot) -> None:
     what = "classes" if unit.layer == "fc8" else "feature maps"
     ui.heading(f"Strongest {what}")
     found = wait_for(
-        lambda: drawing.tiles(shown.net, shown.window, view.layer, view.method),
+        lambda: drawing.tiles(shown.net, shown.window, view.layer, view.method, report),
         f"Looking at the strongest {what} of {view.layer}",
     )
     items = [
@@ -120,7 +120,7 @@ def one(shown: state.Shown, unit: work.Spot) -> None:
     if chosen != view.method:
         state.changed(method=chosen)
         st.rerun()
-    data = wait_for(
+    src = wait_for(
         lambda: drawing.overlay_video(
             shown.window,
             work.back_projection(shown.net, shown.window, unit, view.method),
@@ -128,7 +128,7 @@ def one(shown: state.Shown, unit: work.Spot) -> None:
         ),
         "Sending the answer back to the pixels",
     )
-    st.video(data, "video/mp4", loop=True, autoplay=True, muted=True, alt=_alt(unit, view.method))
+    components.film("overlay", src, _alt(unit, view.method))
     ui.scale(view.look, "one colour scale for all 16 frames")
     look = st.segmented_control(
         "Colours",
@@ -255,7 +255,11 @@ def side_by_side(shown: state.Shown, unit: work.Spot) -> None:
     )
 
     def make() -> list[tuple[str, str]]:
-        maps = [(m, work.back_projection(net, win, unit, m)) for m in METHODS if m in chosen]
+        maps = []
+        for m in METHODS:
+            if m in chosen:
+                report(len(maps), len(chosen))
+                maps.append((m, work.back_projection(net, win, unit, m)))
         upper = drawing.bound([att for _, att in maps], view.look) if together else None
         return [(m, drawing.overlay_sprite(win, att, view.look, 200, upper)) for m, att in maps]
 

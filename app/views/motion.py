@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app import components, drawing, exporting, finding_work, pictures, progress, state, ui, work
-from app.busy import wait_for
+from app.busy import report, wait_for
 from app.finding_work import Lines
 from app.jobs import Job
 from app.sessions import session
@@ -159,7 +159,7 @@ def alterations(shown: state.Shown, layer: str, method: str) -> dict[str, Lines]
         "matter. Frozen, nothing moves, so motion is undefined. Shuffled, there is no story.",
     )
     found = wait_for(
-        lambda: finding_work.altered(shown.net, shown.window, layer, method),
+        lambda: finding_work.altered(shown.net, shown.window, layer, method, report),
         "Reversing, freezing and shuffling the clip",
     )
     domain = _domain(list(found.values()))

@@ -86,10 +86,18 @@ def open_page(server: Server, browser: Any, request: pytest.FixtureRequest) -> I
     contexts = []
 
     def open_one(
-        path: str = "/", *, width: int = 1280, height: int = 860, theme: str = "light"
+        path: str = "/",
+        *,
+        width: int = 1280,
+        height: int = 860,
+        theme: str = "light",
+        motion: str = "no-preference",
     ) -> Any:
         context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=theme, accept_downloads=True
+            viewport={"width": width, "height": height},
+            color_scheme=theme,
+            reduced_motion=motion,
+            accept_downloads=True,
         )
         context.set_default_timeout(150_000)
         contexts.append(context)

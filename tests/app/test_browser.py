@@ -97,23 +97,68 @@ def test_the_first_screen_shows_a_deconvolution(open_page: Any) -> None:
     assert "Bikes" in page.content() or "Moving things" in page.content()
 
 
+def plays_round(page: Any) -> None:
+    """Nobody touched it: the video plays, gets to its end and begins again."""
+    video = page.locator("video").first
+    times: list[float] = []
+    for _ in range(1500):
+        paused, at = video.evaluate("v => [v.paused || v.readyState < 2, v.currentTime]")
+        times = [] if paused else [*times, at]
+        steps = np.diff(times)
+        if (steps > 0).any() and (steps < -0.5).any() and steps[-1] > 0:
+            return
+        page.wait_for_timeout(100)
+    pytest.fail(f"the video does not go round: {times[-20:]}")
+
+
 def test_the_overlay_video_really_plays(open_page: Any) -> None:
     page = open_page("/layers")
     video = page.locator("video").first
     video.wait_for()
     settle(page)
-    page.wait_for_function("document.querySelector('video').videoWidth > 0")
-    facts = video.evaluate("v => [v.videoWidth, v.videoHeight]")
-    assert facts == [336, 336]
-    # Streamlit starts a video once only; drawn again in the same session it waits for a click
-    video.evaluate("v => { v.muted = true; if (v.paused) v.play() }")
-    page.wait_for_function("document.querySelector('video').currentTime > 0.2")
-    first = video.evaluate("v => v.currentTime")
-    page.wait_for_function(f"document.querySelector('video').currentTime > {first}")
-    page.wait_for_function("document.querySelector('video').currentTime < 0.3")  # round again
-    page.wait_for_function("document.querySelector('video').currentTime > 0.5")
+    video.scroll_into_view_if_needed()
+    plays_round(page)
+    assert video.evaluate("v => [v.videoWidth, v.videoHeight]") == [336, 336]
+    assert video.evaluate("v => v.muted && v.loop && v.playsInline && v.controls")
+    assert "feature map" in video.get_attribute("aria-label")
     not_blank(picture(page, video))
+    for method in ("Guided backpropagation", "Gradient"):  # drawn again in the same session
+        before = video.evaluate("v => v.currentSrc")
+        page.get_by_role("radio", name=method).first.click()
+        settle(page)
+        assert video.evaluate("v => v.currentSrc") != before
+        plays_round(page)
     no_error(page)
+
+
+def test_the_overlay_video_stays_paused_once_somebody_paused_it(open_page: Any) -> None:
+    page = open_page("/layers")
+    video = page.locator("video").first
+    video.wait_for()
+    settle(page)
+    plays_round(page)
+    video.focus()
+    page.keyboard.press("Space")
+    page.wait_for_timeout(300)
+    assert video.evaluate("v => v.paused")
+    page.get_by_role("radio", name="Guided backpropagation").first.click()
+    settle(page)
+    assert video.evaluate("v => v.paused && v.readyState > 1")
+    video.focus()
+    page.keyboard.press("Space")
+    plays_round(page)
+
+
+def test_whoever_wants_less_motion_starts_the_video_himself(open_page: Any) -> None:
+    page = open_page("/layers", motion="reduce")
+    video = page.locator("video").first
+    video.wait_for()
+    settle(page)
+    assert video.evaluate("v => v.readyState > 1 && v.paused && v.currentTime === 0")
+    not_blank(picture(page, video))
+    video.focus()
+    page.keyboard.press("Space")
+    plays_round(page)
 
 
 def test_layer_map_method_and_link(open_page: Any) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 
+from app import busy
 from app.jobs import Job, Progress
+from app.work import Turns
 from c3d_viz.errors import ClipError
 
 
@@ -69,3 +73,70 @@ def test_the_librarys_message_is_shown_and_nothing_else(caplog: pytest.LogCaptur
     assert two.state == "failed"
     assert "secret" not in two.message
     assert "secret detail" in caplog.text
+
+
+def test_work_ends_once_nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+
+    class Elsewhere:
+        def progress(self, share: float, text: str) -> None:
+            raise KeyboardInterrupt  # as Streamlit ends a script at its next call
+
+    def work() -> None:
+        try:
+            while True:
+                busy.report(1, 3)
+                time.sleep(0.01)
+        except busy.Left:
+            ended.set()
+
+    monkeypatch.setattr(busy, "st", SimpleNamespace(empty=Elsewhere))
+    monkeypatch.setattr(busy, "QUIET", 0.01)
+    with pytest.raises(KeyboardInterrupt):
+        busy.wait_for(work, "Something long")
+    assert ended.wait(10)
+
+
+def test_how_far_the_work_is_stands_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[float, str]] = []
+    seen = threading.Event()
+
+    class Place:
+        def progress(self, share: float, text: str) -> None:
+            told.append((share, text))
+            if "2 of 4" in text:
+                seen.set()
+
+        def empty(self) -> None:
+            told.append((1.0, "gone"))
+
+    def work() -> str:
+        busy.report(2, 4)
+        seen.wait(10)
+        return "made"
+
+    monkeypatch.setattr(busy, "st", SimpleNamespace(empty=Place))
+    monkeypatch.setattr(busy, "QUIET", 0.01)
+    assert busy.wait_for(work, "Looking") == "made"
+    assert (0.5, "Looking: 2 of 4 …") in told
+    assert told[-1] == (1.0, "gone")
+
+
+def test_a_report_outside_of_a_page_is_nothing() -> None:
+    busy.report(1, 2)
+
+
+def test_nobody_waits_for_ever_for_a_turn() -> None:
+    turns = Turns(patience=0.05)
+    passed = threading.Event()
+
+    def other() -> None:
+        with turns:
+            passed.set()
+
+    with turns:
+        threading.Thread(target=other).start()
+        assert passed.wait(10)
+    passed.clear()
+    with turns:  # the one that went ahead gave back nothing that was not its own
+        assert not passed.is_set()

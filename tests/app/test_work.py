@@ -22,6 +22,7 @@ from app.sessions import GRACE, Session, Sessions
 from app.state import Shown
 from app.uploads import Stored
 from c3d_viz.clips import video_info
+from c3d_viz.methods_reading import Reading
 
 
 def source(path: Path, key: str) -> Source:
@@ -49,6 +50,11 @@ def right(net: work.Net, path: Path, start: int, layer: str, method: str) -> viz
     return viz.attribute(net.model, x, unit, method)
 
 
+def same(values: np.ndarray, expected: np.ndarray) -> None:
+    """Up to rounding: the page reads a clip once, the library anew for each map."""
+    np.testing.assert_allclose(values, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
 def test_a_map_is_the_librarys(net: work.Net, videos: list[Path]) -> None:
     win = work.window(source(videos[0], "a"), net, 1, 1)
     unit = work.spot(net, win, "conv3b", None, None)
@@ -56,7 +62,7 @@ def test_a_map_is_the_librarys(net: work.Net, videos: list[Path]) -> None:
     expected = right(net, videos[0], 1, "conv3b", "guided")
     assert att.unit == expected.unit
     assert unit.activation == pytest.approx(expected.activation)
-    np.testing.assert_array_equal(att.values, expected.values)
+    same(att.values, expected.values)
 
 
 def test_five_people_at_once_get_their_own(net: work.Net, videos: list[Path]) -> None:
@@ -81,7 +87,7 @@ def test_five_people_at_once_get_their_own(net: work.Net, videos: list[Path]) ->
     assert not failed
     for (n, layer), values in got.items():
         expected = right(net, videos[n], n % 3, layer, "deconvnet").values
-        np.testing.assert_array_equal(values, expected)
+        same(values, expected)
     assert work.CACHE.used <= work.CACHE.limit
 
 
@@ -94,9 +100,27 @@ def test_tiles_are_the_strongest_maps_and_their_maps_are_kept(
     assert len(made) == drawing.TILES
     assert answers == sorted(answers, reverse=True)
     assert all(src.startswith("data:image/jpeg;base64,") for _, src in made)
-    monkeypatch.setattr(viz, "attribute", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(Reading, "attribute", lambda *_: pytest.fail("computed again"))
     spot = made[7][0]
     assert work.back_projection(net, win, spot, "deconvnet").unit.channel == spot.channel
+
+
+def test_tiles_that_were_left_go_on_where_they_were(net: work.Net, videos: list[Path]) -> None:
+    win = work.window(source(videos[4], "left"), net, 0, 1)
+    told: list[tuple[int, int]] = []
+
+    def report(done: int, total: int) -> None:
+        told.append((done, total))
+        if len(told) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        drawing.tiles(net, win, "conv3a", "guided", report)
+    assert told == [(n, drawing.TILES) for n in range(4)]
+    drawing.tiles(net, win, "conv3a", "guided", report)
+    assert told[4] == (0, drawing.TILES - 3)
+    att = work.back_projection(net, win, work.spot(net, win, "conv3a", None, None), "guided")
+    same(att.values, right(net, videos[4], 0, "conv3a", "guided").values)
 
 
 def test_the_exact_frames_and_the_sharper_ones_show_the_same_part(
@@ -186,7 +210,10 @@ def test_every_sample_can_be_opened(tmp_path: Path) -> None:
     for key in samples.samples():
         of = samples.sample_source(key, tmp_path)
         assert of.info.frames >= 16
-        assert len(samples.overview(of).energy) > 1
+        assert of.start is not None
+        assert of.start + 16 <= of.info.frames
+        for address in (samples.strip(of), samples.thumb(of, of.start)):
+            assert address.startswith("data:image/jpeg;base64,")
 
 
 def test_the_zip_holds_the_commands_files(
