@@ -17,7 +17,7 @@ from c3d_viz.models import C3D, initialise
 from c3d_viz.spec import COMPACT_INPUT, ModelSpec
 from c3d_viz.synthetic_library import WHATS, load_library, procedural_library
 from c3d_viz.synthetic_scene import CLASSES, HOWS
-from c3d_viz.training import data, evaluate, loop, sprites, videos
+from c3d_viz.training import data, evaluate, loop, phases, sprites, videos
 from c3d_viz.training.__main__ import main
 from c3d_viz.training.nets import TrainNet, folded, inflate, product_head, to_c3d
 from c3d_viz.training.pack import pack, worst_difference
@@ -278,6 +278,28 @@ def test_a_constant_answer_scores_chance_on_balanced_clips(sources: Path) -> Non
     # left against right: right for the 6 clips that go right, a tie (wrong) everywhere else
     assert result["direction"]["share"] == pytest.approx(6 / 48)  # type: ignore[index]
     assert "| right | 100.0 %" in evaluate.table({"tiny": {"constant": result}})
+
+
+def test_a_joint_run_goes_on_from_another(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    before = TrainNet(phases.HEADS, depth=1, plain=phases.PLAIN)
+    torch.save({"ema": before.state_dict(), "seen": 48}, tmp_path / "joint.pt")
+    few, everything = data.fixed_clips, load_library(sources, "all", "all")
+    monkeypatch.setattr(data, "fixed_clips", lambda library, n, seed: few(library, 2, seed))
+    monkeypatch.setattr(phases, "load_library", lambda *_: everything)
+    settings = loop.Settings(steps=1, batch=2, head_weights=(1.5, 1.0), lr=1e-3, warmup=100)
+    state = phases.train_joint(
+        sources, tmp_path / "joint.pt", tmp_path / "run", 1, settings, warm=True
+    )
+    assert state.seen == 50
+    moved = (state.net.fc8.weight - before.fc8.weight).detach().abs().max()
+    assert 0 < float(moved) < 1e-4  # one step of AdamW at a hundredth of the learning rate
+    net, seen = phases.joint_net(tmp_path / "run")
+    assert (net.depth, seen) == (1, 50)
+    with pytest.raises(WeightsError, match="has temporal depth 1; give --depth 1"):
+        phases.train_joint(sources, tmp_path / "run", tmp_path / "3d", 3, settings, warm=True)
 
 
 def test_evaluation_keeps_figures_of_the_same_weights(
