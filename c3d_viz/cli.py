@@ -16,8 +16,9 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__
+from .cli_options import ClipArgument, Network, Out, Weights, network_options, whole_numbers
 from .cli_progress import progress_bar
-from .cli_tools import ModelName, Out, Seed, Weights, finding_app, weights_app
+from .cli_tools import finding_app, weights_app
 from .errors import VizError
 from .setup_check import missing_screen_library
 
@@ -106,8 +107,10 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with one that was 
 
 
 @app.command()
+@network_options
 def export(
-    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="Video file or folder of frames.")],
+    *,
+    clip: ClipArgument,
     out: Out,
     layer: Annotated[
         list[str] | None,
@@ -141,17 +144,7 @@ def export(
     windows: Annotated[
         int, typer.Option("--windows", metavar="N", help="So many windows over the whole video.")
     ] = 1,
-    model: ModelName = "compact",
-    weights: Weights = None,
-    mean: Annotated[
-        str | None,
-        typer.Option("--mean", metavar="FILE", help="Mean volume, .npy or .binaryproto."),
-    ] = None,
-    pool5: Annotated[
-        str | None,
-        typer.Option("--pool5", metavar="FORM", help="ceil or padded, against the checkpoint's."),
-    ] = None,
-    seed: Seed = 0,
+    network: Network,
     mode: Annotated[
         str, typer.Option("--mode", metavar="MODE", help="Overlay: magnitude or signed.")
     ] = "magnitude",
@@ -177,19 +170,18 @@ def export(
         manifest = export_clip(
             clip,
             out,
-            model=model,
-            weights=weights,
-            mean=mean,
-            pool5=pool5,
+            model=network.model,
+            weights=network.weights,
+            seed=network.seed,
+            **network.overrides,
             layers=layer or "all",
             methods=method or ("deconvnet",),
             top=top,
             channel=channel or None,
-            at=None if at is None else _position(at),
+            at=None if at is None else whole_numbers(at, "--at", "time,row,column as in 0,3,4"),
             start=start,
             stride=stride,
             windows=windows,
-            seed=seed,
             mode=mode,
             scale=scale,
             device=device,
@@ -208,20 +200,14 @@ def export(
     typer.echo(f"open {manifest.with_name('index.html')}")
 
 
-def _position(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise VizError(f"--at takes time,row,column as in 0,3,4, got {text!r}") from None
-
-
 @app.command()
-def layers(model: ModelName = "compact", weights: Weights = None, seed: Seed = 0) -> None:
+@network_options
+def layers(network: Network) -> None:
     """Print every layer: shape, receptive field, parameters."""
     from .export_layers import layer_table, table_text
     from .weights import load_model
 
-    net, spec = load_model(model, weights, seed=seed)
+    net, spec = load_model(network.model, network.weights, seed=network.seed, **network.overrides)
     typer.echo(table_text(layer_table(net), spec))
 
 

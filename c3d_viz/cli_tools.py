@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .cli_options import ClipArgument, Network, Out, network_options
 from .cli_progress import byte_progress, progress_bar
 
 weights_app = typer.Typer(
@@ -21,20 +22,6 @@ finding_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-ModelName = Annotated[
-    str, typer.Option("--model", metavar="NAME", help="compact, compact-2d or c3d.")
-]
-Weights = Annotated[
-    str | None,
-    typer.Option(
-        "--weights",
-        metavar="PATH",
-        help="Checkpoint of any known format; default: what is shipped; 'random': untrained.",
-    ),
-]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of random weights.")]
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write to.")]
 
 
 @weights_app.command(name="inspect")
@@ -67,8 +54,10 @@ def download_weights(
 
 
 @finding_app.command(name="figure")
+@network_options
 def finding_figure(
-    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="Video file or folder of frames.")],
+    *,
+    clip: ClipArgument,
     out: Out,
     layer: Annotated[str, typer.Option("--layer", metavar="LAYER", help="Any conv layer.")] = (
         "conv5b"
@@ -80,9 +69,7 @@ def finding_figure(
     start: Annotated[
         int | None, typer.Option("--start", metavar="N", help="First frame. [middle of the video]")
     ] = None,
-    model: ModelName = "compact",
-    weights: Weights = None,
-    seed: Seed = 0,
+    network: Network,
 ) -> None:
     """Draw the paper's Figure 4 for a clip: PNG, PDF and mp4."""
     from .finding import make_figure
@@ -95,9 +82,10 @@ def finding_figure(
             maps=maps,
             method=method,
             start=start,
-            model=model,
-            weights=weights,
-            seed=seed,
+            model=network.model,
+            weights=network.weights,
+            seed=network.seed,
+            overrides=network.overrides,
             progress=progress,
         )
     for file in files:
@@ -105,7 +93,9 @@ def finding_figure(
 
 
 @finding_app.command(name="test")
+@network_options
 def finding_test(
+    *,
     clips: Annotated[
         list[Path],
         typer.Argument(metavar="CLIPS...", help="Videos, frame folders, or folders of either."),
@@ -117,14 +107,10 @@ def finding_test(
     windows: Annotated[
         int, typer.Option("--windows", metavar="N", help="Windows of each video.")
     ] = 1,
-    model: ModelName = "compact",
-    weights: Weights = None,
+    network: Network,
     twin: Annotated[
         str, typer.Option("--twin", metavar="NAME", help="The 2D control; 'none' leaves it out.")
     ] = "compact-2d",
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", help="Of everything that is random.")
-    ] = 0,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Do not use finished work of an earlier run.")
     ] = False,
@@ -137,9 +123,10 @@ def finding_test(
             clips,
             out,
             reinit=reinit,
-            seed=seed,
-            model=model,
-            weights=weights,
+            seed=network.seed,
+            model=network.model,
+            weights=network.weights,
+            overrides=network.overrides,
             twin=None if twin == "none" else twin,
             windows_per_video=windows,
             resume=not fresh,

@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import torch
 
@@ -41,6 +41,7 @@ from .spec import ModelSpec
 from .weights import load_model
 
 Progress = Callable[[int, int, str], None]
+_T = TypeVar("_T")
 
 
 def export_clip(
@@ -49,8 +50,12 @@ def export_clip(
     *,
     model: str = "compact",
     weights: str | Path | None = None,
-    mean: str | Path | None = None,
+    channel_order: str | None = None,
+    mean: str | Path | Sequence[float] | None = None,
+    resize: int | Sequence[int] | None = None,
     pool5: str | None = None,
+    fc6_order: str | None = None,
+    classes: str | Path | None = None,
     layers: str | Sequence[str] = "all",
     methods: str | Sequence[str] = ("deconvnet",),
     top: int = 4,
@@ -75,7 +80,8 @@ def export_clip(
     Args:
         path: video file or folder of frames.
         out: folder that does not exist yet (see ``resume`` and ``overwrite``).
-        model, weights, mean, pool5, seed: as in ``load_model``.
+        model, weights, seed, channel_order, mean, resize, pool5, fc6_order, classes: as in
+            ``load_model``.
         layers: names, ``"all"`` (every layer) or ``"conv"`` (the eight convolutions).
         methods: keys of METHODS.
         top: so many strongest channels of each layer.
@@ -92,7 +98,7 @@ def export_clip(
         overwrite: replace an earlier export in ``out``; a folder of other things is never touched.
         progress: called as (done, total, what) from this thread.
         timings: is filled with seconds by kind of work.
-        loaded: a network and its spec in place of ``model``, ``weights``, ``mean`` and ``seed``.
+        loaded: a network and its spec in place of all that ``load_model`` is given.
 
     Returns:
         Path of ``manifest.json``, which is written last.
@@ -106,13 +112,17 @@ def export_clip(
     settings = Settings(
         model=model,
         weights=None if weights is None else str(weights),
-        mean=None if mean is None else str(mean),
+        channel_order=channel_order,
+        mean=str(mean) if isinstance(mean, str | Path) else _tuple(mean),
+        resize=resize if isinstance(resize, int) else _tuple(resize),
         pool5=pool5,
+        fc6_order=fc6_order,
+        classes=None if classes is None else str(classes),
         layers=named_layers(layers),
         methods=(methods,) if isinstance(methods, str) else tuple(dict.fromkeys(methods)),
         top=top,
         channel=_numbers(channel),
-        at=None if at is None else tuple(at),
+        at=_tuple(at),
         start=start,
         stride=stride,
         windows=windows,
@@ -133,7 +143,7 @@ def export_clip(
         first = next(reader)  # a clip that cannot be read leaves nothing behind
     with clock("load the network"):
         if loaded is None:
-            loaded = load_model(model, weights, seed=seed, mean=mean, pool5=cast(Any, pool5))
+            loaded = load_model(model, weights, seed=seed, **settings.overrides())
         net, spec = loaded
         net = net.to(torch.device(device))
         settings = _without_logits(settings, spec)
@@ -187,6 +197,10 @@ def _without_logits(settings: Settings, spec: ModelSpec) -> Settings:
             "the weights carry no classifier, so there is no fc8; choose another layer"
         )
     return dataclasses.replace(settings, layers=rest)
+
+
+def _tuple(values: Sequence[_T] | None) -> tuple[_T, ...] | None:
+    return None if values is None else tuple(values)
 
 
 def _numbers(channel: int | Sequence[int] | None) -> tuple[int, ...] | None:

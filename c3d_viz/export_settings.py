@@ -22,7 +22,7 @@ from .spec import ModelSpec
 SCHEMA = 1
 _VERSIONS = ("torch", "numpy", "opencv-python", "opencv-python-headless", "av", "safetensors")
 # Paths may differ between two runs of the same export: what they led to is compared instead.
-_NOT_COMPARED = ("weights", "mean", "pool5")
+_NOT_COMPARED = ("weights", "mean", "pool5", "channel_order", "resize", "classes")
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,12 @@ class Settings:
 
     model: str
     weights: str | None
-    mean: str | None
+    channel_order: str | None
+    mean: str | tuple[float, ...] | None
+    resize: int | tuple[int, ...] | None
     pool5: str | None
+    fc6_order: str | None
+    classes: str | None
     layers: tuple[str, ...]
     methods: tuple[str, ...]
     top: int
@@ -61,28 +65,22 @@ class Settings:
         for name, values in several.items():
             for value in values:
                 words += [f"--{name}", str(value)]
-        single = [
-            "model",
-            "weights",
-            "mean",
-            "pool5",
-            "start",
-            "stride",
-            "windows",
-            "seed",
-            "mode",
-            "scale",
-        ]
-        single += ["device", "precision"]
+        single = ["model", "weights", "channel_order", "mean", "resize", "pool5", "fc6_order"]
+        single += ["classes", "start", "stride", "windows", "seed", "mode", "scale", "device"]
+        single += ["precision", "at"]
         if self.channel is None:
             single.insert(0, "top")
         for name in single:
             value = getattr(self, name)
             if value is not None:
-                words += [f"--{name}", str(value)]
-        if self.at:
-            words += ["--at", ",".join(map(str, self.at))]
+                text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+                words += [f"--{name.replace('_', '-')}", text]
         return shlex.join(words)
+
+    def overrides(self) -> dict[str, Any]:
+        """What was said against the checkpoint, as keyword arguments of ``load_model``."""
+        names = ("channel_order", "mean", "resize", "pool5", "fc6_order", "classes")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 def check_settings(settings: Settings) -> None:
@@ -166,6 +164,9 @@ def describe_model(model: nn.Module, spec: ModelSpec) -> dict[str, object]:
         "format": spec.format,
         "pool5": spec.pool5,
         "num_classes": spec.num_classes,
+        "classes_sha256": None
+        if spec.classes is None
+        else hashlib.sha256("\n".join(spec.classes).encode()).hexdigest(),
         "input": {
             "channel_order": spec.input.channel_order,
             "mean": list(spec.input.mean),
@@ -212,6 +213,7 @@ def check_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
             "weights' SHA-256": model.get("weights_sha256"),
             "input": model.get("input"),
             "pool5": model.get("pool5"),
+            "class names' SHA-256": model.get("classes_sha256"),
             **{k: v for k, v in parameters.items() if k not in _NOT_COMPARED},
             "c3d-viz": (manifest.get("versions") or {}).get("c3d-viz"),
             "torch": (manifest.get("versions") or {}).get("torch"),

@@ -186,6 +186,58 @@ def test_export_passes_everything_on(
     assert (seen["channel"], seen["at"], seen["layers"]) == ([12, 3], (1, 2, 3), "all")
 
 
+OVERRIDES = ("--channel-order", "--mean", "--resize", "--pool5", "--fc6-order", "--classes")
+
+
+@pytest.mark.parametrize("command", ["export", "layers", "finding figure", "finding test"])
+def test_every_command_takes_the_same_options_of_a_network(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    def lines(text: str) -> list[str]:
+        kept = [ln for ln in text.splitlines() if ln.strip().startswith(("--model", *OVERRIDES))]
+        return [ln.split() for ln in kept]  # type: ignore[misc]
+
+    _, out, _ = call(capsys, *command.split(), "--help")
+    _, other, _ = call(capsys, "layers", "--help")
+    assert len(lines(out)) == 1 + len(OVERRIDES)
+    assert lines(out) == lines(other)
+
+
+def test_what_is_said_against_a_checkpoint_is_passed_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+
+    def record(clip: Path, out: Path, **wanted: Any) -> Path:
+        seen.update(wanted)
+        return out / "manifest.json"
+
+    monkeypatch.setattr(export, "export_clip", record)
+    words = "export a.mp4 -o out --channel-order BGR --mean 104,117.5,123 --resize 128,171"
+    words += " --pool5 padded --fc6-order hwc --classes names.txt"
+    assert call(capsys, *words.split())[0] == 0
+    expected = {
+        "channel_order": "BGR",
+        "mean": (104.0, 117.5, 123.0),
+        "resize": (128, 171),
+        "pool5": "padded",
+        "fc6_order": "hwc",
+        "classes": "names.txt",
+    }
+    assert {name: seen[name] for name in expected} == expected
+    seen.clear()
+    call(capsys, *["export", "a.mp4", "-o", "out", "--resize", "128", "--mean", "mean.npy"])
+    assert (seen["resize"], seen["mean"]) == (128, "mean.npy")
+    assert "channel_order" not in seen
+    for option, value in (("--resize", "big"), ("--at", "1,x,2")):
+        status, _, said = call(capsys, "export", "a.mp4", "-o", "out", option, value)
+        assert status == 2
+        assert f"{option} takes" in said
+        assert repr(value) in said
+    status, _, said = call(capsys, "layers", "--channel-order", "GBR")
+    assert (status, "channel_order must be RGB or BGR" in said) == (2, True)
+
+
 def test_layers(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = call(capsys, "layers", "--weights", "random")
     assert status == 0

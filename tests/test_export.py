@@ -25,6 +25,7 @@ from c3d_viz.export_settings import named_layers
 from c3d_viz.models import CONV_LAYERS, LAYERS
 from c3d_viz.spec import COMPACT_INPUT, ModelSpec
 from c3d_viz.tracing import Unit
+from c3d_viz.weights import save_model
 
 Loaded = tuple[Any, ModelSpec]
 LINE = "random weights (seed 0), untrained"
@@ -135,6 +136,47 @@ def test_the_manifest_tells_everything(tree: Path, clip: Path, loaded: Loaded) -
     assert "--layer conv1a --layer conv5b --layer fc8" in command
     assert "--start 8" in command
     assert "'" + str(clip) + "'" in command  # quoted: the name holds a space and an ampersand
+
+
+def test_what_is_said_against_a_checkpoint(clip: Path, tiny_c3d: Any, tmp_path: Path) -> None:
+    weights, names, out = tmp_path / "own.safetensors", tmp_path / "names.txt", tmp_path / "out"
+    save_model(weights, tiny_c3d, ModelSpec("compact", "own", True, COMPACT_INPUT, 5))
+    names.write_text("run\njump\nfall\nturn\nstay\n")
+    wanted: dict[str, Any] = {
+        "weights": weights,
+        "layers": "fc8",
+        "top": 1,
+        "channel_order": "BGR",
+        "mean": (1.0, 2.0, 3.0),
+        "resize": (120, 130),
+        "pool5": "padded",
+        "classes": names,
+    }
+    export_clip(clip, out, **wanted)
+    manifest = manifest_of(out)
+    found = manifest["model"]["input"]
+    assert (found["channel_order"], found["resize"]) == ("BGR", [120, 130])
+    assert (found["mean"], manifest["model"]["pool5"]) == ([1, 2, 3], "padded")
+    assert manifest["parameters"]["resize"] == [120, 130]
+    assert manifest["parameters"]["classes"] == str(names)
+    assert manifest["parameters"]["fc6_order"] is None
+    words = "--channel-order BGR --mean 1.0,2.0,3.0 --resize 120,130 --pool5 padded --classes"
+    assert words in manifest["command"]
+    window = manifest["windows"][0]
+    assert window["layers"][0]["units"][0]["name"] in names.read_text().split()
+    model, spec = viz.load_model("compact", weights, channel_order="BGR", mean=(1, 2, 3))
+    x = viz.preprocess(viz.read_clip(clip), spec.input.replace(resize=(120, 130)))
+    model = viz.load_model("compact", weights, pool5="padded")[0]
+    logits = viz.trace(model, x, ["fc8"]).activations["fc8"].numpy()
+    with np.load(out / "fc8" / "activations.npz") as stored:
+        np.testing.assert_allclose(stored["values"], logits, rtol=1e-5, atol=1e-6)
+    export_clip(clip, out, resume=True, **wanted)
+    names.write_text("a\nb\nc\nd\ne\n")
+    with pytest.raises(ExportError, match="another class names' SHA-256"):
+        export_clip(clip, out, resume=True, **wanted)
+    for change in ({"channel_order": "RGB"}, {"resize": 128}):
+        with pytest.raises(ExportError, match="another input"):
+            export_clip(clip, out, resume=True, **{**wanted, **change})
 
 
 def test_videos_hold_the_window(tree: Path) -> None:

@@ -8,8 +8,9 @@ interval and the verdict, ``controls`` what must come out right; ``study`` runs 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .measures import Curves, contrast, curves, parts
 from .statistics import Control, Effect, Interval, Verdict, bootstrap, decide, effect
@@ -50,6 +51,7 @@ def make_figure(
     weights: PathLike | None = None,
     start: int | None = None,
     seed: int = 0,
+    overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
     """The paper's Figure 4 for one window of a clip: PNG, PDF and mp4 in the folder ``out``.
@@ -62,6 +64,7 @@ def make_figure(
         method: deconvnet, guided, gradient, or any other key of METHODS.
         start: first frame of the window; None takes the middle of the video.
         seed: of the random weights, where there are no trained ones.
+        overrides: further keyword arguments of ``load_model``.
 
     Returns:
         The files that were written, the PNG first.
@@ -78,6 +81,7 @@ def make_figure(
         weights=None if weights is None else os.fspath(weights),
         start=start,
         seed=seed,
+        overrides=overrides,
         progress=progress,
     )
 
@@ -90,6 +94,7 @@ def run_test(
     seed: int = 0,
     model: str = "compact",
     weights: PathLike | None = None,
+    overrides: Mapping[str, Any] | None = None,
     twin: str | None = "compact-2d",
     twin_weights: PathLike | None = None,
     windows_per_video: int = 1,
@@ -103,6 +108,7 @@ def run_test(
         out: folder for the results; made if missing. Finished work is kept in ``out/cache``.
         reinit: number of re-initialised networks; with fewer than 10 the verdict is inconclusive.
         seed: of the re-initialisations, permutations, synthetic clips and the bootstrap.
+        overrides: further keyword arguments of ``load_model`` for the network itself.
         twin: model name of the depth-1 twin, None to leave it out (its control is then open).
         twin_weights: its checkpoint; None takes the shipped one.
         windows_per_video: evenly spread windows of each video.
@@ -118,6 +124,7 @@ def run_test(
         seed=seed,
         model=model,
         weights=None if weights is None else os.fspath(weights),
+        overrides=dict(overrides or {}),
         twin=twin,
         twin_weights=None if twin_weights is None else os.fspath(twin_weights),
         windows_per_video=windows_per_video,

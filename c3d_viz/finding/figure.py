@@ -7,7 +7,7 @@ and A(t), M(t), E(t). One colour scale per clip and map. The seed's place is mar
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ def write_figure(
     weights: str | None,
     start: int | None,
     seed: int,
+    overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
     """See :func:`c3d_viz.finding.make_figure`."""
@@ -51,7 +52,7 @@ def write_figure(
         raise LayerError(f"the figure takes a conv layer, {', '.join(CONV_LAYERS)}; got {layer!r}")
     if method not in METHODS:
         raise LayerError(f"no method {method!r}; choose from {', '.join(METHODS)}")
-    network, spec = load_model(model, weights, seed=seed)
+    network, spec = load_model(model, weights, seed=seed, **(overrides or {}))
     channels = dict(network.named_modules())[layer].out_channels
     if not 1 <= maps <= int(channels):  # type: ignore[call-overload,unused-ignore]
         raise LayerError(f"{layer} has {channels} maps; --maps must be 1 to {channels}, got {maps}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class Settings:
     seed: int = 0
     model: str = "compact"
     weights: str | None = None
+    overrides: dict[str, Any] = field(default_factory=dict)
     twin: str | None = "compact-2d"
     twin_weights: str | None = None
     windows_per_video: int = 1
@@ -92,7 +93,9 @@ def run(
     from .report import write_report
 
     began = time.monotonic()
-    model, spec = load_model(settings.model, settings.weights, seed=settings.seed)
+    model, spec = load_model(
+        settings.model, settings.weights, seed=settings.seed, **settings.overrides
+    )
     twin = (
         load_model(settings.twin, settings.twin_weights, seed=settings.seed)
         if settings.twin
