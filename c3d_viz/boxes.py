@@ -9,7 +9,7 @@ pooling grid, and end at the true border, where zero padding counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -92,7 +92,11 @@ class Chain:
         return calls[-1 if call is None else call]
 
     def boxes(
-        self, targets: Mapping[int, Box], *, deciding: tuple[type[nn.Module], ...] = ()
+        self,
+        targets: Mapping[int, Box],
+        *,
+        deciding: tuple[type[nn.Module], ...] = (),
+        exact: Callable[[int, Box], bool] | None = None,
     ) -> list[Box]:
         """Per level, up to the deepest target, the cells that the target boxes depend on.
 
@@ -100,7 +104,8 @@ class Chain:
         decisions (a pooling which cell it takes, a ReLU whether it lets its input through). A
         convolution over fewer cells may sum in another order, and one decision in a million hangs
         on the last bit. So, from the level on where TIPPING decisions are reached, whole levels
-        are computed, by the very call that the model itself makes, and no decision can differ.
+        are computed, by the very call that the model itself makes, and no decision can differ;
+        save those for which ``exact(level, box)`` says that a part of them has the same bits.
         """
         deepest = max(targets)
         boxes: list[Box] = [()] * (deepest + 1)
@@ -109,7 +114,7 @@ class Chain:
         for level in range(deepest, -1, -1):
             both = [box for box in (below, targets.get(level)) if box is not None]
             boxes[level] = both[0] if len(both) == 1 else union(both)
-            if decisions > TIPPING:
+            if decisions > TIPPING and not (exact is not None and exact(level, boxes[level])):
                 boxes[level] = self.full(level)
             if level:
                 if isinstance(self.steps[level - 1], deciding):

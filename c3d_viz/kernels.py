@@ -17,6 +17,7 @@ Where oneDNN does not apply (CUDA, float64, other builds), the ordinary PyTorch 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -103,21 +104,88 @@ class TransposedConv:
         return F.conv3d(signal, self.weight, padding=padding)
 
 
+def pool_with_offsets(values: Tensor, kernel: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Max-pooling with windows side by side, and where in its window each maximum lies.
+
+    Of equal cells the first in (t, h, w) order is taken, as everywhere in PyTorch; a window that
+    the border cuts off still counts.
+
+    Args:
+        values: (C, T, H, W).
+
+    Returns:
+        The maxima (C, t, h, w), and their distances in ``values``' flat (T, H, W) order from
+        their windows' first cells: channels next to each other in memory, in the smallest integer
+        type that holds them.
+    """
+    sizes = values.shape[1:]
+    strides = (sizes[1] * sizes[2], sizes[2], 1)
+    most = sum((k - 1) * s for k, s in zip(kernel, strides, strict=True))
+    dtype = torch.uint8 if most < 256 else torch.int16 if most < 1 << 15 else torch.int32
+    if all(k in (1, 2) and n % k == 0 for k, n in zip(kernel, sizes, strict=True)):
+        offsets: Tensor | None = None
+        for axis in (3, 2, 1):  # the innermost first: of equal cells the first is to win
+            if kernel[axis - 1] == 2:
+                first, second = _pairs(values, axis)
+                later = second > first
+                values = torch.maximum(first, second)
+                if offsets is None:
+                    offsets = later.to(dtype).mul_(strides[axis - 1])
+                else:
+                    near, far = _pairs(offsets, axis)
+                    offsets = torch.where(later, far + strides[axis - 1], near)
+        if offsets is None:
+            offsets = torch.zeros(values.shape, dtype=dtype, device=values.device)
+    else:
+        pooled, taken = F.max_pool3d(
+            values[None], kernel, kernel, ceil_mode=True, return_indices=True
+        )
+        values = pooled[0]
+        offsets = (taken[0] - _first_cells(values.shape[1:], kernel, strides, taken)).to(dtype)
+    return values, channels_last(offsets[None])[0]
+
+
+def _pairs(values: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Every first and every second cell along an axis of even length; views."""
+    before = (slice(None),) * axis
+    return values[(*before, slice(0, None, 2))], values[(*before, slice(1, None, 2))]
+
+
+def _first_cells(
+    cells: Sequence[int], kernel: Sequence[int], strides: Sequence[int], like: Tensor
+) -> Tensor:
+    """Flat index of the first cell of each window, int64 (t, h, w)."""
+    t, h, w = (
+        torch.arange(n, device=like.device) * (k * s)
+        for n, k, s in zip(cells, kernel, strides, strict=True)
+    )
+    return t[:, None, None] + h[:, None] + w
+
+
 class Unpool:
     """Puts signals where a max-pooling took its values. The buffer is used again.
 
     Not for two threads at once. An answer is a view of the buffer, valid until the next call.
 
     Args:
-        switches: int64 (C, t, h, w), for each pooled cell the flat index into ``size``.
-        size: (T, H, W) below the pooling. Windows must not overlap.
+        offsets: (C, t, h, w), as ``pool_with_offsets`` gives them.
+        kernel: of the pooling; its windows do not overlap.
+        size: (T, H, W) below the pooling.
     """
 
-    def __init__(self, switches: Tensor, size: tuple[int, ...]) -> None:
-        self._switches = switches.movedim(0, -1)  # free for a channels-last pooling
+    def __init__(self, offsets: Tensor, kernel: tuple[int, ...], size: tuple[int, ...]) -> None:
+        self._offsets = offsets.movedim(0, -1)  # free: channels are next to each other
+        self._kernel = kernel
         self._size = size
         self._buffer: Tensor | None = None
         self._dirty: tuple[slice, ...] = ()
+
+    @staticmethod
+    def joined(parts: Sequence[Unpool]) -> Unpool:
+        """Of pieces that follow each other in time."""
+        offsets = torch.cat([part._offsets for part in parts]).movedim(-1, 0)
+        frames = sum(part._size[0] for part in parts)
+        return Unpool(offsets, parts[0]._kernel, (frames, *parts[0]._size[1:]))
 
     def __call__(
         self, signal: Tensor, cells: tuple[slice, ...], below: tuple[slice, ...]
@@ -136,10 +204,12 @@ class Unpool:
         else:
             old[self._dirty] = 0
         self._dirty = (slice(0, frames), *below[1:])
+        height, width = self._size[1:]
+        strides = (height * width, width, 1)
+        shape = [cells[0].stop - cells[0].start, *self._offsets.shape[1:3]]
+        first = _first_cells(shape, self._kernel, strides, signal)[:, cells[1], cells[2]]
+        taken = (first[..., None] + self._offsets[cells]).reshape(-1, channels)
         values = signal.movedim(0, -1).reshape(-1, channels)
-        taken = self._switches[cells].reshape(-1, channels)
-        if below[0].start:
-            taken = taken - below[0].start * self._size[1] * self._size[2]
         old.view(-1, channels).scatter_(0, taken, values)
         return old[self._dirty].movedim(-1, 0)
 

@@ -14,10 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .boxes import Box, clip, cut, window
-from .kernels import TransposedConv, Unpool, channels_last
+from .exact import Backend, conv_part
+from .kernels import TransposedConv, Unpool, channels_last, pool_with_offsets
 
 _HEAVY = 1 << 20  # weights; arranging more of them takes longer than one use gains
-_CACHED = 1 << 21  # numbers that stay in a processor's cache while they are used
+CACHED = 1 << 21  # numbers that stay in a processor's cache while they are used
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,22 @@ def conv_whole(step: nn.Conv3d, values: Tensor) -> Tensor:
     )[0]
 
 
-def conv_forward(step: nn.Conv3d, values: Tensor, box: Box, below: Box) -> Tensor:
+def conv_forward(
+    step: nn.Conv3d, values: Tensor, box: Box, below: Box, backend: Backend | None = None
+) -> Tensor:
     """The convolution's output over ``box``, from its input over ``below``.
 
     ``below`` is what ``box`` depends on, cut off at the border of the level: where a window looks
-    beyond it is zero padding, and nowhere else.
+    beyond it is zero padding, and nowhere else. With ``backend``, the kernel of the whole level's
+    call, the values have that call's bits.
     """
     pads = _beyond(step, box, below)
     even = tuple(min(pair) for pair in pads)
     uneven = [(lo - e, hi - e) for (lo, hi), e in zip(pads, even, strict=True)]
     if any(lo or hi for lo, hi in uneven):
         values = F.pad(values, [n for pair in reversed(uneven) for n in pair])
+    if backend is not None:
+        return conv_part(step, values[None], even, backend)[0]
     return F.conv3d(
         values[None], step.weight, step.bias, step.stride, even, step.dilation, step.groups
     )[0]
@@ -79,15 +85,19 @@ def pool_forward(
     if any(starts):
         values = F.pad(values, [n for lo in reversed(starts) for n in (lo, 0)], value=-torch.inf)
     kernel = window(step).kernel
-    # ceil mode: where the last window is cut off by the border, it still counts
-    pooled, indices = F.max_pool3d(
-        values[None], kernel, kernel, ceil_mode=True, return_indices=True
+    pooled, offsets = pool_with_offsets(values, kernel)
+    sizes = tuple(values.shape[1:])
+    covered = tuple((r0, r0 + n) for (r0, _), n in zip(window(step).reach(box), sizes, strict=True))
+    return pooled, Switches(Unpool(offsets, kernel, sizes), box, covered)
+
+
+def joined(parts: Sequence[Switches]) -> Switches:
+    """Switches of pieces that follow each other in time, as of one pooling."""
+    first, last = parts[0], parts[-1]
+    box, below = (
+        ((a[0][0], b[0][1]), *a[1:]) for a, b in ((first.box, last.box), (first.below, last.below))
     )
-    covered = tuple(
-        (r0, r0 + n) for (r0, _), n in zip(window(step).reach(box), values.shape[1:], strict=True)
-    )
-    taken = channels_last(indices)[0]  # as signals come back
-    return pooled[0], Switches(Unpool(taken, tuple(values.shape[1:])), box, covered)
+    return Switches(Unpool.joined([part.unpool for part in parts]), box, below)
 
 
 def unpool(
@@ -181,7 +191,7 @@ class ConvBack:
         _, margin, kept = self._extent(whole, sizes)
         answer = signal.new_zeros((1, self._step.in_channels, *(hi - lo for lo, hi in kept)))
         (first, last), frame = box[0], signal.shape[0] * between[1] * between[2]
-        some = max(1, _CACHED // frame)
+        some = max(1, CACHED // frame)
         for start in range(first, last, some):
             stop = min(start + some, last)
             part, part_box = unpool(

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from c3d_viz.backprop import backproject
 from c3d_viz.boxes import Window, chain_of, union
-from c3d_viz.chain import backproject_chain, forward, share
+from c3d_viz.chain import backproject_chain
 from c3d_viz.field import field_of
+from c3d_viz.forward import Forward, forward
 from c3d_viz.models import C3D, initialise
 from c3d_viz.signals import unpool
 from c3d_viz.tracing import Unit, trace
@@ -282,10 +283,11 @@ def test_shallow_units_get_a_pass_of_their_own_and_deep_ones_share() -> None:
     far = [
         (chain.level_of(model, "conv3b"), Unit("conv3b", 0, at)) for at in ((0, 0, 0), (7, 27, 27))
     ]
-    assert share(chain, deep, "guided") == (deep, set())
-    together, alone = share(chain, far, "guided")  # their common box would be the whole clip
+    passes = Forward(chain, "guided", torch.zeros(()))
+    assert passes.share(deep) == (deep, set())
+    together, alone = passes.share(far)  # their common box would be the whole clip
     assert (together, alone) == ([], set(far)) or (len(together), len(alone)) == (1, 1)
-    together, alone = share(chain, shallow + deep, "guided")
+    together, alone = passes.share(shallow + deep)
     assert set(together) | alone == set(shallow + deep)
     assert set(deep) <= set(together)
 

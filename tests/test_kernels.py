@@ -12,7 +12,7 @@ from torch import nn
 import c3d_viz as viz
 from c3d_viz import signals
 from c3d_viz.backprop import RULES, backproject
-from c3d_viz.kernels import TransposedConv, Unpool, channels_last
+from c3d_viz.kernels import TransposedConv, Unpool, channels_last, pool_with_offsets
 
 
 def _conv(channels: tuple[int, int], kernel: tuple[int, int, int], seed: int = 0) -> nn.Conv3d:
@@ -66,13 +66,54 @@ def test_bf16_is_near() -> None:
     assert float(F.cosine_similarity(found.flatten(), expected.flatten(), dim=0)) > 0.999
 
 
+@pytest.mark.parametrize(
+    ("kernel", "size"),
+    [
+        ((1, 2, 2), (3, 8, 6)),
+        ((2, 2, 2), (4, 6, 8)),
+        ((2, 2, 2), (3, 7, 5)),
+        ((1, 3, 2), (2, 9, 5)),
+        ((2, 1, 2), (2, 3, 8)),
+        ((1, 1, 1), (2, 3, 4)),
+        ((2, 2, 2), (4, 20, 300)),
+    ],
+)
+def test_pooling_and_its_switches_are_pytorchs(
+    kernel: tuple[int, ...], size: tuple[int, ...]
+) -> None:
+    torch.manual_seed(0)
+    for x in (torch.randn(3, *size), torch.randint(0, 2, (3, *size)).float()):  # with many equals
+        pooled, switches = F.max_pool3d(
+            x[None], kernel, kernel, ceil_mode=True, return_indices=True
+        )
+        found, offsets = pool_with_offsets(x, kernel)
+        assert torch.equal(found, pooled[0])
+        assert offsets.element_size() == (1 if size[1] * size[2] < 200 else 2)
+        cells = pooled.shape[2:]
+        signal = torch.randn(3, *cells).abs() + 1
+        expected = torch.zeros(3, size[0] * size[1] * size[2]).scatter_(
+            1, switches[0].flatten(1), signal.flatten(1)
+        )
+        unpool = Unpool(offsets, kernel, size)
+        everything = tuple(slice(0, n) for n in cells), tuple(slice(0, n) for n in size)
+        assert torch.equal(unpool(signal, *everything), expected.view(3, *size))
+
+
+def test_nan_is_not_lost_in_a_pooling() -> None:
+    x = torch.zeros(1, 2, 2, 2)
+    for cell in range(8):
+        with_nan = x.clone()
+        with_nan.view(-1)[cell] = torch.nan
+        assert bool(torch.isnan(pool_with_offsets(with_nan, (2, 2, 2))[0]).all())
+
+
 def test_unpooling_goes_where_the_maximum_was_and_forgets_the_call_before() -> None:
     torch.manual_seed(0)
-    x = torch.randn(1, 3, 2, 8, 6)
-    pooled, switches = F.max_pool3d(channels_last(x), (1, 2, 2), return_indices=True)
-    unpool = Unpool(switches[0], (2, 8, 6))
+    x = torch.randn(3, 2, 8, 6)
+    pooled, switches = F.max_pool3d(x[None], (1, 2, 2), return_indices=True)
+    unpool = Unpool(pool_with_offsets(x, (1, 2, 2))[1], (1, 2, 2), (2, 8, 6))
     whole = (slice(0, 2), slice(0, 4), slice(0, 3))
-    part = (slice(0, 1), slice(1, 3), slice(0, 2))
+    part = (slice(1, 2), slice(1, 3), slice(0, 2))
     for box in (whole, part, whole, part):
         signal = torch.randn(3, *(side.stop - side.start for side in box))
         everywhere = torch.zeros_like(pooled[0])
@@ -87,7 +128,7 @@ def test_unpooling_goes_where_the_maximum_was_and_forgets_the_call_before() -> N
 
 
 def test_unpooling_changes_precision_with_the_signal() -> None:
-    unpool = Unpool(torch.tensor([[[[3]]]]), (1, 2, 2))
+    unpool = Unpool(torch.tensor([[[[3]]]], dtype=torch.uint8), (1, 2, 2), (1, 2, 2))
     everything = (slice(0, 1),) * 3, (slice(0, 1), slice(0, 2), slice(0, 2))
     for dtype in (torch.float32, torch.bfloat16, torch.float64):
         found = unpool(torch.full((1, 1, 1, 1), 2.0, dtype=dtype), *everything)
@@ -120,7 +161,7 @@ def test_a_walk_in_pieces_is_the_walk(at: tuple[int, int, int], monkeypatch: Any
     ).requires_grad_(False)
     net[3].bias.fill_(9)  # every unit responds
     x = torch.randn(1, 3, 6, 16, 12)
-    monkeypatch.setattr(signals, "_CACHED", 1)
+    monkeypatch.setattr(signals, "CACHED", 1)
     for rule in RULES:
         found = viz.attribute(net, x, viz.Unit("4", 2, at), rule)
         expected = next(backproject(net, x, [viz.Unit("4", 2, at)], rule))
