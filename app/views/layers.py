@@ -254,15 +254,17 @@ def side_by_side(shown: state.Shown, unit: work.Spot) -> None:
         help="On: equal colours are equal numbers. Off: each method fills its own scale.",
     )
 
-    def make() -> list[tuple[str, str]]:
+    def make() -> tuple[list[tuple[str, str]], int]:
         maps = []
         for m in METHODS:
             if m in chosen:
                 report(len(maps), len(chosen))
                 maps.append((m, work.back_projection(net, win, unit, m)))
         upper = drawing.bound([att for _, att in maps], view.look) if together else None
-        return [(m, drawing.overlay_sprite(win, att, view.look, 200, upper)) for m, att in maps]
+        made = [(m, drawing.overlay_sprite(win, att, view.look, 200, upper)) for m, att in maps]
+        return made, int(np.sum([drawing.magnitude_over_time(a) for _, a in maps], axis=0).argmax())
 
+    made, fullest = wait_for(make, "Trying the other methods")
     panels = [
         {
             "title": METHODS[m].title,
@@ -270,7 +272,7 @@ def side_by_side(shown: state.Shown, unit: work.Spot) -> None:
             "alt": _alt(unit, m),
             "src": src,
         }
-        for m, src in wait_for(make, "Trying the other methods")
+        for m, src in made
     ]
     components.player(
         "side",
@@ -278,6 +280,7 @@ def side_by_side(shown: state.Shown, unit: work.Spot) -> None:
         first=win.start,
         stride=win.stride,
         fps=pictures.watchable(win.fps, win.stride),
+        begin=fullest,
     )
     with st.expander("How do the methods differ?"):
         st.markdown(words.METHODS)
