@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-dev-demo
-READY_BENCH := $(VENV)/.ready-dev-demo-bench
+BENCH := .venv-bench
+READY_BENCH := $(BENCH)/.ready
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 DEMO_OUT ?= demo-out
 
 .PHONY: help setup demo app test check format bench bench-check clean
@@ -24,8 +26,8 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt tools/setup_venv.py
 	@$(PYTHON) tools/setup_venv.py --venv $(VENV) --extras dev,demo
 
-$(READY_BENCH): $(READY)
-	@$(BIN)/python tools/setup_venv.py --venv $(VENV) --extras dev,demo,bench
+$(READY_BENCH): $(READY) tools/setup_peers.py
+	@$(BIN)/python tools/setup_peers.py --venv $(BENCH)
 
 demo: $(READY)
 	$(BIN)/c3d-viz demo -o $(DEMO_OUT) --overwrite
@@ -46,10 +48,10 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY_BENCH)
-	$(BIN)/python -m benchmarks
+	$(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
 
 bench-check: $(READY)
 	$(BIN)/python -m benchmarks.check
 
 clean:
-	rm -rf $(VENV) $(DEMO_OUT) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache test-artefacts
+	rm -rf $(VENV) $(BENCH) $(DEMO_OUT) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache test-artefacts

@@ -39,8 +39,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, help="of every comparison")
+    parser.add_argument(
+        "--quick", action="store_true", help="every path once; not written to the stored run"
+    )
     parser.add_argument("--results", type=Path, default=table.RESULTS)
     options = parser.parse_args(arguments)
+    if options.quick:
+        options.rounds = options.rounds or 1
+        if options.results == table.RESULTS:
+            options.results = table.RESULTS.parents[1] / "build" / "bench-quick.json"
+            options.results.parent.mkdir(exist_ok=True)
     torch.set_num_threads(options.threads)
     wanted = set(options.only)
     if options.device == "cuda":
@@ -77,12 +85,15 @@ def main(arguments: list[str] | None = None) -> int:
         if "curves" in wanted:
             say("curves")
             results["curves"] = curves.measure(work, found.get("captum"), synchronise)
-            curves.plot(results["curves"])
+            if options.quick:
+                curves.plot(results["curves"], options.results.parent)
+            else:
+                curves.plot(results["curves"])
             save()
         del work
     if "quick" in wanted:
         say("quick ratios, for benchmarks.check")
-        results["quick"] = check.quick(options.threads)
+        results["quick"] = check.quick(options.threads, options.rounds or 5)
         save()
     if "help" in wanted:
         say("c3d-viz --help")
