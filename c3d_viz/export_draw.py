@@ -89,7 +89,9 @@ def write_activations(
     folder = window.folder / layer
     if not (folder / "activations.npz").is_file():
         began = time.perf_counter()
-        export_files.write_npz(folder / "activations.npz", {"values": values, "layer": layer})
+        # half of a ReLU's answers are zero: deflating them takes a second per 100 MB and halves it
+        stored: dict[str, npt.ArrayLike] = {"values": values, "layer": layer}
+        export_files.write_npz(folder / "activations.npz", stored, zeros=0.75)
         spent["arrays"] = time.perf_counter() - began
     picture = folder / "activations.png"
     if values.ndim == 4 and not picture.is_file():

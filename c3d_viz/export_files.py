@@ -57,18 +57,18 @@ def write_json(path: Path, value: object) -> None:
     write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def write_npz(path: Path, arrays: Mapping[str, npt.ArrayLike]) -> None:
+def write_npz(path: Path, arrays: Mapping[str, npt.ArrayLike], *, zeros: float = 0.5) -> None:
     """Write arrays as ``np.load`` reads them; equal arrays give equal bytes.
 
-    Members that are mostly zero (maps of shallow layers) are compressed; noise-like float32
-    would cost time and shrink by a tenth.
+    Members of which more than the share ``zeros`` is zero (maps of shallow layers) are compressed;
+    noise-like float32 would cost time and shrink by a tenth.
     """
     with whole(path) as part, zipfile.ZipFile(part, "w") as archive:
         for name, value in arrays.items():
             array = np.asanyarray(value)
             member = zipfile.ZipInfo(f"{name}.npy", date_time=_DATE)
             member.external_attr = 0o644 << 16
-            if array.nbytes > 4096 and np.count_nonzero(array) < array.size / 2:
+            if array.nbytes > 4096 and np.count_nonzero(array) < array.size * (1 - zeros):
                 buffer = io.BytesIO()
                 np.lib.format.write_array(buffer, array, allow_pickle=False)
                 archive.writestr(member, buffer.getbuffer(), zipfile.ZIP_DEFLATED, 1)
