@@ -29,13 +29,11 @@ def page() -> None:
     first_look(shown)
     with above:  # the look along the whole clip: the picture does not wait for it
         window(shown)
-    with left, st.container(key="samples-place"):  # nor for the samples
-        choose()
     st.space("small")
-    left, right = st.columns([1, 1], gap="large")
-    with left:
+    below, beside = st.columns([1, 1], gap="large")
+    with below:
         predictions(shown)
-    with right:
+    with beside:
         ui.heading("Good to know")
         with st.expander("What is a deconvolution?"):
             st.markdown(words.DECONVOLUTION)
@@ -43,6 +41,8 @@ def page() -> None:
             st.markdown(words.SIXTEEN)
         with st.expander("Play the whole video"):
             whole_video(shown)
+    with left, st.container(key="samples-place"):  # last: the synthetic ones take a while to make
+        choose()
 
 
 def choose() -> None:
