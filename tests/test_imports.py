@@ -17,8 +17,8 @@ PACKAGE = Path(c3d_viz.__file__).parent
 RANKS = [
     {"errors", "spec", "setup_check"},
     {"models", "video", "frame_folder", "clips", "render", "media", "kernels", "rankstats"},
-    {"hooks", "weights", "tracing", "synthetic", "boxes", "signals"},
-    {"backprop", "chain", "field", "captum_methods", "gradcam"},
+    {"hooks", "weights", "tracing", "synthetic", "boxes", "signals", "exact"},
+    {"backprop", "forward", "chain", "field", "captum_methods", "gradcam"},
     {"methods"},
     {"finding", "validity", "corpus", "training"},
     {"export"},
