@@ -136,7 +136,9 @@ def plot(curves: dict[str, Any], folder: Path = IMAGES) -> list[Path]:
     axes[1].set_xticks(list(places), layers, rotation=30)
     axes[1].set(ylabel="seconds", yscale="log")
     axes[1].set_title("Cost against layers")
-    axes[1].legend(frameon=False)
+    top = max(row.get("captum", row["ours"]) for row in curves["layers"].values())
+    axes[1].set_ylim(top=top * 12)  # room for the legend
+    axes[1].legend(frameon=False, loc="upper left", ncols=2)
     written = _save(figure, folder / "bench-units-layers")
 
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
