@@ -1,6 +1,6 @@
 """Run the benchmarks and write benchmarks/results.json, the plots and the table in docs.
 
-    python -m benchmarks                      everything (about ten minutes on two cores)
+    python -m benchmarks                      everything (about seventeen minutes on two cores)
     python -m benchmarks --only memory help   some parts; the others keep their stored figures
     python -m benchmarks --device cuda        the comparisons on an accelerator
 
