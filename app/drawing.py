@@ -93,7 +93,6 @@ def tiles(
     keys = [("tile", *map_key(net, win, one, method)) for one in spots]
     missing = [(one, key) for one, key in zip(spots, keys, strict=True) if key not in CACHE]
     if missing:
-        small = kept(("small", win.key), lambda: pictures.resized(win.sharp, 112))
         read = work.reading(net, win)
         units = [viz.Unit(one.layer, one.channel, one.at) for one, _ in missing]
         with CORES:
@@ -103,17 +102,20 @@ def tiles(
             with CORES:  # map by map, so that a click elsewhere has its turn in between
                 att = next(maps)
             kept(map_key(net, win, one, method), lambda att=att: att)
-            kept(key, lambda att=att: pictures.sprite(render.overlay(small, att), quality=82))
+            kept(key, lambda att=att: _thumbnail(win, att))
     return [(one, _tile(net, win, one, method, key)) for one, key in zip(spots, keys, strict=True)]
 
 
 def _tile(net: Net, win: Window, one: Spot, method: str, key: Key) -> str:
     def make() -> str:  # pushed out of a full cache meanwhile
-        small = pictures.resized(win.sharp, 112)
-        att = work.back_projection(net, win, one, method)
-        return pictures.sprite(render.overlay(small, att), quality=82)
+        return _thumbnail(win, work.back_projection(net, win, one, method))
 
     return kept(key, make)
+
+
+def _thumbnail(win: Window, att: viz.Attribution) -> str:
+    small = kept(("small", win.key), lambda: pictures.resized(win.sharp, 112))
+    return pictures.sprite(render.overlay(small, att), quality=82)
 
 
 def magnitude_over_time(att: viz.Attribution) -> Floats:

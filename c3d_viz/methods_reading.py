@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from .backprop import BackProjection, Rule
 from .boxes import Chain, cut
 from .chain import Record, Walker
+from .forward import opened
 from .hooks import check_input
-from .kernels import channels_last
 from .methods import METHODS, Attribution, _attributions, _levels, attribute_many
 from .models import C3D
 from .signals import pool_forward
@@ -98,13 +98,7 @@ class Reading:
                 values = answers[level - 1][cut(below, chain.full(level - 1))]
                 pooled, record.switches[level] = pool_forward(step, values, full, below)
                 if rule != "deconvnet" and chain.has_relu_below(level):
-                    record.passed[level] = _open(pooled)
+                    record.passed[level] = opened(pooled)
             elif isinstance(step, nn.ReLU) and rule != "deconvnet":
-                record.passed[level] = _open(answers[level])
+                record.passed[level] = opened(answers[level])
         return record
-
-
-def _open(values: Tensor) -> Tensor:
-    """1[x > 0], in the memory format in which signals go back."""
-    passed = values > 0
-    return channels_last(passed[None])[0] if passed.ndim == 4 else passed

@@ -35,7 +35,6 @@ PERCENTILE = 99.5
 ALPHA = 0.9  # how far the strongest pixels cover the frame
 SEQUENTIAL = "inferno"  # evenly perceived, safe for colour-blind people
 DIVERGING = "blue-orange"  # dark at zero like inferno; told apart by every kind of eye
-_PALER = 0.7 * (0.4 * np.eye(3) + 0.6 * np.array([0.299, 0.587, 0.114]))  # RGB -> RGB
 
 
 def values_of(att: Any) -> Floats:
