@@ -43,6 +43,29 @@ def tiny_c3d() -> Any:
     return model.eval()
 
 
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A folder with one cut-out per kind and one background, in every split."""
+    import cv2
+    import numpy as np
+
+    from c3d_viz.synthetic_library import WHATS
+
+    root = tmp_path / "sources"
+    rng = np.random.default_rng(0)
+    (root / "backgrounds").mkdir(parents=True)
+    for name in ("thing", "car", "view"):  # test, and two others: `all` is what the tests use
+        cv2.imwrite(
+            str(root / "backgrounds" / f"{name}.png"), rng.integers(0, 255, (60, 80, 3), np.uint8)
+        )
+    for index, what in enumerate(WHATS):
+        (root / "sprites" / what).mkdir(parents=True)
+        image = np.zeros((40, 30, 4), np.uint8)
+        cv2.circle(image, (15, 20), 12, (40 * index, 200, 30, 255), -1)
+        cv2.imwrite(str(root / "sprites" / what / "thing.png"), image)
+    return root
+
+
 @pytest.fixture(scope="session")
 def make_video() -> Callable[..., Path]:
     """``write_test_video``, for tests that need an odd file."""

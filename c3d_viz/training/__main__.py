@@ -42,7 +42,10 @@ def _joint(args: argparse.Namespace) -> None:
 
     settings = _settings(args, JOINT)
     start_from, warm = args.flat or args.joint, args.joint is not None
-    train_joint(args.sources, start_from, args.out, args.depth, settings, _line, warm=warm)
+    train_joint(
+        args.sources, start_from, args.out, args.depth, settings, _line,
+        warm=warm, pictures=args.stills,
+    )  # fmt: skip
 
 
 def _pack(args: argparse.Namespace) -> None:
@@ -123,6 +126,10 @@ def _parser() -> argparse.ArgumentParser:
         "--joint", type=Path, help="go on from this joint run at full clutter, with a new schedule"
     )
     sub.add_argument("--depth", type=int, default=3, choices=(1, 3), help="1 is the 2D twin")
+    sub.add_argument(
+        "--stills", type=int, default=0, metavar="N",
+        help="N single pictures beside the 24 clips of every step, for what alone (0)",
+    )  # fmt: skip
     run(sub, "31")
 
     sub = command("pack", _pack, "fold a joint run's averaged net into a file for load_model")

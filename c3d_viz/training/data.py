@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -23,18 +24,44 @@ def to_input(frames: Tensor) -> Tensor:
 
 
 def clips(
-    library: Library, n: int, frames: int = 16, clutter: float = 0.15
+    library: Library, n: int, frames: int = 16, clutter: float = 0.15, blend: bool = False
 ) -> Callable[[int, float], Batch]:
-    """(seed, share) -> (clips (n, 3, 16, 112, 112), what, how). ``clutter`` grows to 1."""
+    """(seed, share) -> (clips (n, 3, 16, 112, 112), what, how).
+
+    ``clutter`` grows to 1; ``blend`` makes backgrounds out of backgrounds (``blended``).
+    """
     first = clutter
 
     def batch(seed: int, share: float) -> Batch:
         g = torch.Generator().manual_seed(seed)
         clutter = min(1.0, first + 0.95 * share)
-        scenes = sample_scenes(library, n, g, frames=frames, size=SIZE, clutter=clutter)
-        return to_input(render(library, scenes, SIZE, seed).frames), scenes.what, scenes.how
+        own = replace(library, backgrounds=blended(library.backgrounds, n, g)) if blend else library
+        scenes = sample_scenes(own, n, g, frames=frames, size=SIZE, clutter=clutter)
+        return to_input(render(own, scenes, SIZE, seed).frames), scenes.what, scenes.how
 
     return batch
+
+
+def blended(backgrounds: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """n new backgrounds, uint8 (n, 3, h, w), out of (m, 3, h, w): m photographs are soon known.
+
+    Half of them upside-down, half with their colour channels exchanged, half mixed with up to half
+    of another, which is mirrored.
+    """
+
+    def pick() -> Tensor:
+        return backgrounds[torch.randint(len(backgrounds), (n,), generator=generator)].float()
+
+    def half() -> Tensor:
+        return torch.rand(n, 1, 1, 1, generator=generator) < 0.5
+
+    first, second = pick(), pick()
+    share = torch.rand(n, 1, 1, 1, generator=generator) * 0.5 * half()
+    first = torch.lerp(first, second.flip(3), share)
+    first = torch.where(half(), first.flip(2), first)
+    order = torch.rand(n, 3, generator=generator).argsort(1)
+    exchanged = first.gather(1, order[:, :, None, None].expand_as(first))
+    return torch.where(half(), exchanged, first).round().to(torch.uint8)
 
 
 def fixed_clips(library: Library, n: int, seed: int, frames: int = 16) -> Batch:

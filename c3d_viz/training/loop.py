@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from .nets import TrainNet
 
 Batch = tuple[Tensor, ...]  # input first, then one int64 target per head
+Batches = Callable[[int, float], Batch]  # (seed, share of the run done) -> batch
 Progress = Callable[[int, int, str], None]
 
 
@@ -31,6 +32,7 @@ class Settings:
         batch: clips (pictures) a step.
         lr: peak of the learning rate; ``warmup`` steps of linear rise, then a cosine to zero.
         head_weights: weight of each head's loss.
+        still_weight: weight of the first head's loss on single pictures, where there are any.
         smoothing: label smoothing. clip: maximum norm of the gradient.
         ema: decay of the averaged weights, which are the ones evaluated and shipped; step k has
             k / (k + ``ema_lag``) while that is less.
@@ -47,6 +49,7 @@ class Settings:
     warmup: int = 60
     weight_decay: float = 0.05
     head_weights: tuple[float, ...] = (1.0,)
+    still_weight: float = 1.5
     smoothing: float = 0.05
     clip: float = 3.0
     ema: float = 0.99
@@ -66,6 +69,7 @@ class State:
     optimiser: torch.optim.Optimizer
     step: int = 0
     seen: int = 0
+    stills: int = 0  # pictures seen beside the clips
     spent: float = 0.0  # seconds of training
 
 
@@ -89,6 +93,7 @@ def save(state: State, path: Path) -> None:
             "optimiser": state.optimiser.state_dict(),
             "step": state.step,
             "seen": state.seen,
+            "stills": state.stills,
             "spent": state.spent,
         },
         part,
@@ -103,6 +108,7 @@ def restore(state: State, path: Path) -> None:
     state.ema.load_state_dict(saved["ema"])
     state.optimiser.load_state_dict(saved["optimiser"])
     state.step, state.seen, state.spent = saved["step"], saved["seen"], saved["spent"]
+    state.stills = saved.get("stills", 0)  # older checkpoints have none
 
 
 def share_done(state: State, settings: Settings) -> float:
@@ -125,7 +131,7 @@ def step_seed(seed: int, step: int) -> int:
 
 def fit(
     state: State,
-    batches: Callable[[int, float], Batch],
+    batches: Batches,
     settings: Settings,
     out: Path,
     *,
@@ -133,6 +139,7 @@ def fit(
     evaluate_every: float = 180.0,
     progress: Progress | None = None,
     stop_after: int | None = None,
+    stills: Batches | None = None,
 ) -> State:
     """Train until the budget is spent; checkpoint ``out/checkpoint.pt``, log ``out/log.jsonl``.
 
@@ -143,6 +150,7 @@ def fit(
             training and at the end; its numbers go to the log.
         progress: called with (seconds or steps done, total, one line with the time left).
         stop_after: leave after this many steps of this call (to be resumed).
+        stills: (seed, share) -> (pictures, target of the first head), a second loss in every step.
     """
     checkpoint = out / "checkpoint.pt"
     if checkpoint.is_file():
@@ -154,7 +162,7 @@ def fit(
     logged = saved = evaluated = state.spent
     state.net.train()
     while share_done(state, settings) < 1 and (stop_after is None or made < stop_after):
-        loss = _one_step(state, batches, settings)
+        loss = _one_step(state, batches, settings, stills)
         made += 1
         mean = loss if made == 1 else 0.97 * mean + 0.03 * loss
         state.spent = base + time.monotonic() - started
@@ -175,7 +183,7 @@ def fit(
     return state
 
 
-def _one_step(state: State, batches: Callable[[int, float], Batch], settings: Settings) -> float:
+def _one_step(state: State, batches: Batches, settings: Settings, stills: Batches | None) -> float:
     share, seed = share_done(state, settings), step_seed(settings.seed, state.step)
     x, *targets = batches(seed, share)
     for group in state.optimiser.param_groups:
@@ -189,6 +197,14 @@ def _one_step(state: State, batches: Callable[[int, float], Batch], settings: Se
         total = total + weight * loss
     state.optimiser.zero_grad()
     total.backward()
+    if stills is not None:
+        pictures, target = stills(seed, share)
+        logits = state.net(pictures, bf16=settings.bf16)
+        loss = nn.functional.cross_entropy(
+            state.net.split(logits)[0], target, label_smoothing=settings.smoothing
+        )
+        torch.autograd.backward(settings.still_weight * loss)
+        state.stills += len(pictures)
     nn.utils.clip_grad_norm_(state.net.parameters(), settings.clip)
     state.optimiser.step()
     state.step += 1
@@ -221,6 +237,7 @@ def _log(
         "minutes": round(state.spent / 60, 2),
         "step": state.step,
         "seen": state.seen,
+        **({"stills": state.stills} if state.stills else {}),
         "lr": round(learning_rate(state.step, share, settings), 7),
         "minutes_left": round(left / 60, 1),
         **{k: round(v, 4) for k, v in numbers.items()},

@@ -74,13 +74,16 @@ def train_joint(
     progress: Progress | None = None,
     *,
     warm: bool = False,
+    pictures: int = 0,
 ) -> State:
     """Phase 2: *what* and *how* on clips, from the inflated flat net (depth 1: the 2D twin).
 
     Args:
         sources: folder with sprites/ and backgrounds/.
         start_from: run (or checkpoint) of phase 1; with ``warm``, of an earlier phase 2 of the
-            same depth, whose averaged weights go on at full clutter with a new schedule.
+            same depth, whose averaged weights go on at full clutter with a new schedule, before
+            blended backgrounds.
+        pictures: stills beside the clips of every step, for *what* alone.
     """
     settings = replace(settings, seed=settings.seed + depth)
     library = load_library(sources)
@@ -110,14 +113,20 @@ def train_joint(
         net = inflate(flat_net(start_from), depth, HEADS, noise=0.25, plain=PLAIN, dropout=DROPOUT)
     state = start(net, settings)
     state.seen = before
+    still_batches = None
+    if pictures:
+        generator = torch.Generator().manual_seed(settings.seed + 1)
+        pieces = stills.pieces(library, PIECES, generator)
+        still_batches = stills.batches(library, pictures, pieces, clutter=1.0)
     return fit(
         state,
-        data.clips(library, settings.batch, clutter=1.0 if warm else 0.15),
+        data.clips(library, settings.batch, clutter=1.0 if warm else 0.15, blend=warm),
         settings,
         out,
         evaluate=evaluate,
-        evaluate_every=120,
+        evaluate_every=240,
         progress=progress,
+        stills=still_batches,
     )
 
 

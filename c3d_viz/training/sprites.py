@@ -2,13 +2,15 @@
 
     apt-get download tuxpaint-stamps-default openclipart-png fonts-noto-color-emoji unicode-data \\
         gnome-backgrounds mate-backgrounds lomiri-wallpapers-16.04 lomiri-wallpapers-20.04 \\
-        ukui-wallpapers
+        ukui-wallpapers ruby-gemojione plasma-workspace-wallpapers
     for deb in *.deb; do dpkg-deb -x "$deb" unpacked; done
     python -m c3d_viz.training sprites unpacked data
 
 The first two hold pictures with transparency, sorted by subject; the emoji font holds bitmaps that
 unicode-data's list sorts into groups. The photographs below ``usr/share/backgrounds``
-become backgrounds.
+become backgrounds. The last two packages add to the training split alone (their names begin with
+"extra-"): the same emoji as drawn by EmojiOne, where the first font's drawing is not held out, and
+Plasma's wallpapers.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ClipError
-from ..synthetic_library import WHATS
+from ..synthetic_library import WHATS, split_of
 
 LONGEST = 128  # side of a stored cut-out
 SHORT_SIDE = 720  # of a stored background
@@ -86,18 +88,22 @@ def prepare(packages: Path, out: Path) -> Iterator[str]:
         "stamp": _pictures(share / "tuxpaint" / "stamps", STAMPS),
         "clipart": _pictures(share / "openclipart" / "png", CLIPART),
         "emoji": _emoji(share),
+        "extra-emojione": _emoji_one(share),
     }
     for source, pictures in sources.items():
         counts: Counter[str] = Counter()
         for what, name, picture in pictures:
             cut = cut_out(picture)
             if cut is not None:
-                short = re.sub("[^a-z0-9]+", "-", name.lower())[:40]
-                path = out / "sprites" / what / f"{source}-{short}.png"
+                path = out / "sprites" / what / _file_name(source, name)
                 cv2.imwrite(str(path), cut, [cv2.IMWRITE_PNG_COMPRESSION, 9])
                 counts[what] += 1
         yield f"{source}: " + (", ".join(f"{n} {w}" for w, n in counts.items()) or "not found")
-    yield f"backgrounds: {_backgrounds(share / 'backgrounds', out / 'backgrounds')}"
+    yield f"backgrounds: {_backgrounds(share, out / 'backgrounds')}"
+
+
+def _file_name(source: str, name: str) -> str:
+    return f"{source}-{re.sub('[^a-z0-9]+', '-', name.lower())[:40]}.png"
 
 
 def cut_out(image: Image | None) -> Image | None:
@@ -137,8 +143,7 @@ def _pictures(
 
 def _emoji(share: Path) -> Iterator[tuple[str, str, Image | None]]:
     font_file = share / "fonts" / "truetype" / "noto" / "NotoColorEmoji.ttf"
-    list_file = share / "unicode" / "emoji" / "emoji-test.txt"
-    if not font_file.is_file() or not list_file.is_file():
+    if not font_file.is_file():
         return
     try:
         from fontTools.ttLib import TTFont
@@ -148,6 +153,32 @@ def _emoji(share: Path) -> Iterator[tuple[str, str, Image | None]]:
         ) from None
     font = TTFont(io.BytesIO(font_file.read_bytes()))
     names, bitmaps = font.getBestCmap(), font["CBDT"].strikeData[0]
+    for what, title, point in _emoji_list(share):
+        glyph = names.get(point)
+        if glyph in bitmaps:
+            data = np.frombuffer(bitmaps[glyph].imageData, np.uint8)
+            image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+            yield what, title, None if image is None else np.asarray(image, np.uint8)
+
+
+def _emoji_one(share: Path) -> Iterator[tuple[str, str, Image | None]]:
+    """EmojiOne's drawings of what the first font's training split shows, never of the others."""
+    gems = share / "rubygems-integration" / "all" / "gems"
+    folder = next(iter(sorted(gems.glob("gemojione-*/assets/png"))), None)
+    if folder is None:
+        return
+    for what, title, point in _emoji_list(share):
+        path = folder / f"{point:04X}.png"
+        if path.is_file() and split_of(_file_name("emoji", title)) == "train":
+            image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            yield what, title, None if image is None else np.asarray(image, np.uint8)
+
+
+def _emoji_list(share: Path) -> Iterator[tuple[str, str, int]]:
+    """(kind, title, code point) of every emoji of one code point that shows one of the kinds."""
+    list_file = share / "unicode" / "emoji" / "emoji-test.txt"
+    if not list_file.is_file():
+        return
     group = subgroup = ""
     for line in list_file.read_text(encoding="utf-8").splitlines():
         if line.startswith("# group:"):
@@ -157,22 +188,16 @@ def _emoji(share: Path) -> Iterator[tuple[str, str, Image | None]]:
         elif "; fully-qualified" in line:
             points = [p for p in line.split(";")[0].split() if p != "FE0F"]
             what = next((w for g, s, w in EMOJI if g == group and subgroup.startswith(s)), None)
-            glyph = names.get(int(points[0], 16)) if len(points) == 1 else None
-            if what is None or glyph not in bitmaps:
-                continue
-            data = np.frombuffer(bitmaps[glyph].imageData, np.uint8)
-            # "... # <emoji> E1.0 grinning face"
-            title = line.split("#", 1)[1].split(maxsplit=2)[-1]
-            image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-            yield what, title, None if image is None else np.asarray(image, np.uint8)
+            if what is not None and len(points) == 1:
+                # "... # <emoji> E1.0 grinning face"
+                yield what, line.split("#", 1)[1].split(maxsplit=2)[-1], int(points[0], 16)
 
 
-def _backgrounds(root: Path, out: Path) -> int:
+def _backgrounds(share: Path, out: Path) -> int:
     out.mkdir(parents=True, exist_ok=True)
     count = 0
-    for path in sorted(root.rglob("*")):
-        name = background_name(path.relative_to(root))
-        image = None if name is None else cv2.imread(str(path), cv2.IMREAD_COLOR)
+    for path, name in _background_files(share):
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if image is None or min(image.shape[:2]) < 200:
             continue
         scale = SHORT_SIDE / min(image.shape[:2])
@@ -181,6 +206,19 @@ def _backgrounds(root: Path, out: Path) -> int:
         small = cv2.resize(image, size, interpolation=how)
         count += cv2.imwrite(str(out / f"{name}.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 90])
     return count
+
+
+def _background_files(share: Path) -> Iterator[tuple[Path, str]]:
+    root = share / "backgrounds"
+    for path in sorted(root.rglob("*")):
+        name = background_name(path.relative_to(root))
+        if name is not None:
+            yield path, name
+    for folder in sorted((share / "wallpapers").glob("*/contents/images*")):
+        # one picture in several sizes; the last name is wide, and dark forms are pictures too
+        for path in sorted(p for p in folder.iterdir() if p.suffix in (".jpg", ".png"))[-1:]:
+            night = "-dark" if folder.name.endswith("dark") else ""
+            yield path, f"extra-plasma-{folder.parent.parent.name}{night}"
 
 
 def background_name(path: Path) -> str | None:

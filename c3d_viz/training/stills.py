@@ -7,14 +7,13 @@ out beforehand, and cost a sixth of a rendered scene. Learning *what* needs many
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..synthetic_library import BACKGROUND, CANVAS, EXTENT, WHATS, Library
-from .loop import Batch
+from .loop import Batch, Batches
 
 SIZE = 112
 MIDDLE = SIZE / 2
@@ -129,15 +128,15 @@ def compose(
     return image.clamp(0, 255), what
 
 
-def batches(library: Library, n: int, backgrounds: Tensor) -> Callable[[int, float], Batch]:
-    """(seed, share of the run done) -> pictures as input, what. Clutter grows from 0 to 1."""
+def batches(library: Library, n: int, backgrounds: Tensor, clutter: float | None = None) -> Batches:
+    """(seed, share of the run done) -> pictures as input, what. Clutter None grows from 0 to 1."""
     from .data import to_input
 
     def batch(seed: int, share: float) -> Batch:
-        clutter = min(1.0, max(0.0, (share - 0.15) / 0.5))
+        grown = min(1.0, max(0.0, (share - 0.15) / 0.5)) if clutter is None else clutter
         g = torch.Generator().manual_seed(seed)
-        image, what = compose(library, backgrounds, n, g, clutter)
-        return to_input(image), what
+        image, what = compose(library, backgrounds, n, g, grown)
+        return to_input(image).contiguous(memory_format=torch.channels_last), what
 
     return batch
 
