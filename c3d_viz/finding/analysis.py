@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from .. import __version__
-from ..models import CONV_LAYERS
 from ..rankstats import Floats, nanmean
 from . import controls as c
-from .measures import REASONS, contrast, parts
+from .description import (
+    clip_record,
+    deconvnet,
+    depths,
+    effect_record,
+    levels,
+    mean_curves,
+    mirrored,
+    versions,
+    window_record,
+)  # fmt: skip
 from .networks import TRAINED, TWIN
-from .probe import LAYER, Arrays
+from .probe import LAYER
 from .sharing import shares
 from .statistics import DECIDING, DELTA, LEVEL, RESAMPLES, Control, Effect, Verdict, decide, effect
 from .windows import Window
@@ -24,7 +31,6 @@ if TYPE_CHECKING:
     from .study import Study
 
 SCHEMA = 1
-DIRECTIONS = ("forward", "reversed")
 
 
 @dataclass(frozen=True)
@@ -61,18 +67,18 @@ def analyse(study: Study, about: dict[str, object]) -> Analysis:
     data: dict[str, object] = {
         "schema": SCHEMA,
         "verdict": asdict(verdict),
-        "effects": {m: _effect(e) for m, e in effects.items()},
+        "effects": {m: effect_record(e) for m, e in effects.items()},
         "controls": [asdict(control) for control in found],
         "control_intervals": {
             name: {m: asdict(cast(Any, i)) for m, i in by.items()} for name, by in intervals.items()
         },
         "does_not_vote": {
             "synthetic": synthetic,
-            "deconvnet": _deconvnet(study),
-            "curves": _mean_curves(study, names["reinit"]),
-            "mean_A_and_M": _levels(study),
-            "mirrored_seed_time": _mirrored(study),
-            "similarity_by_depth": _depths(study),
+            "deconvnet": deconvnet(study),
+            "curves": mean_curves(study, names["reinit"]),
+            "mean_A_and_M": levels(study),
+            "mirrored_seed_time": mirrored(study),
+            "similarity_by_depth": depths(study),
             "units_by_layer": {
                 net: shares(study.measured[f"shared-{net}"])
                 for net in (TRAINED, TWIN)
@@ -88,12 +94,12 @@ def analyse(study: Study, about: dict[str, object]) -> Analysis:
         },
         "networks": [asdict(net) for net in study.networks],
         **about,
-        "windows": [_window(w) for w in (*windows, *study.synthetic)],
+        "windows": [window_record(w) for w in (*windows, *study.synthetic)],
         "per_clip": {
-            net.name: {w.name: _clip(study.main(net.name, w), net.kind) for w in windows}
+            net.name: {w.name: clip_record(study.main(net.name, w)) for w in windows}
             for net in study.networks
         },
-        "versions": _versions(),
+        "versions": versions(),
     }
     return Analysis(data, effects, tuple(found), verdict, p, k)
 
@@ -206,7 +212,7 @@ def _synthetic(study: Study, reinits: Sequence[str]) -> dict[str, object]:
     )
     return {
         "T": {
-            m: _effect(
+            m: effect_record(
                 effect(
                     p[TRAINED][m],
                     _table(p, names[1:], m, len(clusters)),
@@ -223,162 +229,4 @@ def _synthetic(study: Study, reinits: Sequence[str]) -> dict[str, object]:
             kind: float(nanmean(by_hand[kinds == kind])) for kind in dict.fromkeys(kinds.tolist())
         },
         "kinds": kinds.tolist(),
-    }
-
-
-def _deconvnet(study: Study) -> dict[str, object]:
-    """P and K of the trained network under deconvnet, per clip and in the mean."""
-    number = len(DECIDING)
-    p, k = [], []
-    for window in study.windows:
-        arrays = study.main(TRAINED, window)
-        value = contrast(np.float64(arrays["M"][:, number]) - arrays["A"][:, number])
-        both = parts(value[0], value[1])
-        p.append(float(nanmean(both[0])))
-        k.append(float(nanmean(both[1])))
-    return {"P": p, "K": k, "mean_P": float(nanmean(p)), "mean_K": float(nanmean(k))}
-
-
-def stacked(study: Study, names: Sequence[str], key: str, method: int) -> Floats:
-    """(networks, windows, T) forward curves of ``key``, mean over units."""
-    return np.stack(
-        [
-            [nanmean(study.main(n, w)[key][0, method].astype(np.float64), 0) for w in study.windows]
-            for n in names
-        ]
-    )
-
-
-def _mean_curves(study: Study, reinits: Sequence[str]) -> dict[str, object]:
-    """Mean A(t), M(t), E(t) over clips (and networks), forward; frozen E(t) of the trained net."""
-    groups = {"trained": [TRAINED], "re-initialised": list(reinits)}
-    if any(net.name == TWIN for net in study.networks):
-        groups["2D twin"] = [TWIN]
-    out: dict[str, object] = {}
-    for number, method in enumerate(DECIDING):
-        out[method] = {
-            group: {
-                key: nanmean(stacked(study, names, key, number), (0, 1)) for key in ("A", "M", "E")
-            }
-            for group, names in groups.items()
-            if names
-        }
-    frozen = [a["E"][0].astype(np.float64) for a in study.some("frozen--")]  # (m, U, T)
-    if frozen:
-        mean = nanmean(np.stack(frozen), (0, 2))
-        out["E_frozen"] = {m: mean[i] for i, m in enumerate(DECIDING)}
-    return out
-
-
-def _levels(study: Study) -> dict[str, object]:
-    """Mean A and M over interior frames, units and clips, by network: what maps follow at all."""
-    out: dict[str, object] = {}
-    for net in study.networks:
-        out[net.name] = {
-            method: {
-                key: float(nanmean(stacked(study, [net.name], key, number), (0, 1, 2)))
-                for key in ("A", "M")
-            }
-            for number, method in enumerate(DECIDING)
-        }
-    return out
-
-
-def _mirrored(study: Study) -> dict[str, float]:
-    """Share of units whose time cell on the reversed clip is the mirror of that on the clip."""
-    from ..models import INPUT_SHAPE
-
-    cells = INPUT_SHAPE[1] // 8  # conv5b has two time cells
-    out = {}
-    for net in study.networks:
-        at = np.stack([study.main(net.name, w)["at"] for w in study.windows])  # (n, G, U, 3)
-        out[net.name] = float((at[:, 1, :, 0] == cells - 1 - at[:, 0, :, 0]).mean())
-    return out
-
-
-def _depths(study: Study) -> dict[str, object]:
-    layers = ["none", *CONV_LAYERS[CONV_LAYERS.index(LAYER) :: -1]]
-    out: dict[str, object] = {"layers": layers}
-    for number, method in enumerate(DECIDING):
-        out[method] = {
-            key: nanmean(
-                np.stack(
-                    [study.measured[f"randomised--{w.name}"][key][number] for w in study.windows]
-                ),
-                0,
-            )
-            for key in ("spearman", "beyond_paths", "ssim")
-        }
-    return out
-
-
-def _effect(e: Effect) -> dict[str, object]:
-    return {
-        **asdict(e.T),
-        "smallest_detectable": e.T.detectable,
-        "share_of_clips_above_0": e.share_positive,
-        "mean_P_trained": e.trained_mean,
-        "mean_P_reinitialised": e.reinit_means,
-        "above_every_reinitialised": e.above_all,
-        "reinitialised_with_interval_above_0": e.false_alarms,
-    }
-
-
-def _window(window: Window) -> dict[str, object]:
-    s = window.stimulus
-    return {
-        "name": window.name,
-        "video": window.cluster,
-        "kind": window.kind,
-        "source": window.source,
-        "start": window.start,
-        "sha256_of_frames": window.sha256,
-        "lag": s.lag,
-        "duplicate_frames": s.duplicates,
-        "mean_camera_shift_px": float(s.camera.mean()),
-        "mean_difference": float(s.D[s.valid].mean()) if s.valid.any() else None,
-    }
-
-
-def _clip(arrays: Arrays, kind: str) -> dict[str, object]:
-    methods = (*DECIDING, "deconvnet")[: arrays["A"].shape[1]]
-    out: dict[str, object] = {
-        "channels": arrays["channels"],
-        "at": {d: arrays["at"][i] for i, d in enumerate(DIRECTIONS)},
-        "activation": {d: arrays["activation"][i] for i, d in enumerate(DIRECTIONS)},
-    }
-    for number, method in enumerate(methods):
-        value = contrast(np.float64(arrays["M"][:, number]) - arrays["A"][:, number])  # (G, U)
-        p, k = parts(value[0], value[1])
-        out[method] = {
-            "C": {d: value[i] for i, d in enumerate(DIRECTIONS)},
-            "P": p,
-            "K": k,
-            "undefined": _undefined(arrays, number),
-        }
-    return out
-
-
-def _undefined(arrays: Arrays, number: int) -> dict[str, int]:
-    """How many interior values of A or M are undefined, by reason."""
-    codes = np.concatenate(
-        [arrays[key][:, number, :, 1:-1].reshape(-1) for key in ("why_a", "why_m")]
-    )
-    return {
-        REASONS[code]: int((codes == code).sum())
-        for code in range(1, len(REASONS))
-        if (codes == code).any()
-    }
-
-
-def _versions() -> dict[str, str]:
-    import cv2
-    import torch
-
-    return {
-        "c3d_viz": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": str(torch.__version__),
-        "opencv": cv2.__version__,
     }

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..models import CONV_LAYERS
 from ..rankstats import Floats, nanmean
-from .analysis import stacked
+from .description import stacked
 from .networks import TRAINED, TWIN
 from .sharing import KINDS, shares
 from .statistics import DECIDING, DELTA
