@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -55,7 +53,7 @@ def net_name(key: str) -> str:
     if key == UPLOADED and own is not None:
         return f"yours, {ui.plain(own.label)}"
     if key == state.GIVEN:
-        return ui.plain(Path(os.environ.get(state.WEIGHTS, "")).name)
+        return ui.plain(state.given_name())
     return work.SHIPPED.get(key, key)
 
 

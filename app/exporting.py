@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,8 +118,11 @@ def discard(session: Session) -> None:
             shutil.rmtree(job.result[0].parent, ignore_errors=True)
 
 
-def command(shown: Shown, wanted: Wanted, weights: str | None) -> list[str] | None:
-    """The words of the command line; None where no command gives this network."""
+def command(shown: Shown, wanted: Wanted, weights: Sequence[str]) -> list[str] | None:
+    """The words of the command line; None where no command gives this network.
+
+    ``weights``: what it says beside ``--model`` of the weights.
+    """
     words = ["c3d-viz", "export", shown.source.shown, "-o", "OUT"]
     for layer in wanted.layers:
         words += ["--layer", layer]
@@ -133,9 +137,7 @@ def command(shown: Shown, wanted: Wanted, weights: str | None) -> list[str] | No
     words += ["--start", str(shown.window.start), "--stride", str(shown.window.stride)]
     if shown.net.label == work.SHIPPED[work.UNTRAINED]:
         return None
-    words += ["--model", shown.net.spec.name]
-    if weights:
-        words += ["--weights", weights]
+    words += ["--model", shown.net.spec.name, *weights]
     if wanted.look != "magnitude":
         words += ["--mode", wanted.look]
     return words

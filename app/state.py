@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +18,8 @@ from app.sessions import session, sessions
 from app.uploads import Stored
 from app.view import UPLOADED, View, from_query, to_query
 from c3d_viz.clips_timeline import motion_energy
+from c3d_viz.dashboard import NETWORK
 
-WEIGHTS = "C3D_VIZ_WEIGHTS"  # set by `c3d-viz app --weights PATH`
-MODEL = "C3D_VIZ_MODEL"
 GIVEN = "given"  # key of the network that the server was started with
 
 
@@ -35,8 +35,19 @@ class Shown:
 def nets() -> tuple[str, ...]:
     """Keys of the networks this session may choose from, the default first."""
     own = (UPLOADED,) if session().weights is not None else ()
-    given = (GIVEN,) if os.environ.get(WEIGHTS) else ()
-    return (*given, *work.SHIPPED, *own)
+    asked = (GIVEN,) if given() else ()
+    return (*asked, *work.SHIPPED, *own)
+
+
+def given() -> dict[str, Any]:
+    """Arguments of ``load_model`` that the server was started with; empty if with none."""
+    return cast(dict[str, Any], json.loads(os.environ.get(NETWORK) or "{}"))
+
+
+def given_name() -> str:
+    """The network the server was started with, for people."""
+    asked = given()
+    return Path(asked.get("weights") or asked.get("name", "")).name
 
 
 def view() -> View:
@@ -124,12 +135,17 @@ def shown(clip: str | None = None, net: str | None = None) -> Shown:
     return wait_for(make, "Looking through the clip")
 
 
-def weights_name() -> str | None:
-    """How a command line names the chosen weights; None for those that are shipped."""
+def weights_options() -> list[str]:
+    """What a command line says beside ``--model`` to use the chosen weights as this page does."""
     key, own = view().net, session().weights
     if key == UPLOADED and own is not None:
-        return own.label
-    return os.environ.get(WEIGHTS) if key == GIVEN else None
+        return ["--weights", own.label]
+    options = []
+    for name, value in given().items() if key == GIVEN else ():
+        if name != "name" and value not in (None, 0):
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            options += ["--" + name.replace("_", "-"), text]
+    return options
 
 
 def fitting_stride(of: Source, stride: int) -> int:
@@ -151,6 +167,7 @@ def window_start(of: Source, stride: int, chosen: int | None) -> int:
 def _network(key: str, own: Stored | None) -> work.Net:
     if key == UPLOADED and own is not None:
         return work.network("c3d", str(own.path), own.label, own.digest)
-    if key == GIVEN and (path := os.environ.get(WEIGHTS)):
-        return work.network(os.environ.get(MODEL, "c3d"), path, Path(path).name)
+    if key == GIVEN and (asked := given()):
+        path = asked.pop("weights")
+        return work.network(asked.pop("name"), path, given_name(), **asked)
     return work.network(key if key in work.SHIPPED else "compact")

@@ -123,18 +123,23 @@ def kept(key: Key, make: Callable[[], T]) -> T:
     return cast(T, CACHE.get(key, make))
 
 
-def network(name: str, path: str | None = None, label: str = "", digest: str = "") -> Net:
-    """A shipped network by name, or one from a file."""
+def network(
+    name: str, path: str | None = None, label: str = "", digest: str = "", **overrides: Any
+) -> Net:
+    """A shipped network by name, or one from a file; ``overrides`` go to ``load_model``."""
     if name == UNTRAINED:
         return reinitialised(network("compact"), 1)
 
+    how = str(sorted(overrides.items()))
+
     def make() -> Net:
         with CORES:
-            model, spec = viz.load_model(name, weights=path)
-        key = spec.sha256 or f"{name}: {spec.weights}"
+            model, spec = viz.load_model(name, weights=path, **overrides)
+        # the same file prepared in another way gives other pictures
+        key = f"{spec.sha256 or spec.weights} {name} {how}"
         return Net(key, model, spec, label or SHIPPED.get(name, name), path)
 
-    return cast(Net, NETS.get(("net", name, digest or path), make))
+    return cast(Net, NETS.get(("net", name, digest or path, how), make))
 
 
 def reinitialised(net: Net, seed: int) -> Net:

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__
-from .cli_options import ClipArgument, Network, Out, Weights, network_options, whole_numbers
+from .cli_options import ClipArgument, Network, Out, network_options, whole_numbers
 from .cli_progress import progress_bar
 from .cli_tools import finding_app, weights_app
 from .errors import VizError
@@ -228,11 +228,9 @@ def demo(
 
 
 @app.command(name="app")
+@network_options
 def dashboard(
-    weights: Weights = None,
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME", help="Name of its network. [c3d]")
-    ] = None,
+    network: Network,
     host: Annotated[
         str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")
     ] = "127.0.0.1",
@@ -241,7 +239,15 @@ def dashboard(
     """Serve the dashboard on this machine."""
     from .dashboard import serve
 
-    raise typer.Exit(serve(host=host, port=port, weights=weights, model=model))
+    status = serve(
+        host=host,
+        port=port,
+        model=network.model,
+        weights=network.weights,
+        seed=network.seed,
+        overrides=network.overrides,
+    )
+    raise typer.Exit(status)
 
 
 @app.command(

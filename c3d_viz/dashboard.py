@@ -6,15 +6,20 @@ Streamlit runs in a process of its own, so nothing in c3d_viz imports it.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from .errors import VizError
 
-WEIGHTS, MODEL = "C3D_VIZ_WEIGHTS", "C3D_VIZ_MODEL"  # read by app/state.py
+NETWORK = (
+    "C3D_VIZ_NETWORK"  # what `load_model` is to be called with, as JSON; app/state.py reads it
+)
 
 
 def command(host: str = "127.0.0.1", port: int = 8501) -> list[str]:
@@ -58,33 +63,35 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8501,
+    model: str = "compact",
     weights: str | Path | None = None,
-    model: str | None = None,
+    seed: int = 0,
+    overrides: Mapping[str, Any] | None = None,
 ) -> int:
     """Run the dashboard until it is stopped; returns Streamlit's exit status.
 
     Args:
         host: loopback unless other machines are meant to reach the page.
         port: a free port.
-        weights: checkpoint the page opens with; it is read once first.
-        model: name for the checkpoint's network, see ``load_model``.
+        model, weights, seed: the network the page opens with, see ``load_model``; it is loaded
+            once first, so that a wrong one is an error here and not in the page.
+        overrides: further keyword arguments of ``load_model``.
 
     Raises:
         VizError: the port is taken, or something is not installed.
         WeightsError: the checkpoint does not load.
     """
     check_port(host, port)
-    environment = {k: v for k, v in os.environ.items() if k not in (WEIGHTS, MODEL)}
-    if weights is not None:
-        from .errors import WeightsError
-        from .weights import inspect
+    environment = {k: v for k, v in os.environ.items() if k != NETWORK}
+    if weights is not None or overrides or model != "compact":
+        from .weights import load_model
 
-        report = inspect(weights)
-        if report.problems:
-            raise WeightsError(f"{weights}: {report.problems[0]}")
-        environment[WEIGHTS] = str(Path(weights).resolve())
-        if model is not None:
-            environment[MODEL] = model
+        load_model(model, weights, seed=seed, **(overrides or {}))
+        # the server may run in another folder
+        absolute = {
+            k: _absolute(k, v) for k, v in {"weights": weights, **(overrides or {})}.items()
+        }
+        environment[NETWORK] = json.dumps({"name": model, "seed": seed, **absolute})
     words = command(host, port)
     shown = f"[{host}]" if ":" in host else host
     print(f"dashboard: http://{shown}:{port} (stop it with Ctrl-C)", flush=True)
@@ -97,3 +104,9 @@ def serve(
         except subprocess.TimeoutExpired:
             process.kill()
         return 0
+
+
+def _absolute(name: str, value: Any) -> Any:
+    """An argument of ``load_model`` with a relative path made absolute."""
+    named = name in ("mean", "classes") or (name == "weights" and value != "random")
+    return str(Path(value).resolve()) if named and isinstance(value, str | Path) else value

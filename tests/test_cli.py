@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -189,7 +190,7 @@ def test_export_passes_everything_on(
 OVERRIDES = ("--channel-order", "--mean", "--resize", "--pool5", "--fc6-order", "--classes")
 
 
-@pytest.mark.parametrize("command", ["export", "layers", "finding figure", "finding test"])
+@pytest.mark.parametrize("command", ["export", "layers", "finding figure", "finding test", "app"])
 def test_every_command_takes_the_same_options_of_a_network(
     capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
@@ -367,7 +368,10 @@ def test_weights_of_the_dashboard_are_checked_first(tmp_path: Path) -> None:
 
 
 def test_the_dashboard_gets_its_weights(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_c3d: Any
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    tiny_c3d: Any,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from c3d_viz.spec import COMPACT_INPUT, ModelSpec
     from c3d_viz.weights import save_model
@@ -385,12 +389,24 @@ def test_the_dashboard_gets_its_weights(
             return 0
 
     monkeypatch.setattr(dashboard.subprocess, "Popen", Process)
-    monkeypatch.setenv("C3D_VIZ_WEIGHTS", "stale")
-    assert dashboard.serve(port=_free_port(), weights=path, model="compact") == 0
-    assert seen["env"]["C3D_VIZ_WEIGHTS"] == str(path)
-    assert seen["env"]["C3D_VIZ_MODEL"] == "compact"
-    assert dashboard.serve(port=_free_port()) == 0
-    assert "C3D_VIZ_WEIGHTS" not in seen["env"]
+    monkeypatch.setenv(dashboard.NETWORK, "stale")
+    monkeypatch.chdir(tmp_path)
+    port = ["--port", str(_free_port())]
+    given = ["--weights", path.name, "--resize", "128,171", "--channel-order", "BGR"]
+    assert call(capsys, "app", *port, *given)[0] == 0
+    assert json.loads(seen["env"][dashboard.NETWORK]) == {
+        "name": "compact",
+        "seed": 0,
+        "weights": str(path),
+        "resize": [128, 171],
+        "channel_order": "BGR",
+    }
+    assert call(capsys, "app", *port)[0] == 0
+    assert dashboard.NETWORK not in seen["env"]
+    seen.clear()
+    status, _, error = call(capsys, "app", *port, *given[:2], "--channel-order", "XYZ")
+    assert (status, seen) == (2, {})
+    assert "XYZ" in error
 
 
 def _free_port() -> int:

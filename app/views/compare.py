@@ -136,7 +136,7 @@ def name_of(kind: str, key: str) -> str:
         return known[key].title if key in known else ui.plain(state.source(key).label)
     if kind == "net":
         own = session().weights
-        return own.label if key == UPLOADED and own else work.SHIPPED.get(key, "given at start")
+        return own.label if key == UPLOADED and own else work.SHIPPED.get(key, state.given_name())
     return key
 
 

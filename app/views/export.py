@@ -97,7 +97,7 @@ def _checked(wanted: Wanted) -> Wanted | None:
 
 def command(shown: state.Shown, wanted: Wanted) -> None:
     """The command line that makes the same export."""
-    words = exporting.command(shown, wanted, state.weights_name())
+    words = exporting.command(shown, wanted, state.weights_options())
     if words is None:
         ui.fact("The command line has no untrained twin of these weights; the zip has its maps.")
     else:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import samples, sessions, work
+from app import samples, sessions, state, work
+from c3d_viz.dashboard import NETWORK
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("clip", "layers", "motion", "compare", "export")
@@ -68,6 +71,27 @@ def test_every_page_draws_without_an_error(page: str) -> None:
     test = settled(of(page))
     assert len(test.title) == 1
     assert not test.error
+
+
+def test_a_page_opens_with_the_network_the_server_was_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Prepared as was asked, apart from the same file as it prepares itself."""
+    path = tmp_path / "mine.safetensors"
+    shutil.copyfile(ROOT / "c3d_viz" / "weights" / "compact.safetensors", path)
+    asked = {"name": "compact", "seed": 0, "weights": str(path), "channel_order": "BGR"}
+    monkeypatch.setenv(NETWORK, json.dumps(asked))
+    test = settled(of("export"))
+    assert not test.error
+    assert test.query_params["net"] == "given"
+    menu = next(choice for choice in test.radio if "mine.safetensors" in choice.options)
+    assert menu.value == "given"
+    command = next(block.value for block in test.code if "c3d-viz export" in block.value)
+    assert f"--weights {path} --channel-order BGR" in command
+    given, plain = state._network("given", None), work.network("compact")
+    assert (given.spec.input.channel_order, plain.spec.input.channel_order) == ("BGR", "RGB")
+    assert given.key != plain.key
+    assert given.spec.sha256 == plain.spec.sha256
 
 
 def test_a_link_restores_layer_map_method_and_window() -> None:

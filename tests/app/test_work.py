@@ -236,7 +236,7 @@ def test_the_zip_holds_the_commands_files(
     assert {f"{folder}/overlay.mp4", f"{folder}/filmstrip.png", "index.html"} <= set(names)
     assert manifest["parameters"]["start"] == 2
     assert steps[-1][0] <= steps[-1][1]
-    words = exporting.command(shown, wanted, None)
+    words = exporting.command(shown, wanted, ())
     assert words is not None
     assert words[:4] == ["c3d-viz", "export", "3.mp4", "-o"]
 
