@@ -19,6 +19,7 @@ from streamlit.delta_generator import DeltaGenerator
 T = TypeVar("T")
 QUIET = 0.5  # seconds before anything is said
 STEP = 0.2
+LONG = 2.0  # seconds before the time left is said
 
 
 class Left(Exception):  # noqa: N818 - no error
@@ -31,6 +32,11 @@ class _Wait:
     def __init__(self) -> None:
         self.gone = False
         self.done, self.total = 0, 0
+        self.within = 0.0  # share of the step that is being done
+
+    def share(self) -> float:
+        """How much is done, 0-1; 0 where nothing was reported."""
+        return min(1.0, (self.done + self.within) / max(1, self.total))
 
 
 _mine = threading.local()  # in the thread of the work: the wait it belongs to
@@ -38,12 +44,23 @@ _mine = threading.local()  # in the thread of the work: the wait it belongs to
 
 def report(done: int, total: int) -> None:
     """Called from inside the work: how far it is. Ends it where nobody waits any more."""
+    wait = _waiting()
+    if wait is not None:
+        wait.done, wait.total, wait.within = done, total, 0.0
+
+
+def report_within(done: int, total: int) -> None:
+    """The same for a part of the work: of one step that ``report`` counts, or of all there is."""
+    wait = _waiting()
+    if wait is not None:
+        wait.within = done / total
+
+
+def _waiting() -> _Wait | None:
     wait: _Wait | None = getattr(_mine, "wait", None)
-    if wait is None:
-        return
-    if wait.gone:
+    if wait is not None and wait.gone:
         raise Left
-    wait.done, wait.total = done, total
+    return wait
 
 
 def wait_for(work: Callable[[], T], what: str) -> T:
@@ -77,10 +94,13 @@ def _watch(future: Future[T], wait: _Wait, what: str, place: DeltaGenerator) -> 
             raise
     began = time.monotonic()
     while not future.done():
-        share, text = _creep(time.monotonic() - began), f"{what} …"
+        seconds, share = time.monotonic() - began, wait.share()
+        text = what
         if wait.done:
-            share, text = wait.done / wait.total, f"{what}: {wait.done} of {wait.total} …"
-        place.progress(share, text=text)
+            text += f": {wait.done} of {wait.total}"
+        if share and seconds > LONG:
+            text += f", {time_left(seconds, share)}"
+        place.progress(share or _creep(seconds), text=f"{text} …")
         try:
             future.result(STEP)
         except Late:
@@ -94,3 +114,11 @@ def _watch(future: Future[T], wait: _Wait, what: str, place: DeltaGenerator) -> 
 def _creep(seconds: float) -> float:
     """A bar that always moves and never claims to be done: half after 3 s, 90 % after 27 s."""
     return seconds / (seconds + 3)
+
+
+def time_left(seconds: float, share: float) -> str:
+    """``about 12 s left``, when a share (above 0) of the work took that long."""
+    left = seconds * (1 - share) / share
+    if left < 90:
+        return f"about {max(1, round(left))} s left"
+    return f"about {round(left / 60)} min left"

@@ -9,6 +9,7 @@ import numpy as np
 
 import c3d_viz as viz
 from app import pictures, work
+from app.busy import report_within
 from app.cache import Key
 from app.work import CACHE, CORES, Floats, Net, Picture, Spot, Window, kept, map_key
 from c3d_viz import render, validity
@@ -96,7 +97,7 @@ def tiles(
         read = work.reading(net, win)
         units = [viz.Unit(one.layer, one.channel, one.at) for one, _ in missing]
         with CORES:
-            maps = read.attribute_many(units, method)
+            maps = read.attribute_many(units, method, progress=_of_one(len(units)))
         for number, (one, key) in enumerate(missing):
             report(number, len(missing))
             with CORES:  # map by map, so that a click elsewhere has its turn in between
@@ -104,6 +105,11 @@ def tiles(
             kept(map_key(net, win, one, method), lambda att=att: att)
             kept(key, lambda att=att: _thumbnail(win, att))
     return [(one, _tile(net, win, one, method, key)) for one, key in zip(spots, keys, strict=True)]
+
+
+def _of_one(maps: int) -> Callable[[int, int], None]:
+    """Passes of all maps as passes of the one being made."""
+    return lambda done, total: report_within(done % (total // maps), total // maps)
 
 
 def _tile(net: Net, win: Window, one: Spot, method: str, key: Key) -> str:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 import c3d_viz as viz
 from app import pictures
+from app.busy import report_within
 from app.cache import ByteCache, Key
 from app.samples import Source
 from c3d_viz import clips, validity
@@ -267,7 +268,7 @@ def back_projection(net: Net, win: Window, unit: Spot, method: str) -> viz.Attri
         wanted = viz.Unit(unit.layer, unit.channel, unit.at)
         read = reading(net, win)
         with CORES:
-            return read.attribute(wanted, method)
+            return read.attribute(wanted, method, progress=report_within)
 
     return kept(map_key(net, win, unit, method), make)
 

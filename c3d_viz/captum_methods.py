@@ -8,6 +8,7 @@ runs the model.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 
 import torch
 from torch import Tensor, nn
@@ -27,16 +28,26 @@ def input_x_gradient(model: nn.Module, x: Tensor, unit: Unit) -> Tensor:
     return values.detach()
 
 
-def integrated_gradients(model: nn.Module, x: Tensor, unit: Unit) -> Tensor:
+def integrated_gradients(
+    model: nn.Module, x: Tensor, unit: Unit, progress: Callable[[int, int], None] | None = None
+) -> Tensor:
     """Integrated gradients from a zero input, the mean image (Sundararajan et al. 2017, eq. 3).
 
     Gauss-Legendre quadrature with IG_STEPS forward passes, one at a time to keep memory low. x and
-    result (1, 3, T, H, W).
+    result (1, 3, T, H, W). ``progress`` is called before each as (done, IG_STEPS); what it raises
+    ends the work.
     """
     from captum.attr import IntegratedGradients
 
+    answer, done = _answer(model, unit), count()
+
+    def reported(x: Tensor) -> Tensor:
+        if progress is not None:
+            progress(min(next(done), IG_STEPS), IG_STEPS)
+        return answer(x)
+
     with torch.inference_mode(False):
-        values: Tensor = IntegratedGradients(_answer(model, unit)).attribute(
+        values: Tensor = IntegratedGradients(reported).attribute(
             _leaf(x), n_steps=IG_STEPS, internal_batch_size=1
         )
     return values.detach()

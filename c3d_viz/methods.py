@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -26,7 +27,8 @@ from .tracing import Unit, activation, check_unit, locate, trace
 
 # (model in eval mode, one clip, unit with a position) -> what the unit sees, of the clip's shape.
 # It depends on the clip through the unit's activation alone: it may be run on the unit's field.
-MethodFunction = Callable[[nn.Module, Tensor, Unit], Tensor]
+MethodFunction = Callable[..., Tensor]
+Progress = Callable[[int, int], None]  # (passes made, passes in all)
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Method:
         paper: where it comes from.
         rule: the ReLU rule, for the three methods that are one backward walk; else None.
         function: for every other method; see MethodFunction.
+        reports: ``function`` takes many passes and a keyword ``progress`` to report them to.
     """
 
     title: str
@@ -64,6 +67,7 @@ class Method:
     paper: str
     rule: Rule | None = None
     function: MethodFunction | None = None
+    reports: bool = False
 
 
 METHODS: dict[str, Method] = {
@@ -99,6 +103,7 @@ METHODS: dict[str, Method] = {
         "add up to the change of the activation.",
         "Sundararajan et al. 2017, Axiomatic Attribution for Deep Networks",
         function=captum_methods.integrated_gradients,
+        reports=True,
     ),
 }
 
@@ -110,6 +115,7 @@ def attribute(
     method: str = "deconvnet",
     *,
     precision: Precision = "float32",
+    progress: Progress | None = None,
 ) -> Attribution:
     """Project one unit back to the pixels.
 
@@ -128,7 +134,7 @@ def attribute(
         LayerError: layer, channel or position does not exist.
         ShapeError: ``x`` is not one clip on the model's device and of its dtype.
     """
-    return next(attribute_many(model, x, [unit], method, precision=precision))
+    return next(attribute_many(model, x, [unit], method, precision=precision, progress=progress))
 
 
 def attribute_many(
@@ -138,11 +144,13 @@ def attribute_many(
     method: str = "deconvnet",
     *,
     precision: Precision = "float32",
+    progress: Progress | None = None,
 ) -> Iterator[Attribution]:
     """``attribute`` for many units of one clip: the same results, in order, with shared work.
 
-    Lazy: each attribution is computed when it is asked for. Arguments and errors as ``attribute``;
-    a wrong method, precision or clip is refused at the call, before any result is asked for.
+    Lazy: each attribution is computed when it is asked for. Arguments and errors as ``attribute``
+    (``progress`` counts the passes of all units); a wrong method, precision or clip is refused at
+    the call, before any result is asked for.
     """
     if method not in METHODS:
         raise VizError(f"no method {method!r}; there are {', '.join(METHODS)}")
@@ -156,7 +164,8 @@ def attribute_many(
         assert how.function is not None
         if precision != "float32":
             raise VizError(f"{method} has no {precision} preview; only the three ReLU rules do")
-        found = _by_function(model, x, list(units), how.function)
+        heard = progress if how.reports else None
+        found = _by_function(model, x, list(units), how.function, heard)
     return _attributions(found, method, x.device)
 
 
@@ -199,7 +208,11 @@ def _by_rule(
 
 
 def _by_function(
-    model: nn.Module, x: Tensor, units: list[Unit], function: MethodFunction
+    model: nn.Module,
+    x: Tensor,
+    units: list[Unit],
+    function: MethodFunction,
+    progress: Progress | None,
 ) -> Iterator[BackProjection]:
     """One unit after the other; for a chain on nothing but what the unit sees."""
     answers = trace(model, x, list(dict.fromkeys(unit.layer for unit in units)))
@@ -207,12 +220,20 @@ def _by_function(
     found = _levels(model, x, concrete)
     model = eval_view(model)
     for number, unit in enumerate(concrete):
+        run = function
+        if progress is not None:
+            run = partial(function, progress=_share(progress, number, len(concrete)))
         if found is None:
-            values = function(model, x, unit)
+            values = run(model, x, unit)
         else:
             field = field_of(found[0], x, *found[1][number])
-            values = field.paste(function(field.model, field.x, field.unit), x)
+            values = field.paste(run(field.model, field.x, field.unit), x)
         yield BackProjection(values[0], unit, activation(answers, unit))
+
+
+def _share(progress: Progress, number: int, units: int) -> Progress:
+    """The passes of unit ``number`` as passes of all units."""
+    return lambda done, total: progress(number * total + done, units * total)
 
 
 def _array(values: Tensor) -> npt.NDArray[np.float32]:

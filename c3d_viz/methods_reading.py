@@ -17,7 +17,7 @@ from .boxes import Chain, cut
 from .chain import Record, Walker
 from .forward import opened
 from .hooks import check_input
-from .methods import METHODS, Attribution, _attributions, _levels, attribute_many
+from .methods import METHODS, Attribution, Progress, _attributions, _levels, attribute_many
 from .models import C3D
 from .signals import pool_forward
 from .tracing import Trace, Unit, activation, locate, trace
@@ -51,19 +51,25 @@ class Reading:
         """Bytes of the activations kept."""
         return sum(int(values.nbytes) for values in self.trace.activations.values())
 
-    def attribute(self, unit: Unit, method: str = "deconvnet") -> Attribution:
+    def attribute(
+        self, unit: Unit, method: str = "deconvnet", *, progress: Progress | None = None
+    ) -> Attribution:
         """Project one unit back to the pixels; arguments and errors as ``attribute``."""
-        return next(self.attribute_many([unit], method))
+        return next(self.attribute_many([unit], method, progress=progress))
 
     def attribute_many(
-        self, units: Iterable[Unit], method: str = "deconvnet"
+        self,
+        units: Iterable[Unit],
+        method: str = "deconvnet",
+        *,
+        progress: Progress | None = None,
     ) -> Iterator[Attribution]:
         """The same for many units, in order and lazily, with shared work."""
         units = list(units)
         rule = METHODS[method].rule if method in METHODS else None
         found = _levels(self._model, self._x, units) if rule and type(self._model) is C3D else None
         if rule is None or found is None:
-            return attribute_many(self._model, self._x, units, method)
+            return attribute_many(self._model, self._x, units, method, progress=progress)
         return _attributions(self._walks(*found, rule), method, self._x.device)
 
     def _walks(

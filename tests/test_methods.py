@@ -16,6 +16,7 @@ from c3d_viz.errors import LayerError, ShapeError, VizError
 from c3d_viz.gradcam import grad_cam
 from c3d_viz.hooks import full_precision
 from c3d_viz.methods import METHODS, Attribution, attribute, attribute_many
+from c3d_viz.methods_reading import Reading
 from c3d_viz.models import C3D
 from c3d_viz.tracing import Unit, activation, top_units, trace
 
@@ -143,6 +144,34 @@ def test_integrated_gradients_add_up_and_equal_captums_own() -> None:
     np.testing.assert_allclose(
         att.values, expected.detach().numpy(), atol=1e-5 * np.abs(att.values).max()
     )
+
+
+def test_a_method_of_many_passes_reports_them_and_can_be_ended() -> None:
+    from c3d_viz.captum_methods import IG_STEPS
+
+    net, x = mini_c3d(), clip()
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    heard: list[tuple[int, int]] = []
+    units = [Unit("relu1a", 0, (3, 5, 6)), Unit("relu1a", 1, (3, 5, 6))]
+    method = "integrated_gradients"
+    made = list(attribute_many(net, x, units, method, progress=lambda *at: heard.append(at)))
+    assert len(made) == 2
+    assert heard[0] == (0, 2 * IG_STEPS)
+    assert {total for _, total in heard} == {2 * IG_STEPS}
+    assert sorted(done for done, _ in heard) == [done for done, _ in heard]
+    assert set(range(2 * IG_STEPS)) <= {done for done, _ in heard}
+    np.testing.assert_array_equal(made[1].values, attribute(net, x, units[1], method).values)
+
+    def end(done: int, total: int) -> None:
+        if done == 3:
+            raise InterruptedError("enough")
+
+    for ask in (attribute, lambda *a, **k: Reading(*a[:2]).attribute(*a[2:], **k)):
+        with pytest.raises(InterruptedError, match="enough"):
+            ask(net, x, units[0], method, progress=end)
+    assert not any(module._forward_hooks for module in net.modules())
+    for key, value in net.state_dict().items():
+        assert torch.equal(value, before[key])
 
 
 def test_any_network_by_the_same_call() -> None:

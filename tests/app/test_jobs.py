@@ -110,20 +110,67 @@ def test_how_far_the_work_is_stands_on_the_page(monkeypatch: pytest.MonkeyPatch)
         def empty(self) -> None:
             told.append((1.0, "gone"))
 
+    halves = threading.Event()
+
     def work() -> str:
         busy.report(2, 4)
         seen.wait(10)
+        busy.report_within(16, 32)
+        halves.wait(10)
         return "made"
+
+    class Watched(Place):
+        def progress(self, share: float, text: str) -> None:
+            super().progress(share, text)
+            if share == 0.625:
+                halves.set()
+
+    monkeypatch.setattr(busy, "st", SimpleNamespace(empty=Watched))
+    monkeypatch.setattr(busy, "QUIET", 0.01)
+    monkeypatch.setattr(busy, "STEP", 0.01)
+    assert busy.wait_for(work, "Looking") == "made"
+    assert (0.5, "Looking: 2 of 4 …") in told
+    assert (0.625, "Looking: 2 of 4 …") in told  # and half of the third
+    assert told[-1] == (1.0, "gone")
+
+
+def test_work_of_one_step_says_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    seen = threading.Event()
+
+    class Place:
+        def progress(self, share: float, text: str) -> None:
+            told.append(text)
+            if "left" in text:
+                seen.set()
+
+        def empty(self) -> None:
+            pass
+
+    def work() -> bool:
+        busy.report_within(8, 32)
+        return seen.wait(10)
 
     monkeypatch.setattr(busy, "st", SimpleNamespace(empty=Place))
     monkeypatch.setattr(busy, "QUIET", 0.01)
-    assert busy.wait_for(work, "Looking") == "made"
-    assert (0.5, "Looking: 2 of 4 …") in told
-    assert told[-1] == (1.0, "gone")
+    monkeypatch.setattr(busy, "STEP", 0.01)
+    monkeypatch.setattr(busy, "LONG", 0.05)
+    assert busy.wait_for(work, "Looking")
+    assert told[0] == "Looking …"
+    assert told[-1] == "Looking, about 1 s left …"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "share", "text"),
+    [(3.0, 0.25, "9 s"), (1.0, 0.99, "1 s"), (60.0, 0.25, "3 min"), (30.0, 0.25, "2 min")],
+)
+def test_the_time_left(seconds: float, share: float, text: str) -> None:
+    assert busy.time_left(seconds, share) == f"about {text} left"
 
 
 def test_a_report_outside_of_a_page_is_nothing() -> None:
     busy.report(1, 2)
+    busy.report_within(1, 2)
 
 
 def test_nobody_waits_for_ever_for_a_turn() -> None:
