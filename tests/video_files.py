@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -75,3 +76,36 @@ def frame_numbers(frames: np.ndarray) -> list[int]:
     block = width // 8
     row = frames[:, height // 4, block // 2 :: block].mean(axis=-1)[:, :8] > 128
     return [int(sum(1 << b for b in range(8) if bits[b])) for bits in row]
+
+
+GOP = {"g": "30", "bf": "3", "preset": "ultrafast", "crf": "20"}
+
+
+def colour_noise(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+
+
+def corner_frames(count: int = 18, height: int = 64, width: int = 96) -> np.ndarray:
+    """Red top left, green top right, blue bottom left, white bottom right."""
+    frames = np.zeros((count, height, width, 3), dtype=np.uint8)
+    frames[:, : height // 2, : width // 2] = (220, 20, 20)
+    frames[:, : height // 2, width // 2 :] = (20, 220, 20)
+    frames[:, height // 2 :, : width // 2] = (20, 20, 220)
+    frames[:, height // 2 :, width // 2 :] = 220
+    return frames
+
+
+def corners(frame: np.ndarray) -> str:
+    """The corners' colours from top left by rows, e.g. "RGBW"."""
+    h, w = frame.shape[0] // 8, frame.shape[1] // 8
+    names = {(1, 0, 0): "R", (0, 1, 0): "G", (0, 0, 1): "B", (1, 1, 1): "W"}
+    found = (frame[h, w], frame[h, -w], frame[-h, w], frame[-h, -w])
+    return "".join(names[tuple(int(v > 120) for v in pixel)] for pixel in found)
+
+
+def folder_of(path: Path, names: list[str]) -> Path:
+    """A folder of small pictures, each a little lighter than the one before."""
+    path.mkdir()
+    for value, name in enumerate(names):
+        Image.new("RGB", (20, 10), (value, value, value)).save(path / name)
+    return path
