@@ -1,0 +1,194 @@
+"""Export folders: resumed, refused, whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from exported import Loaded, StopError, files
+
+from c3d_viz import export_files, export_window
+from c3d_viz.errors import ClipError, ExportError, LayerError, VizError
+from c3d_viz.export import export_clip
+from c3d_viz.tracing import Unit
+
+
+def test_a_stopped_export_is_resumed(
+    tree: Path, clip: Path, loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    wanted: dict[str, Any] = {
+        "layers": ["conv5b", "conv1a", "fc8"],
+        "methods": ["deconvnet", "guided"],
+        "top": 2,
+        "start": 8,
+        "loaded": loaded,
+    }
+
+    def stop(done: int, total: int, what: str) -> None:
+        if done == 7:
+            raise StopError
+
+    with pytest.raises(StopError):
+        export_clip(clip, out, progress=stop, **wanted)
+    assert not (out / "manifest.json").exists()
+    assert (out / "unfinished.json").is_file()
+    # what a killed process leaves: half a file under a temporary name
+    (out / "conv1a" / "deconvnet" / ".overlay-abc123.mp4").write_bytes(b"half")
+    (out / "conv1a" / f".activations.npz.77{export_files.PART}").write_bytes(b"half")
+    kept = {p: p.stat().st_mtime_ns for p in out.rglob("ch*/*") if p.is_file()}
+    assert kept
+
+    asked: list[Unit] = []
+    real = export_window.attribute_many
+
+    def counting(model: Any, x: Any, units: list[Unit], *rest: Any, **more: Any) -> Any:
+        asked.extend(units)
+        return real(model, x, units, *rest, **more)
+
+    monkeypatch.setattr(export_window, "attribute_many", counting)
+    steps: list[tuple[int, int]] = []
+    export_clip(clip, out, resume=True, progress=lambda d, t, _: steps.append((d, t)), **wanted)
+    assert 0 < len(asked) < 12
+    assert steps[-1] == (15, 15)
+    assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
+    resumed, whole = files(out), files(tree)
+    assert set(resumed) == set(whole)
+    assert all(resumed[n] == whole[n] for n in whole if n not in ("manifest.json", "index.html"))
+
+    asked.clear()
+    before = files(out)
+    export_clip(clip, out, resume=True, **wanted)  # nothing is missing: nothing is done
+    assert asked == []
+    assert files(out) == before
+
+    shutil.rmtree(out / "conv5b" / "guided")
+    export_clip(clip, out, resume=True, **wanted)
+    assert {unit.layer for unit in asked} == {"conv5b"}
+    assert files(out) == before
+
+
+def test_another_export_is_not_resumed(clip: Path, loaded: Loaded, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export_clip(clip, out, layers="conv1a", top=1, loaded=loaded)
+    for change, name in [({"top": 2}, "top"), ({"start": 3}, "start"), ({"seed": 4}, "seed")]:
+        wanted: dict[str, Any] = {"layers": "conv1a", "top": 1, "loaded": loaded, **change}
+        with pytest.raises(ExportError, match=f"another {name} .*--overwrite"):
+            export_clip(clip, out, resume=True, **wanted)
+    other = tmp_path / "other.mp4"
+    other.write_bytes(clip.read_bytes() + b"\0" * 8)
+    with pytest.raises(ExportError, match="another clip's SHA-256"):
+        export_clip(other, out, layers="conv1a", top=1, resume=True, loaded=loaded)
+
+
+def test_an_existing_folder_is_refused(clip: Path, loaded: Loaded, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export_clip(clip, out, layers="conv1a", top=1, loaded=loaded)
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(ExportError, match=r"exists already.*--resume.*--overwrite"):
+        export_clip(clip, out, layers="conv1a", top=1, loaded=loaded)
+    export_clip(clip, out, layers="conv2a", top=1, overwrite=True, loaded=loaded)
+    assert not (out / "conv1a").exists()
+    assert (out / "conv2a").is_dir()
+    assert (out / "notes.txt").read_text() == "mine"
+
+    foreign = tmp_path / "photos"
+    foreign.mkdir()
+    (foreign / "holiday.jpg").write_bytes(b"x")
+    for choice in ({"overwrite": True}, {"resume": True}):
+        with pytest.raises(ExportError, match="holds other things"):
+            export_clip(clip, foreign, layers="conv1a", loaded=loaded, **choice)
+    assert [p.name for p in foreign.iterdir()] == ["holiday.jpg"]
+
+    file = tmp_path / "file"
+    file.write_text("x")
+    with pytest.raises(ExportError, match="is a file"):
+        export_clip(clip, file, overwrite=True, loaded=loaded)
+    with pytest.raises(ExportError, match="exclude each other"):
+        export_clip(clip, tmp_path / "new", resume=True, overwrite=True, loaded=loaded)
+
+
+def test_what_cannot_be_done_leaves_nothing_behind(
+    clip: Path, loaded: Loaded, tmp_path: Path
+) -> None:
+    out = tmp_path / "deep" / "out"
+    text = tmp_path / "text.mp4"
+    text.write_text("not a video")
+    cases: list[tuple[Path, dict[str, Any], type[VizError], str]] = [
+        (text, {}, ClipError, "text.mp4"),
+        (tmp_path / "nowhere.mp4", {}, ClipError, "nowhere.mp4"),
+        (clip, {"start": 30}, ClipError, "start"),
+        (clip, {"stride": 3}, ClipError, "16"),
+        (clip, {"layers": "conv9z"}, LayerError, "conv9z.*conv5b"),
+        (clip, {"methods": "magic"}, VizError, "magic.*deconvnet"),
+        (clip, {"top": 0}, VizError, "top"),
+        (clip, {"windows": 0}, VizError, "windows"),
+        (clip, {"start": -1}, VizError, "start"),
+        (clip, {"mode": "loud"}, VizError, "loud.*magnitude"),
+        (clip, {"scale": "page"}, VizError, "page.*clip"),
+        (clip, {"device": "abacus"}, VizError, "abacus"),
+        (clip, {"device": "cuda:77"}, VizError, "cuda:77"),
+        (clip, {"precision": "int4"}, VizError, "int4"),
+        (clip, {"at": (0, 1, 2)}, VizError, "at needs channel"),
+        (clip, {"layers": []}, VizError, "nothing to do"),
+    ]
+    for path, wanted, kind, message in cases:
+        with pytest.raises(kind, match=message) as caught:
+            export_clip(path, out, **{"loaded": loaded, "layers": "conv1a", **wanted})
+        assert "\n" not in str(caught.value)
+        assert not out.parent.exists(), wanted
+
+
+def test_a_place_that_cannot_be_written(clip: Path, loaded: Loaded, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ExportError, match="cannot write"):
+        export_clip(clip, tmp_path / "file" / "out", layers="conv1a", loaded=loaded)
+
+
+def test_npz_bytes_do_not_depend_on_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = {
+        "noise": np.random.default_rng(0).normal(size=(3, 40, 40)).astype(np.float32),
+        "zeros": np.zeros((3, 40, 40), np.float32),
+        "name": "conv5b",
+    }
+    export_files.write_npz(tmp_path / "a.npz", arrays)
+    monkeypatch.setattr("time.time", lambda: 4e9)
+    export_files.write_npz(tmp_path / "b.npz", arrays)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with np.load(tmp_path / "a.npz") as stored:
+        for name, value in arrays.items():
+            np.testing.assert_array_equal(stored[name], value)
+    assert (tmp_path / "a.npz").stat().st_size < 1.1 * arrays["noise"].nbytes
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+
+    def write(failure: Exception) -> None:
+        with export_files.whole(target) as part:
+            part.write_bytes(b"half")
+            raise failure
+
+    with pytest.raises(StopError):
+        write(StopError())
+    assert list(tmp_path.iterdir()) == []
+    target.write_bytes(b"old")
+    with pytest.raises(ExportError, match="No space left"):
+        write(OSError(28, "No space left on device"))
+    assert target.read_bytes() == b"old"
+    assert len(os.listdir(tmp_path)) == 1
+
+
+def test_the_hash_of_a_folder_of_frames(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(b"one")
+    (tmp_path / "2.png").write_bytes(b"two")
+    before = export_files.sha256_of_clip(tmp_path)
+    assert before == export_files.sha256_of_clip(tmp_path)
+    (tmp_path / "2.png").rename(tmp_path / "3.png")
+    assert export_files.sha256_of_clip(tmp_path) != before

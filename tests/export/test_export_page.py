@@ -1,0 +1,78 @@
+"""The page of an export."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from exported import LINE, files, links, manifest_of
+
+from c3d_viz.export import export_clip
+from c3d_viz.spec import COMPACT_INPUT, ModelSpec
+
+
+def test_the_page_opens_from_disk(tree: Path) -> None:
+    targets, elements = links(tree / "index.html")
+    assert set(targets) <= set(files(tree))
+    text = (tree / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r"(src|href|url)\s*[=(]\s*[\"']?(https?:)?//", text)
+    assert "@import" not in text
+    videos = [e for e in elements if e[""] == "video"]
+    assert len(videos) == 1 + 3 * 2 * 2
+    assert all(v["aria-label"] for v in videos)
+    assert all(e.get("alt") for e in elements if e[""] == "img")
+    ids = [e["id"] for e in elements if e.get("id")]
+    assert len(ids) == len(set(ids))
+    layers = [i for i in ids if str(i).startswith("w8-")]
+    assert layers == ["w8-conv1a", "w8-conv5b", "w8-fc8"]
+
+
+def test_the_page_names_the_weights_and_warns(tree: Path) -> None:
+    text = (tree / "index.html").read_text(encoding="utf-8")
+    assert LINE in text
+    assert "This network is untrained" in text
+    assert "mövie &amp; more" in text  # names are text, never markup
+
+
+def test_trained_weights_are_not_warned_about(clip: Path, tiny_c3d: Any, tmp_path: Path) -> None:
+    names = ("<b>run</b>", "jump", "fall", "turn", "stay")
+    spec = ModelSpec("compact", "compact: trained", True, COMPACT_INPUT, 5, classes=names)
+    export_clip(clip, tmp_path / "out", layers="fc8", top=2, loaded=(tiny_c3d, spec))
+    text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "untrained" not in text
+    assert "Likeliest classes" in text
+    assert "<b>run" not in text
+    assert "&lt;b&gt;run" in text
+    window = manifest_of(tmp_path / "out")["windows"][0]
+    chances = [p["probability"] for p in window["predictions"]]
+    assert sum(chances) == pytest.approx(1, abs=1e-4)
+    assert chances == sorted(chances, reverse=True)
+    units = window["layers"][0]["units"]
+    assert [u["name"] for u in units] == [names[u["channel"]] for u in units]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_in_a_browser(tree: Path, browser: Any, width: int) -> None:
+    """Opened from disk: fits the screen, asks no network, and the videos on screen play."""
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    page = context.new_page()
+    asked: list[str] = []
+    wrong: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto((tree / "index.html").as_uri())
+    page.wait_for_function(
+        "() => { const v = document.querySelector('video'); "
+        "return v.currentTime > 0.05 && v.videoWidth === 336; }",
+        timeout=60_000,
+    )
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.click("#play")
+    assert page.text_content("#play") == "Play videos"
+    assert page.evaluate("[...document.querySelectorAll('video')].every(v => v.paused)")
+    context.close()
+    assert wrong == []
+    assert all(url.startswith("file:") for url in asked)
