@@ -25,23 +25,38 @@ def test_batches_depend_on_the_seed_alone() -> None:
     assert set(how.tolist()) <= set(range(10))
 
 
-def test_blended_backgrounds_are_made_of_the_given_ones() -> None:
-    g = torch.Generator().manual_seed(0)
+def test_blended_backgrounds_are_made_of_the_given_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     colours = torch.tensor([[10, 100, 200], [20, 110, 220]], dtype=torch.uint8)
-    plain = colours[:, :, None, None].expand(2, 3, 8, 12).contiguous()
-    made = data.blended(plain, 64, g)
-    assert made.shape == (64, 3, 8, 12)
-    assert made.dtype == torch.uint8
-    ordered = made[:, :, 0, 0].sort(1).values.int()
-    low, high = colours.min(0).values.int(), colours.max(0).values.int()
-    assert (ordered >= low).all()
-    assert (ordered <= high).all()  # between the two, in some order of the channels
-    exchanged = (made[:, :, 0, 0].argsort(1) != torch.arange(3)).any(1).float().mean()
+    plain = colours[:, :, None, None].expand(2, 3, 16, 24).contiguous()
+    patterns = data.patterns
+    striped = data.blended(plain, 96, torch.Generator().manual_seed(0))
+    assert striped.shape == (96, 3, 16, 24)
+    assert striped.dtype == torch.uint8
+    assert torch.equal(striped, data.blended(plain, 96, torch.Generator().manual_seed(0)))
+    with_pattern = striped.float().std((2, 3)).amax(1) > 2
+    assert 0.2 < float(with_pattern.float().mean()) < 0.5
+
+    monkeypatch.setattr(data, "patterns", lambda *asked: patterns(*asked) * 0 + 15)
+    made = data.blended(plain, 96, torch.Generator().manual_seed(0))[~with_pattern, :, 8, 12]
+    ordered = made.sort(1).values.int()
+    same = (ordered >= colours.min(0).values.int()).all(1) & (ordered <= 220).all(1)
+    assert same.float().mean() > 0.9  # between the two, in some order of the channels
+    exchanged = (made.argsort(1) != torch.arange(3)).any(1).float().mean()
     assert 0.25 < float(exchanged) < 0.6  # half, less one order in six that changes nothing
-    assert torch.equal(made, data.blended(plain, 64, torch.Generator().manual_seed(0)))
-    ramp = torch.arange(8, dtype=torch.uint8)[None, None, :, None].expand(1, 3, 8, 12)
-    upside_down = data.blended(ramp.contiguous(), 64, g)[:, 0, 0, 0] > 3
-    assert 0.25 < float(upside_down.float().mean()) < 0.75
+
+
+def test_patterns_repeat_at_their_period() -> None:
+    made = data.patterns(40, (96, 128), torch.Generator().manual_seed(1))
+    assert made.shape == (40, 3, 96, 128)
+    assert 0 <= float(made.min()) < float(made.max()) <= 255
+    spectrum = torch.fft.rfft2(made[:, 1] - made[:, 1].mean((1, 2), keepdim=True)).abs()
+    flat = spectrum.flatten(1)
+    peak = flat.argmax(1)
+    row, column = peak // spectrum.shape[2], peak % spectrum.shape[2]
+    frequency = torch.hypot(torch.minimum(row, 96 - row) / 96, column / 128)  # cycles a pixel
+    # a crossed pattern's peak lies at the sum of its two frequencies
+    assert float(frequency.min()) > 1 / 60
+    assert float(frequency.max()) < 2**0.5 / 8 + 0.02
 
 
 def test_pictures_at_full_clutter_from_the_first_step() -> None:

@@ -40,7 +40,10 @@ def _stills(args: argparse.Namespace) -> None:
 def _joint(args: argparse.Namespace) -> None:
     from .phases import JOINT, train_joint
 
-    settings = _settings(args, JOINT)
+    what, how = JOINT.head_weights
+    settings = dataclasses.replace(
+        _settings(args, JOINT), head_weights=(what, args.how_weight or how)
+    )
     start_from, warm = args.flat or args.joint, args.joint is not None
     train_joint(
         args.sources, start_from, args.out, args.depth, settings, _line,
@@ -130,6 +133,10 @@ def _parser() -> argparse.ArgumentParser:
         "--stills", type=int, default=0, metavar="N",
         help="N single pictures beside the 24 clips of every step, for what alone (0)",
     )  # fmt: skip
+    sub.add_argument(
+        "--how-weight", type=float, metavar="W", help="weight of how's loss (1.0; what's is 1.5)"
+    )
+    sub.add_argument("--lr", type=float, help="peak of the learning rate (0.0015)")
     run(sub, "31")
 
     sub = command("pack", _pack, "fold a joint run's averaged net into a file for load_model")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..spec import COMPACT_INPUT
 from ..synthetic_library import WHATS, Library
@@ -46,22 +48,54 @@ def blended(backgrounds: Tensor, n: int, generator: torch.Generator) -> Tensor:
     """n new backgrounds, uint8 (n, 3, h, w), out of (m, 3, h, w): m photographs are soon known.
 
     Half of them upside-down, half with their colour channels exchanged, half mixed with up to half
-    of another, which is mirrored.
+    of another, which is mirrored. A third has a pattern over it (``patterns``), a quarter is
+    blurred: over grids and soft ground a camera pan is hardest to see.
     """
 
     def pick() -> Tensor:
         return backgrounds[torch.randint(len(backgrounds), (n,), generator=generator)].float()
 
-    def half() -> Tensor:
-        return torch.rand(n, 1, 1, 1, generator=generator) < 0.5
+    def chance(share: float) -> Tensor:
+        return torch.rand(n, 1, 1, 1, generator=generator) < share
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(n, 1, 1, 1, generator=generator)
 
     first, second = pick(), pick()
-    share = torch.rand(n, 1, 1, 1, generator=generator) * 0.5 * half()
-    first = torch.lerp(first, second.flip(3), share)
-    first = torch.where(half(), first.flip(2), first)
+    first = torch.lerp(first, second.flip(3), uniform(0, 0.5) * chance(0.5))
+    first = torch.where(chance(0.5), first.flip(2), first)
     order = torch.rand(n, 3, generator=generator).argsort(1)
     exchanged = first.gather(1, order[:, :, None, None].expand_as(first))
-    return torch.where(half(), exchanged, first).round().to(torch.uint8)
+    first = torch.where(chance(0.5), exchanged, first)
+    striped = chance(1 / 3)[:, 0, 0, 0].nonzero()[:, 0]
+    over = patterns(len(striped), (first.shape[2], first.shape[3]), generator)
+    first[striped] = torch.lerp(first[striped], over, uniform(0.2, 0.9)[striped])
+    soft = chance(0.25)[:, 0, 0, 0].nonzero()[:, 0]
+    if len(soft):  # interpolate takes no empty batch
+        small = F.interpolate(first[soft], scale_factor=1 / 8, mode="area")
+        first[soft] = F.interpolate(small, first.shape[2:], mode="bilinear", align_corners=False)
+    return first.round().clamp(0, 255).to(torch.uint8)
+
+
+def patterns(n: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """n striped or chequered pictures in two colours, 0-255, float32 (n, 3, h, w).
+
+    Periods of 8 to 48 pixels at any angle, edges from soft to hard.
+    """
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(n, *shape, 1, 1, generator=generator)
+
+    y = torch.arange(size[0])[:, None].float()
+    x = torch.arange(size[1])[None, :].float()
+    angle = uniform(0, math.pi)
+    along, across = angle.cos() * x + angle.sin() * y, angle.cos() * y - angle.sin() * x
+    turns = [2 * math.pi / torch.exp(uniform(math.log(8), math.log(48))) for _ in range(2)]
+    wave = torch.sin(along * turns[0])
+    crossed = torch.rand(n, 1, 1, generator=generator) < 0.5
+    wave = torch.where(crossed, wave * torch.sin(across * turns[1]), wave)
+    mix = ((wave * torch.exp(uniform(0, 2))).clamp(-1, 1) / 2 + 0.5)[:, None]
+    return torch.lerp(uniform(0, 255, 3), uniform(0, 255, 3), mix)
 
 
 def fixed_clips(library: Library, n: int, seed: int, frames: int = 16) -> Batch:
