@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
+from contextlib import contextmanager
 from typing import TypeVar
 
 import streamlit as st
@@ -19,7 +20,7 @@ from streamlit.delta_generator import DeltaGenerator
 T = TypeVar("T")
 QUIET = 0.5  # seconds before anything is said
 STEP = 0.2
-LONG = 2.0  # seconds before the time left is said
+LONG, EARLY = 2.0, 0.03  # seconds and share before the time left is said
 
 
 class Left(Exception):  # noqa: N818 - no error
@@ -40,6 +41,8 @@ class _Wait:
 
 
 _mine = threading.local()  # in the thread of the work: the wait it belongs to
+_hearing: dict[Hashable, list[_Wait]] = {}  # who waits for a shared piece of work
+_lock = threading.Lock()
 
 
 def report(done: int, total: int) -> None:
@@ -54,6 +57,40 @@ def report_within(done: int, total: int) -> None:
     wait = _waiting()
     if wait is not None:
         wait.within = done / total
+
+
+@contextmanager
+def heard(key: Hashable) -> Iterator[Callable[[int, int], None]]:
+    """A ``report_within`` for work that several pages may wait for and another thread does.
+
+    All pages inside ``heard`` with this key hear of it. It ends, with ``Left``, once all of them
+    have gone elsewhere.
+    """
+    mine = getattr(_mine, "wait", None) or _Wait()
+    with _lock:
+        _hearing.setdefault(key, []).append(mine)
+
+    def tell(done: int, total: int) -> None:
+        with _lock:
+            waits = list(_hearing.get(key, ()))
+        if waits and all(wait.gone for wait in waits):
+            raise Left
+        for wait in waits:
+            wait.within = done / total
+
+    try:
+        yield tell
+    finally:
+        with _lock:
+            _hearing[key].remove(mine)
+            if not _hearing[key]:
+                del _hearing[key]
+
+
+def gone() -> bool:
+    """Whether the page that this thread works for has gone elsewhere."""
+    wait: _Wait | None = getattr(_mine, "wait", None)
+    return wait is not None and wait.gone
 
 
 def _waiting() -> _Wait | None:
@@ -98,7 +135,7 @@ def _watch(future: Future[T], wait: _Wait, what: str, place: DeltaGenerator) -> 
         text = what
         if wait.done:
             text += f": {wait.done} of {wait.total}"
-        if share and seconds > LONG:
+        if share > EARLY and seconds > LONG:
             text += f", {time_left(seconds, share)}"
         place.progress(share or _creep(seconds), text=f"{text} …")
         try:

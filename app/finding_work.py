@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 import c3d_viz as viz
 from app import work
-from app.busy import report_within
 from app.jobs import Progress
 from app.work import CACHE, CORES, Net, Spot, Window
 from c3d_viz.finding import contrast, curves, stimulus
@@ -58,8 +57,7 @@ def lines(
         units = [viz.Unit(s.layer, s.channel, s.at) for s in spots]
         read = work.reading(net, win)
         with CORES:
-            made = read.attribute_many(units, method, progress=report_within)
-            maps = [a.values for a in made]
+            maps = [a.values for a in read.attribute_many(units, method)]
         found = curves(np.stack(maps), stimulus(win.frames))
         c = np.asarray(contrast(found.delta))
         return Lines(_mean(found.A), _mean(found.M), _mean(found.E), float(_mean(c)), tuple(spots))

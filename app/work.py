@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 import c3d_viz as viz
-from app import pictures
-from app.busy import report_within
+from app import busy, pictures
 from app.cache import ByteCache, Key
 from app.samples import Source
 from c3d_viz import clips, validity
@@ -263,14 +262,21 @@ def activation_map(net: Net, win: Window, layer: str, channel: int) -> Floats:
 
 def back_projection(net: Net, win: Window, unit: Spot, method: str) -> viz.Attribution:
     """The map of one unit by one method."""
+    key = map_key(net, win, unit, method)
+    wanted = viz.Unit(unit.layer, unit.channel, unit.at)
 
-    def make() -> viz.Attribution:
-        wanted = viz.Unit(unit.layer, unit.channel, unit.at)
+    def make(tell: Callable[[int, int], None]) -> viz.Attribution:
         read = reading(net, win)
         with CORES:
-            return read.attribute(wanted, method, progress=report_within)
+            return read.attribute(wanted, method, progress=tell)
 
-    return kept(map_key(net, win, unit, method), make)
+    while True:
+        with busy.heard(key) as tell:
+            try:
+                return kept(key, lambda: make(tell))
+            except busy.Left:  # those who began it have left: begin again for who came since
+                if busy.gone():
+                    raise
 
 
 def map_key(net: Net, win: Window, unit: Spot, method: str) -> Key:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -166,6 +167,41 @@ def test_work_of_one_step_says_the_time_left(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_the_time_left(seconds: float, share: float, text: str) -> None:
     assert busy.time_left(seconds, share) == f"about {text} left"
+
+
+def test_shared_work_ends_when_the_last_page_has_left() -> None:
+    def page(wait: busy._Wait) -> None:
+        busy._mine.wait = wait
+        try:
+            with busy.heard("map") as tell:
+                told.append(tell)
+                entered.release()
+                leave.acquire()
+        finally:
+            busy._mine.wait = None
+
+    told: list[Any] = []
+    entered, leave = threading.Semaphore(0), threading.Semaphore(0)
+    waits = [busy._Wait(), busy._Wait()]
+    pages = [threading.Thread(target=page, args=(wait,)) for wait in waits]
+    for one in pages:
+        one.start()
+        assert entered.acquire(timeout=10)
+    told[0](8, 32)  # from whatever thread does the work
+    assert [wait.within for wait in waits] == [0.25, 0.25]
+    waits[0].gone = True
+    told[0](16, 32)
+    assert waits[1].within == 0.5
+    waits[1].gone = True
+    with pytest.raises(busy.Left):
+        told[0](17, 32)
+    leave.release(2)
+    for one in pages:
+        one.join(10)
+    assert busy._hearing == {}
+    told[0](18, 32)  # nobody is registered any more: nothing to end
+    with busy.heard("map") as tell:  # outside of a page nobody can leave
+        tell(1, 2)
 
 
 def test_a_report_outside_of_a_page_is_nothing() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import c3d_viz as viz
-from app import drawing, exporting, finding_work, samples, work
+from app import busy, drawing, exporting, finding_work, samples, work
 from app.blocks import blocks as network_blocks
 from app.exporting import Wanted
 from app.samples import Source
@@ -239,6 +239,27 @@ def test_the_zip_holds_the_commands_files(
     words = exporting.command(shown, wanted, ())
     assert words is not None
     assert words[:4] == ["c3d-viz", "export", "3.mp4", "-o"]
+
+
+def test_a_map_that_was_left_is_made_again_for_who_comes_later(
+    net: work.Net, videos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    win = work.window(source(videos[3], "left"), net, 2, 1)
+    unit = work.strongest(net, win, "conv5b", 1)[0]
+    asked: list[int] = []
+    real = work.Reading.attribute
+
+    def once_left(*words: Any, **more: Any) -> Any:
+        asked.append(1)
+        if len(asked) == 1:
+            raise busy.Left
+        return real(*words, **more)
+
+    monkeypatch.setattr(work.Reading, "attribute", once_left)
+    att = work.back_projection(net, win, unit, "guided")
+    assert len(asked) == 2
+    assert att.method == "guided"
+    assert busy._hearing == {}
 
 
 def test_a_stopped_export_leaves_nothing(net: work.Net, videos: list[Path], tmp_path: Path) -> None:
