@@ -40,7 +40,11 @@ class _Wait:
         return min(1.0, (self.done + self.within) / max(1, self.total))
 
 
-_mine = threading.local()  # in the thread of the work: the wait it belongs to
+class _Mine(threading.local):
+    wait: _Wait | None = None  # in the thread of the work: the wait it belongs to
+
+
+_mine = _Mine()
 _hearing: dict[Hashable, list[_Wait]] = {}  # who waits for a shared piece of work
 _lock = threading.Lock()
 
@@ -66,7 +70,7 @@ def heard(key: Hashable) -> Iterator[Callable[[int, int], None]]:
     All pages inside ``heard`` with this key hear of it. It ends, with ``Left``, once all of them
     have gone elsewhere.
     """
-    mine = getattr(_mine, "wait", None) or _Wait()
+    mine = _mine.wait or _Wait()
     with _lock:
         _hearing.setdefault(key, []).append(mine)
 
@@ -89,15 +93,13 @@ def heard(key: Hashable) -> Iterator[Callable[[int, int], None]]:
 
 def gone() -> bool:
     """Whether the page that this thread works for has gone elsewhere."""
-    wait: _Wait | None = getattr(_mine, "wait", None)
-    return wait is not None and wait.gone
+    return _mine.wait is not None and _mine.wait.gone
 
 
 def _waiting() -> _Wait | None:
-    wait: _Wait | None = getattr(_mine, "wait", None)
-    if wait is not None and wait.gone:
+    if gone():
         raise Left
-    return wait
+    return _mine.wait
 
 
 def wait_for(work: Callable[[], T], what: str) -> T:

@@ -45,6 +45,39 @@ def test_blended_backgrounds_are_made_of_the_given_ones(monkeypatch: pytest.Monk
     assert 0.25 < float(exchanged) < 0.6  # half, less one order in six that changes nothing
 
 
+def test_clips_over_blended_backgrounds_have_other_grounds() -> None:
+    library = procedural_library()
+    plain, blended = (data.clips(library, 4, clutter=1.0, blend=b)(5, 0.0) for b in (False, True))
+    again = data.clips(library, 4, clutter=1.0, blend=True)(5, 0.0)
+    assert torch.equal(blended[0], again[0])
+    assert not torch.equal(blended[0], plain[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "weights", "lr"),
+    [((), (1.5, 1.0), 1.5e-3), (("--how-weight", "3", "--lr", "0.001"), (1.5, 3.0), 1e-3)],
+)
+def test_the_joint_command_passes_everything_on(
+    words: tuple[str, ...],
+    weights: tuple[float, float],
+    lr: float,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    seen: dict[str, object] = {}
+
+    def record(*given: object, **more: object) -> None:
+        seen.update(more, given=given)
+
+    monkeypatch.setattr(phases, "train_joint", record)
+    told = ["joint", "data", "--joint", "before", "-o", str(tmp_path), "--clips", "48"]
+    assert main([*told, "--stills", "7", *words]) == 0
+    settings = seen["given"][4]  # type: ignore[index]
+    assert (settings.steps, settings.head_weights, settings.lr) == (2, weights, lr)
+    assert (seen["warm"], seen["pictures"]) == (True, 7)
+    assert seen["given"][:3] == (Path("data"), Path("before"), tmp_path)  # type: ignore[index]
+
+
 def test_patterns_repeat_at_their_period() -> None:
     made = data.patterns(40, (96, 128), torch.Generator().manual_seed(1))
     assert made.shape == (40, 3, 96, 128)

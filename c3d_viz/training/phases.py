@@ -81,7 +81,7 @@ def train_joint(
     Args:
         sources: folder with sprites/ and backgrounds/.
         start_from: run (or checkpoint) of phase 1; with ``warm``, of an earlier phase 2 of the
-            same depth, whose averaged weights go on at full clutter with a new schedule, before
+            same depth, whose averaged weights go on with a new schedule, at full clutter and over
             blended backgrounds.
         pictures: stills beside the clips of every step, for *what* alone.
     """
