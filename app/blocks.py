@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from app.work import Net
-from c3d_viz.models import CONV_LAYERS, receptive_field
+from c3d_viz.nets import CONV_LAYERS, receptive_field
 
 
 def blocks(net: Net) -> list[dict[str, Any]]:

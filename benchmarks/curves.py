@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import c3d_viz as viz
-from c3d_viz.models import CONV_LAYERS
+from c3d_viz.nets import CONV_LAYERS
 
 from .peers import Peer
 from .timing import Spread

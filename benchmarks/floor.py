@@ -13,7 +13,7 @@ from math import prod
 from torch import nn
 
 import c3d_viz as viz
-from c3d_viz.models import C3D, CONV_LAYERS, INPUT_SHAPE
+from c3d_viz.nets import C3D, CONV_LAYERS, INPUT_SHAPE
 
 
 def whole_pass(model: C3D) -> dict[str, int]:

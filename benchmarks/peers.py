@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 import c3d_viz as viz
-from c3d_viz.models import layer_module
+from c3d_viz.nets import layer_module
 
 Units = Sequence[viz.Unit]
 Adapter = Callable[[nn.Module, Tensor, Units], list[Tensor]]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import c3d_viz as viz
-from c3d_viz.models import C3D, CONV_LAYERS
+from c3d_viz.nets import C3D, CONV_LAYERS
 
 
 @dataclass(frozen=True)

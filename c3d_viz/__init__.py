@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOME = {
-    "C3D": "models",
-    "LAYERS": "models",
-    "receptive_field": "models",
-    "InputSpec": "spec",
-    "ModelSpec": "spec",
+    "C3D": "nets",
+    "LAYERS": "nets",
+    "receptive_field": "nets",
+    "InputSpec": "nets",
+    "ModelSpec": "nets",
     "load_model": "weights",
     "Clip": "clips",
     "read_clip": "clips",
@@ -80,9 +80,8 @@ if TYPE_CHECKING:
     from .export import export_clip
     from .media import write_image, write_video
     from .methods import METHODS, Attribution, attribute, attribute_many
-    from .models import C3D, LAYERS, receptive_field
+    from .nets import C3D, LAYERS, InputSpec, ModelSpec, receptive_field
     from .render import activation_sheet, contact_sheet, filmstrip, overlay, raw_frames
-    from .spec import InputSpec, ModelSpec
     from .tracing import Trace, Unit, top_units, trace
     from .weights import load_model
 

@@ -18,7 +18,7 @@ from torch import nn
 
 from .errors import LayerError
 from .hooks import has_hooks, split_call
-from .models import C3D, INPUT_SHAPE, layer_module
+from .nets import C3D, INPUT_SHAPE, layer_module
 
 Box = tuple[tuple[int, int], ...]  # (start, stop) per axis; () for a vector
 

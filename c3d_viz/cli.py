@@ -204,7 +204,7 @@ def export(
 @network_options
 def layers(network: Network) -> None:
     """Print every layer: shape, receptive field, parameters."""
-    from .export_layers import layer_table, table_text
+    from .nets import layer_table, table_text
     from .weights import load_model
 
     net, spec = load_model(network.model, network.weights, seed=network.seed, **network.overrides)

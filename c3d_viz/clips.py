@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from .clips_timeline import motion_energy, read_thumbnails
 from .errors import ClipError, ShapeError
-from .spec import InputSpec
+from .nets import InputSpec
 from .video import VideoInfo
 from .video_frame import Frame
 from .video_open import PathLike, shown

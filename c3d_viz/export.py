@@ -36,8 +36,7 @@ from .export_settings import (
     versions,
 )
 from .export_window import export_window
-from .models import C3D
-from .spec import ModelSpec
+from .nets import C3D, ModelSpec
 from .weights import load_model
 
 Progress = Callable[[int, int, str], None]

@@ -20,8 +20,7 @@ from . import export_files, media, render
 from .clips import Clip, cropped_frames
 from .export_settings import Settings
 from .methods import METHODS, Attribution
-from .models import C3D, receptive_field
-from .spec import ModelSpec
+from .nets import C3D, ModelSpec, receptive_field
 from .tracing import Unit
 
 ENLARGE = 3  # of the overlay video: 112 pixels are small on a screen

@@ -16,8 +16,7 @@ from torch import nn
 from . import __version__
 from .errors import ExportError, LayerError, VizError
 from .methods import METHODS
-from .models import CONV_LAYERS, LAYERS
-from .spec import ModelSpec
+from .nets import CONV_LAYERS, LAYERS, ModelSpec
 
 SCHEMA = 1
 _VERSIONS = ("torch", "numpy", "opencv-python", "opencv-python-headless", "av", "safetensors")

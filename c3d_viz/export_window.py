@@ -26,8 +26,7 @@ from .export_draw import (
 from .export_settings import Settings
 from .export_workers import Clock, Workers
 from .methods import Attribution, attribute_many
-from .models import receptive_field
-from .spec import ModelSpec
+from .nets import ModelSpec, receptive_field
 from .tracing import Trace, Unit, activation, locate, top_units, trace
 
 

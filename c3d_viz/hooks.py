@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import LayerError, ShapeError, VizError
-from .models import layer_module
+from .nets import layer_module
 
 # (layer, module, its first input, its output) -> what to keep
 Keep = Callable[[str, nn.Module, Tensor, Tensor], Tensor]

@@ -18,7 +18,7 @@ from .chain import Record, Walker
 from .forward import opened
 from .hooks import check_input
 from .methods import METHODS, Attribution, Progress, _attributions, _levels, attribute_many
-from .models import C3D
+from .nets import C3D
 from .signals import pool_forward
 from .tracing import Trace, Unit, activation, locate, trace
 

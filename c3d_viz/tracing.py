@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .errors import LayerError, VizError
 from .hooks import check_input, check_recorded, eval_view, full_precision, has_hooks, recording
-from .models import C3D, LAYERS
+from .nets import C3D, LAYERS
 
 _SWITCH = "switches of "
 

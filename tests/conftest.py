@@ -36,7 +36,7 @@ def bikes() -> Path:
 @pytest.fixture(scope="session")
 def tiny_c3d() -> Any:
     """A seeded random C3D of width 2 with 5 classes, in eval mode. Do not change it."""
-    from c3d_viz.models import C3D, initialise
+    from c3d_viz.nets.c3d import C3D, initialise
 
     model = C3D(5, width=2, fc=16)
     initialise(model, seed=0)

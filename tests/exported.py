@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from c3d_viz.spec import ModelSpec
+from c3d_viz.nets.spec import ModelSpec
 
 Loaded = tuple[Any, ModelSpec]
 LINE = "random weights (seed 0), untrained"

@@ -14,7 +14,7 @@ from c3d_viz.boxes import Window, chain_of, union
 from c3d_viz.chain import backproject_chain
 from c3d_viz.field import field_of
 from c3d_viz.forward import Forward, forward
-from c3d_viz.models import C3D, initialise
+from c3d_viz.nets.c3d import C3D, initialise
 from c3d_viz.signals import unpool
 from c3d_viz.tracing import Unit, trace
 

@@ -373,7 +373,7 @@ def test_the_dashboard_gets_its_weights(
     tiny_c3d: Any,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from c3d_viz.spec import COMPACT_INPUT, ModelSpec
+    from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
     from c3d_viz.weights import save_model
 
     path = tmp_path / "own.safetensors"

@@ -30,7 +30,7 @@ from c3d_viz.clips import (
     window_starts,
 )
 from c3d_viz.errors import ClipError, ShapeError
-from c3d_viz.spec import CAFFE_INPUT, COMPACT_INPUT, MMACTION_INPUT, InputSpec
+from c3d_viz.nets.spec import CAFFE_INPUT, COMPACT_INPUT, MMACTION_INPUT, InputSpec
 
 
 def test_window_starts() -> None:

@@ -9,7 +9,7 @@ from torch import nn
 from c3d_viz.boxes import chain_of
 from c3d_viz.exact import backend_of, enough
 from c3d_viz.forward import forward
-from c3d_viz.models import C3D, initialise
+from c3d_viz.nets.c3d import C3D, initialise
 from c3d_viz.signals import conv_forward
 from c3d_viz.tracing import Unit, trace
 

@@ -25,7 +25,7 @@ from c3d_viz.finding.windows import (
     synthetic_windows,
 )
 from c3d_viz.finding.work import Piece, as_json, do
-from c3d_viz.spec import COMPACT_INPUT
+from c3d_viz.nets.spec import COMPACT_INPUT
 
 N = 12
 VIDEOS = [f"v{i}" for i in range(N)]

@@ -18,8 +18,8 @@ from c3d_viz.finding.probe import Pass, _answers, measure, perturb
 from c3d_viz.finding.study import Settings, run
 from c3d_viz.finding.windows import Window, frozen, synthetic_windows
 from c3d_viz.methods import Attribution, attribute, attribute_many
-from c3d_viz.models import C3D, initialise
-from c3d_viz.spec import COMPACT_INPUT, ModelSpec
+from c3d_viz.nets.c3d import C3D, initialise
+from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
 from c3d_viz.tracing import Unit, top_units, trace
 from c3d_viz.weights import save_model
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from c3d_viz.errors import LayerError, ShapeError
-from c3d_viz.models import (
+from c3d_viz.nets.c3d import (
     C3D,
     CONV_LAYERS,
     FC_LAYERS,

@@ -12,7 +12,7 @@ from torch import nn
 import c3d_viz as viz
 from c3d_viz.errors import LayerError, VizError
 from c3d_viz.methods_reading import Reading
-from c3d_viz.models import C3D
+from c3d_viz.nets.c3d import C3D
 
 RULES = ("deconvnet", "guided", "gradient")
 

@@ -9,7 +9,7 @@ import pytest
 
 from c3d_viz.clips import cropped_frames
 from c3d_viz.errors import ClipError
-from c3d_viz.spec import COMPACT_INPUT
+from c3d_viz.nets.spec import COMPACT_INPUT
 from c3d_viz.synthetic import (
     SyntheticClip,
     positive_control,

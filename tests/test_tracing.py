@@ -11,7 +11,7 @@ from nets import Normalised, Residual, clip, mini_c3d, state
 from torch import Tensor, nn
 
 from c3d_viz.errors import LayerError, ShapeError, VizError
-from c3d_viz.models import C3D, LAYERS
+from c3d_viz.nets.c3d import C3D, LAYERS
 from c3d_viz.tracing import (
     Trace,
     Unit,

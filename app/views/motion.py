@@ -16,7 +16,7 @@ from app.jobs import Job
 from app.sessions import session
 from app.view import UPLOADED
 from c3d_viz.methods import METHODS
-from c3d_viz.models import CONV_LAYERS
+from c3d_viz.nets import CONV_LAYERS
 
 APPEARANCE, MOTION = "Appearance", "Motion"
 RULES = ("deconvnet", "guided", "gradient")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import __version__
-from ..models import CONV_LAYERS, INPUT_SHAPE
+from ..nets import CONV_LAYERS, INPUT_SHAPE
 from ..rankstats import Floats, nanmean
 from .measures import REASONS, contrast, parts
 from .networks import TRAINED, TWIN

@@ -18,9 +18,8 @@ from ..clips import Clip, cropped_frames, preprocess, read_clip, video_info, win
 from ..errors import LayerError
 from ..media import write_video
 from ..methods import METHODS, Attribution, attribute_many
-from ..models import CONV_LAYERS, receptive_field
+from ..nets import CONV_LAYERS, ModelSpec, receptive_field
 from ..render import overlay, raw_frames
-from ..spec import ModelSpec
 from ..tracing import top_units, trace
 from .measures import Curves, curves
 from .plots import LIGHT, dress

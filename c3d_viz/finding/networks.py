@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ..spec import ModelSpec
+from ..nets import ModelSpec
 from ..validity import permuted, reinitialised
 
 TRAINED = "trained"

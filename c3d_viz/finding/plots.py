@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..models import CONV_LAYERS
+from ..nets import CONV_LAYERS
 from ..rankstats import Floats, nanmean
 from .description import stacked
 from .networks import TRAINED, TWIN

@@ -15,8 +15,8 @@ from ..chain import Walker, forward
 from ..clips import preprocess_frames
 from ..hooks import recording
 from ..methods import METHODS, attribute_many
+from ..nets import InputSpec
 from ..rankstats import Floats
-from ..spec import InputSpec
 from ..tracing import Unit, activation, peak, trace
 from .measures import curves
 from .stimulus import Frames, Stimulus

@@ -16,9 +16,8 @@ import torch
 from torch import nn
 
 from ..clips import preprocess_frames
-from ..models import CONV_LAYERS
+from ..nets import CONV_LAYERS, InputSpec
 from ..rankstats import Floats
-from ..spec import InputSpec
 from ..tracing import trace
 from .probe import Arrays
 from .stimulus import Frames

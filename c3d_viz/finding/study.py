@@ -18,7 +18,7 @@ from .windows import Window, frozen, real_windows, shuffled, synthetic_windows
 from .work import Piece, Progress, do
 
 if TYPE_CHECKING:
-    from ..spec import ModelSpec
+    from ..nets import ModelSpec
 
 #: Raised when a definition changes, so that no measurement of an older one is used again.
 DEFINITION = 1

@@ -13,7 +13,7 @@ import numpy as np
 from ..clips import cropped_frames, read_clip, video_info, window_starts
 from ..errors import ClipError
 from ..frame_folder import SUFFIXES, counting_order
-from ..spec import InputSpec
+from ..nets import InputSpec
 from .stimulus import Frames, Stimulus, stimulus
 
 _VIDEOS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..spec import COMPACT_INPUT
+from ..nets import COMPACT_INPUT
 from ..synthetic_library import WHATS, Library
 from ..synthetic_render import render
 from ..synthetic_scene import HOWS, sample_scenes

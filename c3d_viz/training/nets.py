@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ShapeError
-from ..models import C3D, CONV_LAYERS
-from ..spec import Pool5
+from ..nets import C3D, CONV_LAYERS, Pool5
 
 _MULTIPLES = {"1a": 1, "2a": 2, "3a": 4, "3b": 4, "4a": 8, "4b": 8, "5a": 8, "5b": 8}
 _FRAMES = {"1a": 16, "2a": 16, "3a": 8, "3b": 8, "4a": 4, "4b": 4, "5a": 2, "5b": 2}  # inputs' T

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from .. import weights
-from ..models import C3D
-from ..spec import COMPACT_INPUT, ModelSpec
+from ..nets import C3D, COMPACT_INPUT, ModelSpec
 from ..synthetic_library import WHATS
 from ..synthetic_scene import CLASSES, HOWS
 from .nets import TrainNet, to_c3d

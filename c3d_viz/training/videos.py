@@ -12,8 +12,7 @@ import torch
 
 from ..clips import preprocess, read_clip, video_info
 from ..errors import ClipError, WeightsError
-from ..models import C3D, LAYERS
-from ..spec import COMPACT_INPUT, InputSpec, ModelSpec
+from ..nets import C3D, COMPACT_INPUT, LAYERS, InputSpec, ModelSpec
 from .loop import Batch, Progress, Settings, fit, start
 from .nets import TrainNet, to_c3d
 
@@ -190,7 +189,7 @@ def train_videos(
         ClipError: not a folder per class with usable videos, or other classes than the run in
             ``out`` was started with.
     """
-    from ..weights.own import save_model
+    from ..weights import save_model
 
     root, out = Path(root), Path(out)
     videos = scan(root, progress)

@@ -14,8 +14,7 @@ from pathlib import Path
 from torch import nn
 
 from ..errors import WeightsError
-from ..models import C3D, initialise
-from ..spec import ChannelOrder, ModelSpec, Pool5
+from ..nets import C3D, ChannelOrder, ModelSpec, Pool5, initialise
 from . import assemble, files
 from .catalogue import MODELS, Architecture
 from .fetch import DOWNLOADS, cache_folder, download

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ShapeError, WeightsError
-from ..models import C3D
-from ..spec import ModelSpec, Pool5
+from ..nets import C3D, ModelSpec, Pool5
 from . import own
 from .catalogue import MODELS
 from .keymaps import FORMATS, Fc6Order, Format, Layout, recognise, tensorflow_fc6_order

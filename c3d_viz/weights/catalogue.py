@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..spec import CAFFE_INPUT, COMPACT_INPUT, InputSpec
+from ..nets import CAFFE_INPUT, COMPACT_INPUT, InputSpec
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import WeightsError
-from ..models import INPUT_SHAPE
-from ..spec import ChannelOrder, InputSpec
+from ..nets import INPUT_SHAPE, ChannelOrder, InputSpec
 from . import files
 from .caffe import read_binaryproto
 from .readers import read_npy

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ..models import CONV_LAYERS, LAYERS
-from ..spec import CAFFE_INPUT, COMPACT_INPUT, MMACTION_INPUT, InputSpec, Pool5
+from ..nets import CAFFE_INPUT, COMPACT_INPUT, CONV_LAYERS, LAYERS, MMACTION_INPUT, InputSpec, Pool5
 from .files import Container
 from .raw import Raw
 

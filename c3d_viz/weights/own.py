@@ -17,8 +17,7 @@ import torch
 from safetensors.torch import save_file
 
 from ..errors import WeightsError
-from ..models import C3D
-from ..spec import InputSpec, ModelSpec, Pool5
+from ..nets import C3D, InputSpec, ModelSpec, Pool5
 
 
 def save_model(

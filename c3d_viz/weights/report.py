@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..spec import ModelSpec
+from ..nets import ModelSpec
 from . import files
 from .assemble import Resolution, resolve, spec_of
 from .readers import read

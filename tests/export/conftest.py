@@ -11,7 +11,7 @@ import pytest
 from exported import LINE, Loaded
 
 from c3d_viz.export import export_clip
-from c3d_viz.spec import COMPACT_INPUT, ModelSpec
+from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ import c3d_viz as viz
 from c3d_viz.errors import ExportError, LayerError
 from c3d_viz.export import export_clip
 from c3d_viz.export_settings import named_layers
-from c3d_viz.models import CONV_LAYERS, LAYERS
-from c3d_viz.spec import COMPACT_INPUT, ModelSpec
+from c3d_viz.nets.c3d import CONV_LAYERS, LAYERS
+from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
 from c3d_viz.weights import save_model
 
 

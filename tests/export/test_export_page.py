@@ -10,7 +10,7 @@ import pytest
 from exported import LINE, files, links, manifest_of
 
 from c3d_viz.export import export_clip
-from c3d_viz.spec import COMPACT_INPUT, ModelSpec
+from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
 
 
 def test_the_page_opens_from_disk(tree: Path) -> None:

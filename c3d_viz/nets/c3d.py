@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .errors import LayerError, ShapeError
+from ..errors import LayerError, ShapeError
 from .spec import Pool5
 
 INPUT_SHAPE = (3, 16, 112, 112)  # C, T, H, W

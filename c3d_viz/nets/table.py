@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .models import C3D, FC_LAYERS, INPUT_SHAPE, LAYERS, layer_module, receptive_field
+from .c3d import C3D, FC_LAYERS, INPUT_SHAPE, LAYERS, layer_module, receptive_field
 from .spec import ModelSpec
 
 

@@ -1,0 +1,32 @@
+"""TODO nets."""
+
+from .c3d import C3D, CONV_LAYERS, INPUT_SHAPE, LAYERS, initialise, layer_module, receptive_field
+from .spec import (
+    CAFFE_INPUT,
+    COMPACT_INPUT,
+    MMACTION_INPUT,
+    ChannelOrder,
+    InputSpec,
+    ModelSpec,
+    Pool5,
+)
+from .table import layer_table, table_text
+
+__all__ = [
+    "C3D",
+    "CAFFE_INPUT",
+    "COMPACT_INPUT",
+    "CONV_LAYERS",
+    "INPUT_SHAPE",
+    "LAYERS",
+    "MMACTION_INPUT",
+    "ChannelOrder",
+    "InputSpec",
+    "ModelSpec",
+    "Pool5",
+    "initialise",
+    "layer_module",
+    "layer_table",
+    "receptive_field",
+    "table_text",
+]
