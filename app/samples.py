@@ -14,9 +14,7 @@ import numpy.typing as npt
 
 from app import pictures
 from c3d_viz import media
-from c3d_viz.clips import read_clip, video_info
-from c3d_viz.clips_timeline import read_thumbnails
-from c3d_viz.video import VideoInfo
+from c3d_viz.clips.clip import VideoInfo, read_clip, read_thumbnails, video_info
 
 Picture = npt.NDArray[np.uint8]
 _MAKING = threading.Lock()

@@ -18,9 +18,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from c3d_viz.clips import video_info
+from c3d_viz.clips.clip import VideoInfo, video_info
 from c3d_viz.errors import ClipError, VizError, WeightsError
-from c3d_viz.video import VideoInfo
 
 try:
     import fcntl

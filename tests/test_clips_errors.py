@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from c3d_viz.clips.clip.clip import motion_energy, read_clip, read_clips, video_info
 from PIL import Image
 from video_files import (
     GOP,
@@ -21,13 +22,8 @@ from video_files import (
     write_test_video,
 )
 
-from c3d_viz import clips, video_open
-from c3d_viz.clips import (
-    motion_energy,
-    read_clip,
-    read_clips,
-    video_info,
-)
+from c3d_viz.clips.clip import clip as clips
+from c3d_viz.clips.clip import opening as video_open
 from c3d_viz.errors import ClipError
 
 

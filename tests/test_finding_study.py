@@ -68,7 +68,7 @@ def test_one_pass_gives_the_maps_of_attribute_many() -> None:
 
 
 def _input(frames: np.ndarray) -> torch.Tensor:
-    from c3d_viz.clips import preprocess_frames
+    from c3d_viz.clips.clip.clip import preprocess_frames
 
     return preprocess_frames(frames, COMPACT_INPUT)
 

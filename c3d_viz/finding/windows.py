@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..clips import cropped_frames, read_clip, video_info, window_starts
+from ..clips import SUFFIXES, counting_order, cropped_frames, read_clip, video_info, window_starts
 from ..errors import ClipError
-from ..frame_folder import SUFFIXES, counting_order
 from ..nets import InputSpec
 from .stimulus import Frames, Stimulus, stimulus
 

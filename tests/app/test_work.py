@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from c3d_viz.clips.clip.clip import video_info
 
 import c3d_viz as viz
 from app import busy, drawing, exporting, finding_work, samples, work
@@ -21,7 +22,6 @@ from app.samples import Source
 from app.sessions import GRACE, Session, Sessions
 from app.state import Shown
 from app.uploads import Stored
-from c3d_viz.clips import video_info
 from c3d_viz.methods_reading import Reading
 
 

@@ -20,9 +20,9 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ClipError
-from .video_frame import Frame, to_rgb, upright_size
-from .video_open import (
+from ..errors import ClipError
+from .frame import Frame, to_rgb, upright_size
+from .opening import (
     Index,
     PathLike,
     check_size,

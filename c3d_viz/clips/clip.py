@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .clips_timeline import motion_energy, read_thumbnails
-from .errors import ClipError, ShapeError
-from .nets import InputSpec
+from ..errors import ClipError, ShapeError
+from ..nets import InputSpec
+from .frame import Frame
+from .opening import PathLike, shown
+from .source import open_source
+from .timeline import motion_energy, read_thumbnails
 from .video import VideoInfo
-from .video_frame import Frame
-from .video_open import PathLike, shown
-from .video_source import open_source
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,7 +89,7 @@ def read_clip(path: PathLike, start: int = 0, frames: int = 16, stride: int = 1)
 
     Args:
         path: video file in any container and codec of ffmpeg, GIF, or a folder of pictures.
-        start: number of the first frame, from 0, in order of display (see ``c3d_viz.video``).
+        start: number of the first frame, from 0, in order of display (see ``c3d_viz.clips.video``).
         frames: how many, 16 for C3D.
         stride: 1 for consecutive frames.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .errors import ClipError
-from .frame_folder import FrameFolder
+from ..errors import ClipError
+from .folder import FrameFolder
+from .opening import PathLike, shown
 from .video import VideoFile
-from .video_open import PathLike, shown
 
 
 def open_source(path: PathLike) -> VideoFile | FrameFolder:

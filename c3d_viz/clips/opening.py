@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
 
-from .errors import ClipError
+from ..errors import ClipError
 
 PathLike = str | os.PathLike[str]
 

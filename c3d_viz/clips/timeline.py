@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ClipError
-from .frame_folder import FrameFolder
+from ..errors import ClipError
+from .folder import FrameFolder
+from .frame import Frame, to_small_rgb
+from .opening import PathLike, shown
+from .source import open_source
 from .video import VideoFile, VideoInfo
-from .video_frame import Frame, to_small_rgb
-from .video_open import PathLike, shown
-from .video_source import open_source
 
 # Larger videos are sampled beside their keyframes instead of decoded whole, where they have
 # enough of them. 600 million pixels decode in about two seconds on two cores.

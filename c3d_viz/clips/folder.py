@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from .errors import ClipError
+from ..errors import ClipError
+from .frame import Frame
+from .opening import FALLBACK_FPS, MAX_FRAME_PIXELS, PathLike, shown
 from .video import VideoInfo
-from .video_frame import Frame
-from .video_open import FALLBACK_FPS, MAX_FRAME_PIXELS, PathLike, shown
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
