@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from c3d_viz import media
+from c3d_viz.render import media
 
 Picture = npt.NDArray[np.uint8]
 QUALITY = 88

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app import pictures
-from c3d_viz import media
-from c3d_viz.clips.clip import VideoInfo, read_clip, read_thumbnails, video_info
+from c3d_viz.clips import VideoInfo, read_clip, read_thumbnails, video_info
+from c3d_viz.render import media
 
 Picture = npt.NDArray[np.uint8]
 _MAKING = threading.Lock()

@@ -12,8 +12,9 @@ from typing import ParamSpec
 
 import streamlit as st
 
-from c3d_viz import render_canvas, render_maps
 from c3d_viz.errors import VizError
+from c3d_viz.render import canvas as render_canvas
+from c3d_viz.render import maps as render_maps
 
 log = logging.getLogger("c3d_viz.app")
 P = ParamSpec("P")

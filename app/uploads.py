@@ -18,7 +18,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from c3d_viz.clips.clip import VideoInfo, video_info
+from c3d_viz.clips import VideoInfo, video_info
 from c3d_viz.errors import ClipError, VizError, WeightsError
 
 try:

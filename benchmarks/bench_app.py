@@ -30,8 +30,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from c3d_viz import cropped_frames, load_model, media, read_clip
+from c3d_viz import cropped_frames, load_model, read_clip
 from c3d_viz.dashboard import command
+from c3d_viz.render import media
 
 from . import machine
 

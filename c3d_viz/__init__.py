@@ -34,8 +34,8 @@ _HOME = {
     "raw_frames": "render",
     "activation_sheet": "render",
     "contact_sheet": "render",
-    "write_video": "media",
-    "write_image": "media",
+    "write_video": "render",
+    "write_image": "render",
     "export_clip": "export",
     "demo_clips": "demo",
     "VizError": "errors",
@@ -78,10 +78,17 @@ if TYPE_CHECKING:
     from .demo import demo_clips
     from .errors import VizError
     from .export import export_clip
-    from .media import write_image, write_video
     from .methods import METHODS, Attribution, attribute, attribute_many
     from .nets import C3D, LAYERS, InputSpec, ModelSpec, receptive_field
-    from .render import activation_sheet, contact_sheet, filmstrip, overlay, raw_frames
+    from .render import (
+        activation_sheet,
+        contact_sheet,
+        filmstrip,
+        overlay,
+        raw_frames,
+        write_image,
+        write_video,
+    )
     from .tracing import Trace, Unit, top_units, trace
     from .weights import load_model
 

@@ -16,11 +16,12 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from . import export_files, media, render
+from . import export_files, render
 from .clips import Clip, cropped_frames
 from .export_settings import Settings
 from .methods import METHODS, Attribution
 from .nets import C3D, ModelSpec, receptive_field
+from .render import media
 from .tracing import Unit
 
 ENLARGE = 3  # of the overlay video: 112 pixels are small on a screen

@@ -14,9 +14,9 @@ from c3d_viz.clips.clip.clip import read_clip
 from PIL import Image
 from video_files import frame_numbers, numbered_frames
 
-from c3d_viz import media
 from c3d_viz.errors import ExportError, ShapeError
-from c3d_viz.media import encode_png, encode_video, write_image, write_video
+from c3d_viz.render import media
+from c3d_viz.render.media import encode_png, encode_video, write_image, write_video
 
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (128, 128, 128)]
 

@@ -22,8 +22,8 @@ from c3d_viz.render import (
     signed,
     time_note,
 )
-from c3d_viz.render_canvas import PAPER, Canvas, colour_table, fitted, text_width, wrapped
-from c3d_viz.render_contact import CloseUp, close_up
+from c3d_viz.render.canvas import PAPER, Canvas, colour_table, fitted, text_width, wrapped
+from c3d_viz.render.contact import CloseUp, close_up
 
 T, H, W = 16, 112, 112
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from c3d_viz.errors import ClipError, WeightsError
-from c3d_viz.media import write_video
 from c3d_viz.nets.c3d import C3D, initialise
 from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
+from c3d_viz.render.media import write_video
 from c3d_viz.training import loop, videos
 from c3d_viz.training.nets import to_c3d
 from c3d_viz.weights import load_model

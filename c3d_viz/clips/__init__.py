@@ -2,6 +2,7 @@
 
 from .clip import (
     Clip,
+    clip,
     cropped_frames,
     preprocess,
     preprocess_frames,
@@ -17,6 +18,7 @@ __all__ = [
     "SUFFIXES",
     "Clip",
     "VideoInfo",
+    "clip",
     "counting_order",
     "cropped_frames",
     "motion_energy",

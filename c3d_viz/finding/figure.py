@@ -16,10 +16,9 @@ import numpy.typing as npt
 
 from ..clips import Clip, cropped_frames, preprocess, read_clip, video_info, window_starts
 from ..errors import LayerError
-from ..media import write_video
 from ..methods import METHODS, Attribution, attribute_many
 from ..nets import CONV_LAYERS, ModelSpec, receptive_field
-from ..render import overlay, raw_frames
+from ..render import overlay, raw_frames, write_video
 from ..tracing import top_units, trace
 from .measures import Curves, curves
 from .plots import LIGHT, dress

@@ -23,8 +23,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ShapeError
-from .render_canvas import Picture, colour_table
+from ..errors import ShapeError
+from .canvas import Picture, colour_table
 
 Floats = npt.NDArray[np.float32]
 Mode = Literal["magnitude", "signed"]

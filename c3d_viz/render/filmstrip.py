@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .errors import ShapeError
-from .render_canvas import (
+from ..errors import ShapeError
+from .canvas import (
     GAP,
     GRAY,
     MARGIN,
@@ -21,7 +21,7 @@ from .render_canvas import (
     fitted,
     short,
 )
-from .render_maps import (
+from .maps import (
     ALPHA,
     DIVERGING,
     PERCENTILE,

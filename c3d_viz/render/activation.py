@@ -6,19 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .errors import ShapeError
-from .render_canvas import (
-    MARGIN,
-    SMALL,
-    Canvas,
-    Header,
-    Legend,
-    Picture,
-    colours,
-    enlarge,
-    short,
-)
-from .render_maps import SEQUENTIAL, Floats
+from ..errors import ShapeError
+from .canvas import MARGIN, SMALL, Canvas, Header, Legend, Picture, colours, enlarge, short
+from .maps import SEQUENTIAL, Floats
 
 _SPACE = 24  # between two channels
 _ROOM = 1624  # pixels between the margins

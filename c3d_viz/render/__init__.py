@@ -5,18 +5,11 @@
 ``render_canvas`` draws the page. This module gathers what others use.
 """
 
-from .render_activation import activation_sheet, time_note
-from .render_contact import contact_sheet
-from .render_filmstrip import filmstrip
-from .render_maps import (
-    PERCENTILE,
-    magnitude,
-    normalised,
-    overlay,
-    raw_frames,
-    scale_of,
-    signed,
-)
+from .activation import activation_sheet, time_note
+from .contact import contact_sheet
+from .filmstrip import filmstrip
+from .maps import PERCENTILE, magnitude, normalised, overlay, raw_frames, scale_of, signed
+from .media import write_image, write_video
 
 __all__ = [
     "PERCENTILE",
@@ -30,4 +23,6 @@ __all__ = [
     "scale_of",
     "signed",
     "time_note",
+    "write_image",
+    "write_video",
 ]

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .errors import ExportError, ShapeError
+from ..errors import ExportError, ShapeError
 
 Frames = npt.NDArray[np.uint8]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ShapeError
-from .render_canvas import (
+from ..errors import ShapeError
+from .canvas import (
     GAP,
     GRAY,
     INK,
@@ -24,8 +24,8 @@ from .render_canvas import (
     short,
     wrapped,
 )
-from .render_filmstrip import Row, frame_rows
-from .render_maps import (
+from .filmstrip import Row, frame_rows
+from .maps import (
     DIVERGING,
     SEQUENTIAL,
     ChannelOrder,
