@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from c3d_viz.render import media
+from c3d_viz import render
 
 Picture = npt.NDArray[np.uint8]
 QUALITY = 88
@@ -50,7 +50,7 @@ def enlarged(values: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float
 
 def video(frames: Picture, fps: float) -> str:
     """Data address of frames (T, H, W, 3) as an H.264 mp4 that browsers play."""
-    return _data("video/mp4", media.encode_video(frames, fps))
+    return _data("video/mp4", render.encode_video(frames, fps))
 
 
 def watchable(fps: float, stride: int = 1) -> float:

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app import pictures
+from c3d_viz import render
 from c3d_viz.clips import VideoInfo, read_clip, read_thumbnails, video_info
-from c3d_viz.render import media
 
 Picture = npt.NDArray[np.uint8]
 _MAKING = threading.Lock()
@@ -110,7 +110,7 @@ def sample_source(key: str, folder: Path) -> Source:
             part = folder / f".{key}"
             part.mkdir(parents=True, exist_ok=True)
             for number, frame in enumerate(sample.frames()):
-                media.write_image(part / f"{number:04d}.png", frame)
+                render.write_image(part / f"{number:04d}.png", frame)
             part.rename(place)
     return Source(key, place, sample.title, _info(place), f"clip-{key}", sample.start)
 

@@ -12,9 +12,8 @@ from typing import ParamSpec
 
 import streamlit as st
 
+from c3d_viz import render
 from c3d_viz.errors import VizError
-from c3d_viz.render import canvas as render_canvas
-from c3d_viz.render import maps as render_maps
 
 log = logging.getLogger("c3d_viz.app")
 P = ParamSpec("P")
@@ -77,8 +76,8 @@ def fact(text: str) -> None:
 
 def scale(look: str, what: str) -> None:
     """The colour scale of a look, with words at its ends."""
-    name = render_maps.SEQUENTIAL if look == "magnitude" else render_maps.DIVERGING
-    table = render_canvas.colour_table(name)[:: 255 // 8]
+    name = render.SEQUENTIAL if look == "magnitude" else render_maps.DIVERGING
+    table = render.colour_table(name)[:: 255 // 8]
     stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in table)
     low, high = ("nothing", "most") if look == "magnitude" else ("less light", "more light")
     st.html(
@@ -89,5 +88,5 @@ def scale(look: str, what: str) -> None:
 
 def colour_map(look: str = "magnitude") -> object:
     """(256, 3) uint8 table of a look."""
-    name = render_maps.SEQUENTIAL if look == "magnitude" else render_maps.DIVERGING
-    return render_canvas.colour_table(name)
+    name = render.SEQUENTIAL if look == "magnitude" else render_maps.DIVERGING
+    return render.colour_table(name)

@@ -20,8 +20,7 @@ import c3d_viz as viz
 from app import busy, pictures
 from app.cache import ByteCache, Key
 from app.samples import Source
-from c3d_viz import validity
-from c3d_viz.clips import clip as clips
+from c3d_viz import clips, validity
 from c3d_viz.methods_reading import Reading
 from c3d_viz.nets import ModelSpec
 from c3d_viz.tracing import activation, peak

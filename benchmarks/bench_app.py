@@ -30,9 +30,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from c3d_viz import cropped_frames, load_model, read_clip
+from c3d_viz import cropped_frames, load_model, read_clip, render
 from c3d_viz.dashboard import command
-from c3d_viz.render import media
 
 from . import machine
 
@@ -253,7 +252,7 @@ def make_clips(folder: Path) -> list[Path]:
             x = (40 + (n + 3) * t) % 540
             frames[t, 80 + 20 * n : 180 + 20 * n, x : x + 100] = (250, 230 - 30 * n, 60 + 30 * n)
         path = folder / f"clip-{n}.mp4"
-        media.write_video(path, frames, 25)
+        render.write_video(path, frames, 25)
         made.append(path)
     return made
 

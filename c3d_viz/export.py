@@ -23,8 +23,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from . import export_files, export_page
-from .clips import clip as clips
+from . import clips, export_files, export_page
 from .errors import LayerError
 from .export_draw import Window
 from .export_folder import MANIFEST, PAGE, UNFINISHED, check_folder, prepare

@@ -21,7 +21,6 @@ from .clips import Clip, cropped_frames
 from .export_settings import Settings
 from .methods import METHODS, Attribution
 from .nets import C3D, ModelSpec, receptive_field
-from .render import media
 from .tracing import Unit
 
 ENLARGE = 3  # of the overlay video: 112 pixels are small on a screen
@@ -78,7 +77,7 @@ def unit_folder(folder: Path, unit: Unit, method: str) -> Path:
 
 def write_input(window: Window) -> dict[str, float]:
     began = time.perf_counter()
-    media.write_video(window.folder / "input.mp4", window.pixels, window.fps, scale=ENLARGE)
+    render.write_video(window.folder / "input.mp4", window.pixels, window.fps, scale=ENLARGE)
     return {"videos": time.perf_counter() - began}
 
 
@@ -102,7 +101,7 @@ def write_activations(
             subtitle=_subtitle(window),
             frames=len(window.clip.frames),
         )
-        media.write_image(picture, sheet)
+        render.write_image(picture, sheet)
         spent["pictures"] = time.perf_counter() - began
     return spent
 
@@ -131,7 +130,7 @@ def write_unit(window: Window, att: Attribution) -> dict[str, float]:
     overlays = render.overlay(window.pixels, att, **look)
     if not (folder / "overlay.mp4").is_file():
         outlined = _outlined(overlays, box)
-        media.write_video(folder / "overlay.mp4", outlined, window.fps, scale=ENLARGE)
+        render.write_video(folder / "overlay.mp4", outlined, window.fps, scale=ENLARGE)
     times.append(time.perf_counter())
     if not (folder / "filmstrip.png").is_file():
         strip = render.filmstrip(
@@ -146,7 +145,7 @@ def write_unit(window: Window, att: Attribution) -> dict[str, float]:
             overlays=overlays,
             **look,
         )
-        media.write_image(folder / "filmstrip.png", strip)
+        render.write_image(folder / "filmstrip.png", strip)
     times.append(time.perf_counter())
     return dict(zip(("arrays", "videos", "pictures"), np.diff(times).tolist(), strict=True))
 
@@ -167,7 +166,7 @@ def write_sheet(
         numbers=window.numbers,
         channel_order=window.spec.input.channel_order,
     )
-    media.write_image(sheet_path(window, layer, method), sheet)
+    render.write_image(sheet_path(window, layer, method), sheet)
     return {"pictures": time.perf_counter() - began}
 
 

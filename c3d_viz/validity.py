@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from .errors import LayerError, ShapeError
 from .methods import attribute_many
 from .nets import C3D, CONV_LAYERS, INPUT_SHAPE, initialise
-from .rankstats import blur_and_sample, partial_spearman, spearman
+from .stats import blur_and_sample, partial_spearman, spearman
 from .tracing import Unit, locate, trace
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from c3d_viz import rankstats
 from c3d_viz.errors import ShapeError
 from c3d_viz.finding import measures as m
 from c3d_viz.finding.stimulus import camera_motion, duplicate_pairs, stimulus
-from c3d_viz.rankstats import blur_and_sample
+from c3d_viz.stats import ranks as rankstats
+from c3d_viz.stats.ranks import blur_and_sample
 
 RNG = np.random.default_rng
 

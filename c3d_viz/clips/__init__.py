@@ -2,11 +2,11 @@
 
 from .clip import (
     Clip,
-    clip,
     cropped_frames,
     preprocess,
     preprocess_frames,
     read_clip,
+    read_clips,
     video_info,
     window_starts,
 )
@@ -18,13 +18,13 @@ __all__ = [
     "SUFFIXES",
     "Clip",
     "VideoInfo",
-    "clip",
     "counting_order",
     "cropped_frames",
     "motion_energy",
     "preprocess",
     "preprocess_frames",
     "read_clip",
+    "read_clips",
     "read_thumbnails",
     "video_info",
     "window_starts",

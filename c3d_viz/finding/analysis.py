@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..rankstats import Floats, nanmean
+from ..stats import Floats, nanmean
 from . import controls as c
 from .description import (
     clip_record,

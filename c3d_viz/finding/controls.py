@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..rankstats import Floats, nanmean
+from ..stats import Floats, nanmean
 from .measures import MIN_FRAMES, contrast, parts
 from .probe import Arrays, perturbation_delta
 from .statistics import (

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import __version__
 from ..nets import CONV_LAYERS, INPUT_SHAPE
-from ..rankstats import Floats, nanmean
+from ..stats import Floats, nanmean
 from .measures import REASONS, contrast, parts
 from .networks import TRAINED, TWIN
 from .probe import LAYER, Arrays

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ShapeError
-from ..rankstats import (
+from ..stats import (
     Floats,
     blur_and_sample,
     correlation,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..nets import CONV_LAYERS
-from ..rankstats import Floats, nanmean
+from ..stats import Floats, nanmean
 from .description import stacked
 from .networks import TRAINED, TWIN
 from .sharing import KINDS, shares

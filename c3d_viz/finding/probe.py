@@ -16,7 +16,7 @@ from ..clips import preprocess_frames
 from ..hooks import recording
 from ..methods import METHODS, attribute_many
 from ..nets import InputSpec
-from ..rankstats import Floats
+from ..stats import Floats
 from ..tracing import Unit, activation, peak, trace
 from .measures import curves
 from .stimulus import Frames, Stimulus

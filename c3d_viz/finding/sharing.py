@@ -17,7 +17,7 @@ from torch import nn
 
 from ..clips import preprocess_frames
 from ..nets import CONV_LAYERS, InputSpec
-from ..rankstats import Floats
+from ..stats import Floats
 from ..tracing import trace
 from .probe import Arrays
 from .stimulus import Frames

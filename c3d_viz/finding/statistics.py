@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..rankstats import Floats, nanmean
+from ..stats import Floats, nanmean
 
 Answer = Literal["supported", "refuted", "inconclusive", "invalid"]
 Status = Literal["right", "wrong", "undetermined"]

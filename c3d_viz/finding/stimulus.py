@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ShapeError
-from ..rankstats import SAMPLE_STEP, blur_and_sample, standard_ranks
+from ..stats import SAMPLE_STEP, blur_and_sample, standard_ranks
 
 Floats = npt.NDArray[np.float64]
 Frames = npt.NDArray[np.uint8]

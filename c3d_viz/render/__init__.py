@@ -6,15 +6,30 @@
 """
 
 from .activation import activation_sheet, time_note
+from .canvas import colour_table
 from .contact import contact_sheet
 from .filmstrip import filmstrip
-from .maps import PERCENTILE, magnitude, normalised, overlay, raw_frames, scale_of, signed
-from .media import write_image, write_video
+from .maps import (
+    DIVERGING,
+    PERCENTILE,
+    SEQUENTIAL,
+    magnitude,
+    normalised,
+    overlay,
+    raw_frames,
+    scale_of,
+    signed,
+)
+from .media import encode_video, write_image, write_video
 
 __all__ = [
+    "DIVERGING",
     "PERCENTILE",
+    "SEQUENTIAL",
     "activation_sheet",
+    "colour_table",
     "contact_sheet",
+    "encode_video",
     "filmstrip",
     "magnitude",
     "normalised",

@@ -1,0 +1,27 @@
+"""TODO stats."""
+
+from .ranks import (
+    SAMPLE_STEP,
+    Floats,
+    blur_and_sample,
+    correlation,
+    is_constant,
+    nanmean,
+    partial,
+    partial_spearman,
+    spearman,
+    standard_ranks,
+)
+
+__all__ = [
+    "SAMPLE_STEP",
+    "Floats",
+    "blur_and_sample",
+    "correlation",
+    "is_constant",
+    "nanmean",
+    "partial",
+    "partial_spearman",
+    "spearman",
+    "standard_ranks",
+]
