@@ -21,9 +21,9 @@ from app import busy, pictures
 from app.cache import ByteCache, Key
 from app.samples import Source
 from c3d_viz import clips, validity
+from c3d_viz.engine import activation, peak
 from c3d_viz.methods_reading import Reading
 from c3d_viz.nets import ModelSpec
-from c3d_viz.tracing import activation, peak
 
 Floats = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]

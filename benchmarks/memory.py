@@ -55,7 +55,7 @@ def _run(tool: str, work_name: str, threads: int) -> None:
     import torch
 
     import c3d_viz as viz
-    import c3d_viz.chain
+    import c3d_viz.engine.chain.walk
     import c3d_viz.methods
 
     from . import peers, work

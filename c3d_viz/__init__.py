@@ -21,10 +21,10 @@ _HOME = {
     "read_clip": "clips",
     "preprocess": "clips",
     "cropped_frames": "clips",
-    "Trace": "tracing",
-    "Unit": "tracing",
-    "trace": "tracing",
-    "top_units": "tracing",
+    "Trace": "engine",
+    "Unit": "engine",
+    "trace": "engine",
+    "top_units": "engine",
     "METHODS": "methods",
     "Attribution": "methods",
     "attribute": "methods",
@@ -76,6 +76,7 @@ __all__ = [
 if TYPE_CHECKING:
     from .clips import Clip, cropped_frames, preprocess, read_clip
     from .demo import demo_clips
+    from .engine import Trace, Unit, top_units, trace
     from .errors import VizError
     from .export import export_clip
     from .methods import METHODS, Attribution, attribute, attribute_many
@@ -89,7 +90,6 @@ if TYPE_CHECKING:
         write_image,
         write_video,
     )
-    from .tracing import Trace, Unit, top_units, trace
     from .weights import load_model
 
 

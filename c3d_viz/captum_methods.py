@@ -13,8 +13,7 @@ from itertools import count
 import torch
 from torch import Tensor, nn
 
-from .hooks import check_recorded, recording
-from .tracing import Unit
+from .engine import Unit, check_recorded, recording
 
 IG_STEPS = 32
 

@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from . import export_files, render
 from .clips import Clip, cropped_frames
+from .engine import Unit
 from .export_settings import Settings
 from .methods import METHODS, Attribution
 from .nets import C3D, ModelSpec, receptive_field
-from .tracing import Unit
 
 ENLARGE = 3  # of the overlay video: 112 pixels are small on a screen
 UNIT_FILES = ("filmstrip.png", "overlay.mp4", "map.npz")

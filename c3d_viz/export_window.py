@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .clips import preprocess
+from .engine import Trace, Unit, activation, locate, top_units, trace
 from .export_draw import (
     UNIT_FILES,
     Window,
@@ -27,7 +28,6 @@ from .export_settings import Settings
 from .export_workers import Clock, Workers
 from .methods import Attribution, attribute_many
 from .nets import ModelSpec, receptive_field
-from .tracing import Trace, Unit, activation, locate, top_units, trace
 
 
 def export_window(window: Window, step: Callable[[str], None], clock: Clock) -> dict[str, Any]:

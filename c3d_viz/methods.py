@@ -17,13 +17,25 @@ import torch
 from torch import Tensor, nn
 
 from . import captum_methods
-from .backprop import BackProjection, Precision, Rule, backproject
-from .boxes import Chain, chain_of
-from .chain import backproject_chain
+from .engine import (
+    BackProjection,
+    Chain,
+    Precision,
+    Rule,
+    Unit,
+    activation,
+    backproject,
+    backproject_chain,
+    chain_of,
+    check_input,
+    check_unit,
+    eval_view,
+    field_of,
+    full_precision,
+    locate,
+    trace,
+)
 from .errors import VizError
-from .field import field_of
-from .hooks import check_input, eval_view, full_precision
-from .tracing import Unit, activation, check_unit, locate, trace
 
 # (model in eval mode, one clip, unit with a position) -> what the unit sees, of the clip's shape.
 # It depends on the clip through the unit's activation alone: it may be run on the unit's field.

@@ -12,15 +12,24 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
-from .backprop import BackProjection, Rule
-from .boxes import Chain, cut
-from .chain import Record, Walker
-from .forward import opened
-from .hooks import check_input
+from .engine import (
+    BackProjection,
+    Chain,
+    Record,
+    Rule,
+    Trace,
+    Unit,
+    Walker,
+    activation,
+    check_input,
+    cut,
+    locate,
+    opened,
+    pool_forward,
+    trace,
+)
 from .methods import METHODS, Attribution, Progress, _attributions, _levels, attribute_many
 from .nets import C3D
-from .signals import pool_forward
-from .tracing import Trace, Unit, activation, locate, trace
 
 
 class Reading:

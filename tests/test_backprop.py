@@ -22,9 +22,9 @@ from nets import (
 )
 from torch import Tensor, nn
 
-from c3d_viz.backprop import backproject
+from c3d_viz.engine.general import backproject
+from c3d_viz.engine.tracing import Unit
 from c3d_viz.errors import LayerError, ShapeError, VizError
-from c3d_viz.tracing import Unit
 
 
 def one(model: nn.Module, x: Tensor, unit: Unit, rule: str) -> Tensor:

@@ -9,14 +9,14 @@ import torch
 from nets import MINI_INPUT, MINI_LAYERS, RULES, clip, mini_c3d, relative, state, walk_back
 from torch import Tensor, nn
 
-from c3d_viz.backprop import backproject
-from c3d_viz.boxes import Window, chain_of, union
-from c3d_viz.chain import backproject_chain
-from c3d_viz.field import field_of
-from c3d_viz.forward import Forward, forward
+from c3d_viz.engine.chain.boxes import Window, chain_of, union
+from c3d_viz.engine.chain.field import field_of
+from c3d_viz.engine.chain.forward import Forward, forward
+from c3d_viz.engine.chain.signals import unpool
+from c3d_viz.engine.chain.walk import backproject_chain
+from c3d_viz.engine.general import backproject
+from c3d_viz.engine.tracing import Unit, trace
 from c3d_viz.nets.c3d import C3D, initialise
-from c3d_viz.signals import unpool
-from c3d_viz.tracing import Unit, trace
 
 
 def by_chain(

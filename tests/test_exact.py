@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from c3d_viz.boxes import chain_of
-from c3d_viz.exact import backend_of, enough
-from c3d_viz.forward import forward
+from c3d_viz.engine.chain.boxes import chain_of
+from c3d_viz.engine.chain.exact import backend_of, enough
+from c3d_viz.engine.chain.forward import forward
+from c3d_viz.engine.chain.signals import conv_forward
+from c3d_viz.engine.tracing import Unit, trace
 from c3d_viz.nets.c3d import C3D, initialise
-from c3d_viz.signals import conv_forward
-from c3d_viz.tracing import Unit, trace
 
 
 @pytest.mark.parametrize(

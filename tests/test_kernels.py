@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import c3d_viz as viz
-from c3d_viz import signals
-from c3d_viz.backprop import RULES, backproject
-from c3d_viz.kernels import TransposedConv, Unpool, channels_last, pool_with_offsets
+from c3d_viz.engine.chain import signals
+from c3d_viz.engine.chain.kernels import TransposedConv, Unpool, channels_last, pool_with_offsets
+from c3d_viz.engine.general import RULES, backproject
 
 
 def _conv(channels: tuple[int, int], kernel: tuple[int, int, int], seed: int = 0) -> nn.Conv3d:

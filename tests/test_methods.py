@@ -11,14 +11,14 @@ from nets import MINI_INPUT, Residual, clip, mini_c3d, state
 from torch import nn
 
 import c3d_viz as viz
-from c3d_viz.backprop import backproject
+from c3d_viz.engine.general import backproject
+from c3d_viz.engine.listen import full_precision
+from c3d_viz.engine.tracing import Unit, activation, top_units, trace
 from c3d_viz.errors import LayerError, ShapeError, VizError
 from c3d_viz.gradcam import grad_cam
-from c3d_viz.hooks import full_precision
 from c3d_viz.methods import METHODS, Attribution, attribute, attribute_many
 from c3d_viz.methods_reading import Reading
 from c3d_viz.nets.c3d import C3D
-from c3d_viz.tracing import Unit, activation, top_units, trace
 
 UNITS = [Unit("relu5b", 1), Unit("relu3b", 2, (3, 5, 6)), Unit("relu5b", 0), Unit("fc7", 2)]
 

@@ -10,18 +10,9 @@ import torch.nn.functional as F
 from nets import Normalised, Residual, clip, mini_c3d, state
 from torch import Tensor, nn
 
+from c3d_viz.engine.tracing import Trace, Unit, activation, locate, peak, top_units, trace, units_at
 from c3d_viz.errors import LayerError, ShapeError, VizError
 from c3d_viz.nets.c3d import C3D, LAYERS
-from c3d_viz.tracing import (
-    Trace,
-    Unit,
-    activation,
-    locate,
-    peak,
-    top_units,
-    trace,
-    units_at,
-)
 
 
 def test_activations_switches_and_output_of_c3d(tiny_c3d: C3D) -> None:

@@ -30,9 +30,9 @@ from checkpoint_files import (
 from checkpoint_forwards import Result, caffe, channels_last, pytorch_port
 from torch import Tensor
 
+from c3d_viz.engine.tracing import trace
 from c3d_viz.nets.c3d import C3D, initialise
 from c3d_viz.nets.spec import ModelSpec
-from c3d_viz.tracing import trace
 from c3d_viz.weights import load_model, save_model
 
 LAYERS = [f"conv{n}" for n in CONVS] + ["fc6", "fc7", "fc8"]

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..clips import Clip, cropped_frames, preprocess, read_clip, video_info, window_starts
+from ..engine import top_units, trace
 from ..errors import LayerError
 from ..methods import METHODS, Attribution, attribute_many
 from ..nets import CONV_LAYERS, ModelSpec, receptive_field
 from ..render import overlay, raw_frames, write_video
-from ..tracing import top_units, trace
 from .measures import Curves, curves
 from .plots import LIGHT, dress
 from .stimulus import Frames, stimulus

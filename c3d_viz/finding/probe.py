@@ -10,14 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..boxes import chain_of
-from ..chain import Walker, forward
 from ..clips import preprocess_frames
-from ..hooks import recording
+from ..engine import Unit, Walker, activation, chain_of, forward, peak, recording, trace
 from ..methods import METHODS, attribute_many
 from ..nets import InputSpec
 from ..stats import Floats
-from ..tracing import Unit, activation, peak, trace
 from .measures import curves
 from .stimulus import Frames, Stimulus
 from .windows import Window

@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from ..clips import preprocess_frames
+from ..engine import trace
 from ..nets import CONV_LAYERS, InputSpec
 from ..stats import Floats
-from ..tracing import trace
 from .probe import Arrays
 from .stimulus import Frames
 

@@ -224,7 +224,7 @@ def _randomised(networks: Networks, window: Window, number: int, settings: Setti
 
     def work() -> Arrays:
         from ..clips import preprocess_frames
-        from ..tracing import top_units, trace
+        from ..engine import top_units, trace
         from ..validity import weight_randomisation
 
         x = preprocess_frames(window.frames, networks.spec.input)

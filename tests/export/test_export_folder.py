@@ -12,9 +12,9 @@ import pytest
 from exported import Loaded, StopError, files
 
 from c3d_viz import export_files, export_window
+from c3d_viz.engine.tracing import Unit
 from c3d_viz.errors import ClipError, ExportError, LayerError, VizError
 from c3d_viz.export import export_clip
-from c3d_viz.tracing import Unit
 
 
 def test_a_stopped_export_is_resumed(

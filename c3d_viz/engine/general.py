@@ -27,8 +27,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from .errors import VizError
-from .hooks import check_input, check_recorded, eval_view, recording
+from ..errors import VizError
+from .listen import check_input, check_recorded, eval_view, recording
 from .tracing import Unit, locate
 
 Rule = Literal["gradient", "deconvnet", "guided"]

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .errors import LayerError, ShapeError, VizError
-from .nets import layer_module
+from ..errors import LayerError, ShapeError, VizError
+from ..nets import layer_module
 
 # (layer, module, its first input, its output) -> what to keep
 Keep = Callable[[str, nn.Module, Tensor, Tensor], Tensor]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from ..tracing import Unit
 from .boxes import Box, Chain, cut, window
-from .tracing import Unit
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .backprop import Rule
+from ..general import Rule
+from ..tracing import Unit, locate
 from .boxes import Box, Chain, cut, union, window
 from .exact import Backend, backend_of, enough
 from .kernels import channels_last
 from .signals import CACHED, Switches, conv_forward, conv_whole, joined, pool_forward
-from .tracing import Unit, locate
 
 
 @dataclass

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from .backprop import BackProjection, Precision, Rule, apply_rule
+from ..general import BackProjection, Precision, Rule, apply_rule
+from ..tracing import Unit
 from .boxes import Box, Chain, cut, window
 from .forward import Forward, Record, forward
 from .signals import ConvBack, inside, unpool
-from .tracing import Unit
 
 __all__ = ["Record", "Walker", "backproject_chain", "forward"]
 

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .errors import LayerError, VizError
-from .hooks import check_input, check_recorded, eval_view, full_precision, has_hooks, recording
-from .nets import C3D, LAYERS
+from ..errors import LayerError, VizError
+from ..nets import C3D, LAYERS
+from .listen import check_input, check_recorded, eval_view, full_precision, has_hooks, recording
 
 _SWITCH = "switches of "
 

@@ -16,9 +16,9 @@ from math import prod
 import torch.nn.modules.module as nn_module
 from torch import nn
 
-from .errors import LayerError
-from .hooks import has_hooks, split_call
-from .nets import C3D, INPUT_SHAPE, layer_module
+from ...errors import LayerError
+from ...nets import C3D, INPUT_SHAPE, layer_module
+from ..listen import has_hooks, split_call
 
 Box = tuple[tuple[int, int], ...]  # (start, stop) per axis; () for a vector
 

@@ -1,0 +1,40 @@
+"""TODO engine."""
+
+from .chain.boxes import Chain, chain_of, cut
+from .chain.field import field_of
+from .chain.forward import opened
+from .chain.signals import pool_forward
+from .chain.walk import Record, Walker, backproject_chain, forward
+from .general import BackProjection, Precision, Rule, backproject
+from .listen import check_input, check_recorded, eval_view, full_precision, recording
+from .tracing import Trace, Unit, activation, check_unit, locate, peak, top_units, trace
+
+__all__ = [
+    "BackProjection",
+    "Chain",
+    "Precision",
+    "Record",
+    "Rule",
+    "Trace",
+    "Unit",
+    "Walker",
+    "activation",
+    "backproject",
+    "backproject_chain",
+    "chain_of",
+    "check_input",
+    "check_recorded",
+    "check_unit",
+    "cut",
+    "eval_view",
+    "field_of",
+    "forward",
+    "full_precision",
+    "locate",
+    "opened",
+    "peak",
+    "pool_forward",
+    "recording",
+    "top_units",
+    "trace",
+]
