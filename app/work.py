@@ -22,7 +22,7 @@ from app.cache import ByteCache, Key
 from app.samples import Source
 from c3d_viz import clips, validity
 from c3d_viz.engine import activation, peak
-from c3d_viz.methods_reading import Reading
+from c3d_viz.methods.registry import Reading
 from c3d_viz.nets import ModelSpec
 
 Floats = npt.NDArray[np.float32]

@@ -56,7 +56,7 @@ def _run(tool: str, work_name: str, threads: int) -> None:
 
     import c3d_viz as viz
     import c3d_viz.engine.chain.walk
-    import c3d_viz.methods
+    import c3d_viz.methods.registry
 
     from . import peers, work
     from .compare import ours

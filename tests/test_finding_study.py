@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from c3d_viz.methods.registry.registry import Attribution, attribute, attribute_many
 
 from c3d_viz import finding, validity
 from c3d_viz.engine.tracing import Unit, top_units, trace
@@ -18,7 +19,6 @@ from c3d_viz.finding.controls import paired_positional, positional
 from c3d_viz.finding.probe import Pass, _answers, measure, perturb
 from c3d_viz.finding.study import Settings, run
 from c3d_viz.finding.windows import Window, frozen, synthetic_windows
-from c3d_viz.methods import Attribution, attribute, attribute_many
 from c3d_viz.nets.c3d import C3D, initialise
 from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
 from c3d_viz.weights import save_model

@@ -13,7 +13,7 @@ from itertools import count
 import torch
 from torch import Tensor, nn
 
-from .engine import Unit, check_recorded, recording
+from ..engine import Unit, check_recorded, recording
 
 IG_STEPS = 32
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
-from .engine import (
+from ..engine import (
     BackProjection,
     Chain,
     Record,
@@ -28,8 +28,8 @@ from .engine import (
     pool_forward,
     trace,
 )
-from .methods import METHODS, Attribution, Progress, _attributions, _levels, attribute_many
-from .nets import C3D
+from ..nets import C3D
+from .registry import METHODS, Attribution, Progress, _attributions, _levels, attribute_many
 
 
 class Reading:

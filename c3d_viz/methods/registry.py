@@ -16,8 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from . import captum_methods
-from .engine import (
+from ..engine import (
     BackProjection,
     Chain,
     Precision,
@@ -35,7 +34,8 @@ from .engine import (
     locate,
     trace,
 )
-from .errors import VizError
+from ..errors import VizError
+from . import captum as captum_methods
 
 # (model in eval mode, one clip, unit with a position) -> what the unit sees, of the clip's shape.
 # It depends on the clip through the unit's activation alone: it may be run on the unit's field.

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from .engine import Unit, check_input, check_recorded, eval_view, locate, recording
-from .errors import LayerError, VizError
+from ..engine import Unit, check_input, check_recorded, eval_view, locate, recording
+from ..errors import LayerError, VizError
 
 Average = Literal["volume", "time_step"]
 
