@@ -76,7 +76,7 @@ def fact(text: str) -> None:
 
 def scale(look: str, what: str) -> None:
     """The colour scale of a look, with words at its ends."""
-    name = render.SEQUENTIAL if look == "magnitude" else render_maps.DIVERGING
+    name = render.SEQUENTIAL if look == "magnitude" else render.DIVERGING
     table = render.colour_table(name)[:: 255 // 8]
     stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in table)
     low, high = ("nothing", "most") if look == "magnitude" else ("less light", "more light")
@@ -88,5 +88,5 @@ def scale(look: str, what: str) -> None:
 
 def colour_map(look: str = "magnitude") -> object:
     """(256, 3) uint8 table of a look."""
-    name = render.SEQUENTIAL if look == "magnitude" else render_maps.DIVERGING
+    name = render.SEQUENTIAL if look == "magnitude" else render.DIVERGING
     return render.colour_table(name)

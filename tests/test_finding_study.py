@@ -12,7 +12,7 @@ import pytest
 import torch
 from c3d_viz.methods.registry.registry import Attribution, attribute, attribute_many
 
-from c3d_viz import finding, validity
+from c3d_viz import finding
 from c3d_viz.engine.tracing import Unit, top_units, trace
 from c3d_viz.errors import LayerError, ShapeError
 from c3d_viz.finding.controls import paired_positional, positional
@@ -21,6 +21,7 @@ from c3d_viz.finding.study import Settings, run
 from c3d_viz.finding.windows import Window, frozen, synthetic_windows
 from c3d_viz.nets.c3d import C3D, initialise
 from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
+from c3d_viz.trust import validity
 from c3d_viz.weights import save_model
 
 

@@ -11,7 +11,7 @@ import streamlit as st
 from app import chooser, components, drawing, pictures, samples, state, ui, words, work
 from app.busy import wait_for
 from app.view import STRIDES, UPLOADED
-from c3d_viz.methods.registry import METHODS
+from c3d_viz.methods import METHODS
 
 
 def page() -> None:

@@ -14,7 +14,7 @@ from app.busy import wait_for
 from app.sessions import session
 from app.state import Shown
 from app.view import UPLOADED
-from c3d_viz.methods.registry import METHODS
+from c3d_viz.methods import METHODS
 
 KINDS = {"method": "Method", "layer": "Layer", "clip": "Clip", "net": "Weights"}
 

@@ -12,7 +12,7 @@ from app import exporting, progress, state, ui, work
 from app.exporting import Wanted
 from app.jobs import Job
 from app.sessions import session
-from c3d_viz.methods.registry import METHODS
+from c3d_viz.methods import METHODS
 
 JOB = "export"
 BEGIN = "Make the export"

@@ -8,7 +8,7 @@ import streamlit as st
 from app import components, drawing, pictures, state, ui, words, work
 from app.blocks import blocks as network_blocks
 from app.busy import report, wait_for
-from c3d_viz.methods.registry import METHODS
+from c3d_viz.methods import METHODS
 from c3d_viz.render import normalised
 
 RULES = ("deconvnet", "guided", "gradient")

@@ -15,7 +15,7 @@ from app.finding_work import Lines
 from app.jobs import Job
 from app.sessions import session
 from app.view import UPLOADED
-from c3d_viz.methods.registry import METHODS
+from c3d_viz.methods import METHODS
 from c3d_viz.nets import CONV_LAYERS
 
 APPEARANCE, MOTION = "Appearance", "Motion"

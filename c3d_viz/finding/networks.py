@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from ..nets import ModelSpec
-from ..validity import permuted, reinitialised
+from ..trust import permuted, reinitialised
 
 TRAINED = "trained"
 TWIN = "twin"

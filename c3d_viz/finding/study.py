@@ -225,7 +225,7 @@ def _randomised(networks: Networks, window: Window, number: int, settings: Setti
     def work() -> Arrays:
         from ..clips import preprocess_frames
         from ..engine import top_units, trace
-        from ..validity import weight_randomisation
+        from ..trust import weight_randomisation
 
         x = preprocess_frames(window.frames, networks.spec.input)
         unit = top_units(trace(networks.trained, x, [LAYER]), LAYER, 1)[0]

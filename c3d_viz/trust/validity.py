@@ -18,14 +18,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from .engine import Unit, locate, trace
-from .errors import LayerError, ShapeError
-from .methods import attribute_many
-from .nets import C3D, CONV_LAYERS, INPUT_SHAPE, initialise
-from .stats import blur_and_sample, partial_spearman, spearman
+from ..engine import Unit, locate, trace
+from ..errors import LayerError, ShapeError
+from ..methods import attribute_many
+from ..nets import C3D, CONV_LAYERS, INPUT_SHAPE, initialise
+from ..stats import blur_and_sample, partial_spearman, spearman
 
 if TYPE_CHECKING:
-    from .methods import Attribution
+    from ..methods import Attribution
 
 Floats = npt.NDArray[np.float32]
 
