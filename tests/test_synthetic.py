@@ -7,17 +7,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from c3d_viz.clips.clip.clip import cropped_frames
-
-from c3d_viz.errors import ClipError
-from c3d_viz.nets.spec import COMPACT_INPUT
-from c3d_viz.synthetic import (
+from c3d_viz.synthetic.generate.generate import (
     SyntheticClip,
     positive_control,
     positive_controls,
     sample_clip,
 )
-from c3d_viz.synthetic_library import load_library, procedural_library, split_of
-from c3d_viz.synthetic_scene import CLASSES, HOWS
+from c3d_viz.synthetic.generate.library import load_library, procedural_library, split_of
+from c3d_viz.synthetic.generate.scene import CLASSES, HOWS
+
+from c3d_viz.errors import ClipError
+from c3d_viz.nets.spec import COMPACT_INPUT
 
 SEEDS = range(4)
 

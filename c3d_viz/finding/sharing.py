@@ -23,7 +23,7 @@ from .probe import Arrays
 from .stimulus import Frames
 
 if TYPE_CHECKING:
-    from ..synthetic_scene import Scenes
+    from ..synthetic import Scenes
 
 KINDS = ("dynamic", "static", "joint", "none")
 THRESHOLD = 0.5
@@ -41,9 +41,7 @@ def paired_clips(pairs: int, seed: int, size: int = 112) -> dict[str, Frames]:
     Returns:
         Per role uint8 (pairs, T, H, W, 3).
     """
-    from ..synthetic_library import procedural_library
-    from ..synthetic_render import render
-    from ..synthetic_scene import sample_scenes
+    from ..synthetic import procedural_library, render, sample_scenes
 
     library = procedural_library(seed)
     generator = torch.Generator().manual_seed(seed)

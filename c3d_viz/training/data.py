@@ -11,9 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..nets import COMPACT_INPUT
-from ..synthetic_library import WHATS, Library
-from ..synthetic_render import render
-from ..synthetic_scene import HOWS, sample_scenes
+from ..synthetic import HOWS, WHATS, Library, render, sample_scenes
 from .loop import Batch
 from .nets import TrainNet
 

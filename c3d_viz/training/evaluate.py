@@ -14,9 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from ..synthetic_library import WHATS, Library, Split, load_library
-from ..synthetic_render import render
-from ..synthetic_scene import HOWS, sample_scenes
+from ..synthetic import HOWS, WHATS, Library, Split, load_library, render, sample_scenes
 from .data import SIZE, to_input
 from .loop import Progress
 

@@ -9,8 +9,7 @@ from torch import nn
 
 from .. import weights
 from ..nets import C3D, COMPACT_INPUT, ModelSpec
-from ..synthetic_library import WHATS
-from ..synthetic_scene import CLASSES, HOWS
+from ..synthetic import CLASSES, HOWS, WHATS
 from .nets import TrainNet, to_c3d
 
 SHIPPED = Path(weights.__file__).parent  # where load_model looks for the named networks

@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 
 from ..errors import WeightsError
-from ..synthetic_library import WHATS, load_library
-from ..synthetic_scene import HOWS
+from ..synthetic import HOWS, WHATS, load_library
 from . import data, stills
 from .loop import Batch, Progress, Settings, State, fit, start
 from .nets import TrainNet, inflate

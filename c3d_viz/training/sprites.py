@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ClipError
-from ..synthetic_library import WHATS, split_of
+from ..synthetic import WHATS, split_of
 
 LONGEST = 128  # side of a stored cut-out
 SHORT_SIDE = 720  # of a stored background

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..synthetic_library import BACKGROUND, CANVAS, EXTENT, WHATS, Library
+from ..synthetic import BACKGROUND, CANVAS, EXTENT, WHATS, Library
 from .loop import Batch, Batches
 
 SIZE = 112

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .errors import ClipError
+from ..errors import ClipError
 
 WHATS = ("animal", "food", "plant", "vehicle", "object", "person")
 Split = Literal["train", "val", "test", "all"]

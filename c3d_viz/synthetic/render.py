@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .synthetic_library import BACKGROUND, Library
-from .synthetic_scene import Pose, Scenes
+from .library import BACKGROUND, Library
+from .scene import Pose, Scenes
 
 
 @dataclass(frozen=True)

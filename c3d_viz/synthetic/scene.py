@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .synthetic_library import CANVAS, EXTENT, WHATS, Library
+from .library import CANVAS, EXTENT, WHATS, Library
 
 HOWS = (
     "still", "left", "right", "up", "down",

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .clips import Clip
-from .errors import ClipError
-from .synthetic_library import WHATS, Library, load_library, procedural_library
-from .synthetic_render import flow, render
-from .synthetic_scene import CLASSES, HOWS, Scenes, sample_scenes
+from ..clips import Clip
+from ..errors import ClipError
+from .library import WHATS, Library, load_library, procedural_library
+from .render import flow, render
+from .scene import CLASSES, HOWS, Scenes, sample_scenes
 
 __all__ = [
     "CLASSES",
