@@ -162,8 +162,7 @@ def export(
     timings: Annotated[bool, typer.Option("--timings", help="Say where the time went.")] = False,
 ) -> None:
     """Write what every layer sees in a clip, as pictures, videos, arrays."""
-    from .export import export_clip
-    from .export_files import read_json
+    from .export import export_clip, read_json
 
     spent: dict[str, float] = {}
     with progress_bar("export") as progress:

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 import c3d_viz
-from c3d_viz import cli, cli_progress, dashboard, demo, export
+from c3d_viz import cli, cli_progress, dashboard, demo
 from c3d_viz.errors import VizError
+from c3d_viz.export.run import run as export
 
 COMMAND = [sys.executable, "-m", "c3d_viz.cli"]
 

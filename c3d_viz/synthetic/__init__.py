@@ -1,6 +1,6 @@
 """TODO synthetic."""
 
-from .generate import positive_controls
+from .generate import generate, positive_controls
 from .library import (
     BACKGROUND,
     CANVAS,
@@ -25,6 +25,7 @@ __all__ = [
     "Library",
     "Scenes",
     "Split",
+    "generate",
     "load_library",
     "positive_controls",
     "procedural_library",

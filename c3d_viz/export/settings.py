@@ -13,10 +13,10 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from . import __version__
-from .errors import ExportError, LayerError, VizError
-from .methods import METHODS
-from .nets import CONV_LAYERS, LAYERS, ModelSpec
+from .. import __version__
+from ..errors import ExportError, LayerError, VizError
+from ..methods import METHODS
+from ..nets import CONV_LAYERS, LAYERS, ModelSpec
 
 SCHEMA = 1
 _VERSIONS = ("torch", "numpy", "opencv-python", "opencv-python-headless", "av", "safetensors")

@@ -10,8 +10,8 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
-from .export_style import SCRIPT, STYLE
-from .methods import METHODS
+from ..methods import METHODS
+from .style import SCRIPT, STYLE
 
 _PLAIN = {
     "conv1a": "Edges, colours and their first changes",

@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from . import export_files, export_page
-from .errors import ExportError
-from .export_settings import check_same
+from ..errors import ExportError
+from . import files as export_files
+from . import page as export_page
+from .settings import check_same
 
 MANIFEST, UNFINISHED, PAGE = "manifest.json", "unfinished.json", "index.html"
 

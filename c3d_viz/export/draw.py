@@ -16,12 +16,13 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from . import export_files, render
-from .clips import Clip, cropped_frames
-from .engine import Unit
-from .export_settings import Settings
-from .methods import METHODS, Attribution
-from .nets import C3D, ModelSpec, receptive_field
+from .. import render
+from ..clips import Clip, cropped_frames
+from ..engine import Unit
+from ..methods import METHODS, Attribution
+from ..nets import C3D, ModelSpec, receptive_field
+from . import files as export_files
+from .settings import Settings
 
 ENLARGE = 3  # of the overlay video: 112 pixels are small on a screen
 UNIT_FILES = ("filmstrip.png", "overlay.mp4", "map.npz")

@@ -23,21 +23,16 @@ from typing import Any, TypeVar
 
 import torch
 
-from . import clips, export_files, export_page
-from .errors import LayerError
-from .export_draw import Window
-from .export_folder import MANIFEST, PAGE, UNFINISHED, check_folder, prepare
-from .export_settings import (
-    SCHEMA,
-    Settings,
-    check_settings,
-    describe_model,
-    named_layers,
-    versions,
-)
-from .export_window import export_window
-from .nets import C3D, ModelSpec
-from .weights import load_model
+from .. import clips
+from ..errors import LayerError
+from ..nets import C3D, ModelSpec
+from ..weights import load_model
+from . import files as export_files
+from . import page as export_page
+from .draw import Window
+from .folder import MANIFEST, PAGE, UNFINISHED, check_folder, prepare
+from .settings import SCHEMA, Settings, check_settings, describe_model, named_layers, versions
+from .window import export_window
 
 Progress = Callable[[int, int, str], None]
 _T = TypeVar("_T")

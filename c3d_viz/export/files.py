@@ -16,7 +16,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ExportError
+from ..errors import ExportError
 
 PART = ".part"  # suffix of a file that is still being written
 # media writes pictures and videos under such names before it renames them

@@ -12,9 +12,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from .clips import preprocess
-from .engine import Trace, Unit, activation, locate, top_units, trace
-from .export_draw import (
+from ..clips import preprocess
+from ..engine import Trace, Unit, activation, locate, top_units, trace
+from ..methods import Attribution, attribute_many
+from ..nets import ModelSpec, receptive_field
+from .draw import (
     UNIT_FILES,
     Window,
     complete,
@@ -24,10 +26,8 @@ from .export_draw import (
     write_sheet,
     write_unit,
 )
-from .export_settings import Settings
-from .export_workers import Clock, Workers
-from .methods import Attribution, attribute_many
-from .nets import ModelSpec, receptive_field
+from .settings import Settings
+from .workers import Clock, Workers
 
 
 def export_window(window: Window, step: Callable[[str], None], clock: Clock) -> dict[str, Any]:

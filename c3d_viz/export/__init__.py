@@ -1,0 +1,9 @@
+"""TODO export."""
+
+from .files import read_json
+from .run import export_clip
+
+__all__ = [
+    "export_clip",
+    "read_json",
+]
