@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from app import work
 from app.jobs import Progress
-from c3d_viz.export.run import export_clip
+from c3d_viz.export import export_clip
 from c3d_viz.finding import make_figure
 
 if TYPE_CHECKING:

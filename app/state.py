@@ -17,8 +17,8 @@ from app.samples import Source
 from app.sessions import session, sessions
 from app.uploads import Stored
 from app.view import UPLOADED, View, from_query, to_query
+from c3d_viz.cli.commands import NETWORK
 from c3d_viz.clips import motion_energy
-from c3d_viz.dashboard import NETWORK
 
 GIVEN = "given"  # key of the network that the server was started with
 

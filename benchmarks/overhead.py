@@ -40,7 +40,7 @@ def tracing(work: Work, rounds: int, synchronise: Callable[[], None]) -> dict[st
 
 def help_time(rounds: int) -> dict[str, Any]:
     """``c3d-viz --help`` from the shell's side, Python's own start included."""
-    command = [sys.executable, "-m", "c3d_viz.cli", "--help"]
+    command = [sys.executable, "-m", "c3d_viz.cli.commands", "--help"]
     values, start_up = [], []
     for number in range(rounds + 1):
         for found, line in ((values, command), (start_up, [sys.executable, "-c", "pass"])):

@@ -37,7 +37,7 @@ _HOME = {
     "write_video": "render",
     "write_image": "render",
     "export_clip": "export",
-    "demo_clips": "demo",
+    "demo_clips": "cli",
     "VizError": "errors",
 }
 
@@ -74,8 +74,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from .cli import demo_clips
     from .clips import Clip, cropped_frames, preprocess, read_clip
-    from .demo import demo_clips
     from .engine import Trace, Unit, top_units, trace
     from .errors import VizError
     from .export import export_clip

@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 
 import c3d_viz
-from c3d_viz import cli, cli_progress, dashboard, demo
+from c3d_viz.cli.commands import commands as cli
+from c3d_viz.cli.commands import dashboard, demo
+from c3d_viz.cli.commands import progress as cli_progress
 from c3d_viz.errors import VizError
 from c3d_viz.export.run import run as export
 
-COMMAND = [sys.executable, "-m", "c3d_viz.cli"]
+COMMAND = [sys.executable, "-m", "c3d_viz.cli.commands"]
 
 
 def run(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:

@@ -120,7 +120,9 @@ def run(code: str) -> str:
 
 def test_the_command_line_starts_light() -> None:
     heavy = {"torch", "streamlit", "matplotlib", "cv2", "captum", "numpy", "rich", "av"}
-    loaded = run("import sys, c3d_viz.cli; print(*{m.split('.')[0] for m in sys.modules})").split()
+    loaded = run(
+        "import sys, c3d_viz.cli.commands; print(*{m.split('.')[0] for m in sys.modules})"
+    ).split()
     assert heavy & set(loaded) == set()
 
 

@@ -110,7 +110,15 @@ def test_the_command_line_says_it_too(tmp_path: Path) -> None:
         "raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "c3d_viz.cli", "export", "clip.mp4", "-o", str(tmp_path / "out")],
+        [
+            sys.executable,
+            "-m",
+            "c3d_viz.cli.commands",
+            "export",
+            "clip.mp4",
+            "-o",
+            str(tmp_path / "out"),
+        ],
         capture_output=True,
         text=True,
         env={"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": ""},

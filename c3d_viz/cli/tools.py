@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .cli_options import ClipArgument, Network, Out, network_options
-from .cli_progress import byte_progress, progress_bar
+from .options import ClipArgument, Network, Out, network_options
+from .progress import byte_progress, progress_bar
 
 weights_app = typer.Typer(
     name="weights",
@@ -29,8 +29,8 @@ def inspect_weights(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Checkpoint file.")],
 ) -> None:
     """Say what a checkpoint is and whether it loads."""
-    from .errors import WeightsError
-    from .weights import format_report, inspect
+    from ..errors import WeightsError
+    from ..weights import format_report, inspect
 
     report = inspect(path)
     typer.echo(format_report(report))
@@ -46,7 +46,7 @@ def download_weights(
     ] = None,
 ) -> None:
     """Fetch a published checkpoint, resume a cut download, verify its hash."""
-    from .weights import download
+    from ..weights import download
 
     with byte_progress("download") as progress:
         path = download(name, cache_dir=cache, progress=progress)
@@ -72,7 +72,7 @@ def finding_figure(
     network: Network,
 ) -> None:
     """Draw the paper's Figure 4 for a clip: PNG, PDF and mp4."""
-    from .finding import make_figure
+    from ..finding import make_figure
 
     with progress_bar("figure") as progress:
         files = make_figure(
@@ -116,7 +116,7 @@ def finding_test(
     ] = False,
 ) -> None:
     """Test "appearance first, then motion" on many clips; docs/finding.md has the rule."""
-    from .finding import run_test
+    from ..finding import run_test
 
     with progress_bar("finding") as progress:
         result = run_test(

@@ -15,12 +15,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from . import __version__
-from .cli_options import ClipArgument, Network, Out, network_options, whole_numbers
-from .cli_progress import progress_bar
-from .cli_tools import finding_app, weights_app
-from .errors import VizError
-from .setup_check import missing_screen_library
+from .. import __version__
+from ..errors import VizError
+from ..setup_check import missing_screen_library
+from .options import ClipArgument, Network, Out, network_options, whole_numbers
+from .progress import progress_bar
+from .tools import finding_app, weights_app
 
 _DEBUG = "C3D_VIZ_DEBUG"
 
@@ -162,7 +162,7 @@ def export(
     timings: Annotated[bool, typer.Option("--timings", help="Say where the time went.")] = False,
 ) -> None:
     """Write what every layer sees in a clip, as pictures, videos, arrays."""
-    from .export import export_clip, read_json
+    from ..export import export_clip, read_json
 
     spent: dict[str, float] = {}
     with progress_bar("export") as progress:
@@ -203,8 +203,8 @@ def export(
 @network_options
 def layers(network: Network) -> None:
     """Print every layer: shape, receptive field, parameters."""
-    from .nets import layer_table, table_text
-    from .weights import load_model
+    from ..nets import layer_table, table_text
+    from ..weights import load_model
 
     net, spec = load_model(network.model, network.weights, seed=network.seed, **network.overrides)
     typer.echo(table_text(layer_table(net), spec))
@@ -258,7 +258,7 @@ def dashboard(
 )
 def train(context: typer.Context) -> None:
     """Train the shipped networks again, or a C3D on your own videos."""
-    from .training.__main__ import main as run_training
+    from ..training.__main__ import main as run_training
 
     raise typer.Exit(run_training(list(context.args) or ["--help"]))
 

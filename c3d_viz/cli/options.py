@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .errors import VizError
+from ..errors import VizError
 
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write to.")]
 ClipArgument = Annotated[

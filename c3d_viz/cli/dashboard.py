@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import VizError
+from ..errors import VizError
 
 NETWORK = (
     "C3D_VIZ_NETWORK"  # what `load_model` is to be called with, as JSON; app/state.py reads it
@@ -84,7 +84,7 @@ def serve(
     check_port(host, port)
     environment = {k: v for k, v in os.environ.items() if k != NETWORK}
     if weights is not None or overrides or model != "compact":
-        from .weights import load_model
+        from ..weights import load_model
 
         load_model(model, weights, seed=seed, **(overrides or {}))
         # the server may run in another folder
