@@ -66,13 +66,13 @@ def _real(name: str) -> Path | None:
 
 
 def _moving() -> Picture:
-    from c3d_viz.synthetic import generate as synthetic
+    from c3d_viz import synthetic
 
     return synthetic.sample_clip(how=None, seed=2, frames=40, size=SIDE, clutter=0.6).frames
 
 
 def _control(motion_first: bool) -> Picture:
-    from c3d_viz.synthetic import generate as synthetic
+    from c3d_viz import synthetic
 
     seed = 0 if motion_first else 1
     return synthetic.positive_control(seed, motion_first=motion_first, size=SIDE).frames

@@ -17,7 +17,7 @@ from app.samples import Source
 from app.sessions import session, sessions
 from app.uploads import Stored
 from app.view import UPLOADED, View, from_query, to_query
-from c3d_viz.cli.commands import NETWORK
+from c3d_viz.cli import NETWORK
 from c3d_viz.clips import motion_energy
 
 GIVEN = "given"  # key of the network that the server was started with

@@ -31,7 +31,7 @@ import cv2
 import numpy as np
 
 from c3d_viz import cropped_frames, load_model, read_clip, render
-from c3d_viz.cli.commands import command
+from c3d_viz.cli import command
 
 from . import machine
 

@@ -55,8 +55,8 @@ def _run(tool: str, work_name: str, threads: int) -> None:
     import torch
 
     import c3d_viz as viz
-    import c3d_viz.engine.chain.walk
-    import c3d_viz.methods.registry
+    import c3d_viz.engine
+    import c3d_viz.methods
 
     from . import peers, work
     from .compare import ours

@@ -37,7 +37,7 @@ _HOME = {
     "write_video": "render",
     "write_image": "render",
     "export_clip": "export",
-    "demo_clips": "cli",
+    "demo_clips": "clips",
     "VizError": "errors",
 }
 
@@ -74,8 +74,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from .cli import demo_clips
-    from .clips import Clip, cropped_frames, preprocess, read_clip
+    from .clips import Clip, cropped_frames, demo_clips, preprocess, read_clip
     from .engine import Trace, Unit, top_units, trace
     from .errors import VizError
     from .export import export_clip

@@ -48,7 +48,8 @@ def sources(tmp_path: Path) -> Path:
     """A folder with one cut-out per kind and one background, in every split."""
     import cv2
     import numpy as np
-    from c3d_viz.synthetic.generate.library import WHATS
+
+    from c3d_viz.synthetic.library import WHATS
 
     root = tmp_path / "sources"
     rng = np.random.default_rng(0)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import c3d_viz
-from c3d_viz.cli.commands import commands as cli
+from c3d_viz.cli import commands as cli
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "c3d_viz"

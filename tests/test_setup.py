@@ -113,7 +113,7 @@ def test_the_command_line_says_it_too(tmp_path: Path) -> None:
         [
             sys.executable,
             "-m",
-            "c3d_viz.cli.commands",
+            "c3d_viz.cli",
             "export",
             "clip.mp4",
             "-o",

@@ -1,10 +1,6 @@
-"""TODO cli."""
+"""The command line. Light: what a command needs is imported when it runs."""
 
+from .commands import main
 from .dashboard import NETWORK, command
-from .demo import demo_clips
 
-__all__ = [
-    "NETWORK",
-    "command",
-    "demo_clips",
-]
+__all__ = ["NETWORK", "command", "main"]

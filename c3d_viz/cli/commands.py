@@ -258,7 +258,7 @@ def dashboard(
 )
 def train(context: typer.Context) -> None:
     """Train the shipped networks again, or a C3D on your own videos."""
-    from ..training.__main__ import main as run_training
+    from ..training import main as run_training
 
     raise typer.Exit(run_training(list(context.args) or ["--help"]))
 
@@ -266,7 +266,3 @@ def train(context: typer.Context) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of ``c3d-viz``. Exits 0, 1 (a fault), 2 (what was asked), or 130 (Ctrl-C)."""
     app(args=None if argv is None else list(argv))
-
-
-if __name__ == "__main__":
-    main()

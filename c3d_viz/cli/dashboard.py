@@ -28,7 +28,7 @@ def command(host: str = "127.0.0.1", port: int = 8501) -> list[str]:
     Raises:
         VizError: streamlit or the app's files are missing.
     """
-    main = Path(__file__).parent.parent / "app" / "main.py"
+    main = Path(__file__).parents[2] / "app" / "main.py"
     if not main.is_file():
         raise VizError(f"the dashboard's files are missing ({main}); install c3d-viz again")
     if importlib.util.find_spec("streamlit") is None:

@@ -1,4 +1,4 @@
-"""TODO clips."""
+"""Videos, frame folders and GIFs: 16 frames of one as a ``Clip``, and as the input of a network."""
 
 from .clip import (
     Clip,
@@ -10,6 +10,7 @@ from .clip import (
     video_info,
     window_starts,
 )
+from .demo import demo_clips
 from .folder import SUFFIXES, counting_order
 from .timeline import motion_energy, read_thumbnails
 from .video import VideoInfo
@@ -20,6 +21,7 @@ __all__ = [
     "VideoInfo",
     "counting_order",
     "cropped_frames",
+    "demo_clips",
     "motion_energy",
     "preprocess",
     "preprocess_frames",

@@ -1,4 +1,4 @@
-"""TODO engine."""
+"""From a unit back to the pixels: listening to a network, ReLU rules, and the engines that walk."""
 
 from .chain.boxes import Chain, chain_of, cut
 from .chain.field import field_of

@@ -1,4 +1,4 @@
-"""TODO nets."""
+"""Networks: C3D by the names of its paper, what a network takes as input, its layers as a table."""
 
 from .c3d import C3D, CONV_LAYERS, INPUT_SHAPE, LAYERS, initialise, layer_module, receptive_field
 from .spec import (

@@ -1,4 +1,4 @@
-"""TODO stats."""
+"""Rank statistics over maps, vectorised."""
 
 from .ranks import (
     SAMPLE_STEP,

@@ -1,6 +1,16 @@
-"""TODO synthetic."""
+"""Clips whose objects, masks and motion are known exactly: for training, tests and controls.
 
-from .generate import generate, positive_controls
+``library`` holds cut-outs and backgrounds, ``scene`` draws what moves how, ``render`` makes pixels
+and flow of it, ``generate`` gives whole clips.
+"""
+
+from .generate import (
+    CONTROL_ONSET,
+    SyntheticClip,
+    positive_control,
+    positive_controls,
+    sample_clip,
+)
 from .library import (
     BACKGROUND,
     CANVAS,
@@ -12,24 +22,28 @@ from .library import (
     procedural_library,
     split_of,
 )
-from .render import render
+from .pixels import flow, render
 from .scene import CLASSES, HOWS, Scenes, sample_scenes
 
 __all__ = [
     "BACKGROUND",
     "CANVAS",
     "CLASSES",
+    "CONTROL_ONSET",
     "EXTENT",
     "HOWS",
     "WHATS",
     "Library",
     "Scenes",
     "Split",
-    "generate",
+    "SyntheticClip",
+    "flow",
     "load_library",
+    "positive_control",
     "positive_controls",
     "procedural_library",
     "render",
+    "sample_clip",
     "sample_scenes",
     "split_of",
 ]

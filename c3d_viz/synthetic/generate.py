@@ -19,7 +19,7 @@ import torch
 from ..clips import Clip
 from ..errors import ClipError
 from .library import WHATS, Library, load_library, procedural_library
-from .render import flow, render
+from .pixels import flow, render
 from .scene import CLASSES, HOWS, Scenes, sample_scenes
 
 __all__ = [

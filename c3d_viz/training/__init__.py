@@ -2,3 +2,7 @@
 
 ``python -m c3d_viz.training --help`` lists the commands; docs/training.md explains them.
 """
+
+from .commands import main
+
+__all__ = ["main"]

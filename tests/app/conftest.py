@@ -31,7 +31,7 @@ class Server:
 
 def serve(folder: Path, **environment: str) -> Server:
     """Start the dashboard as `c3d-viz app` does, with its temporary files under ``folder``."""
-    from c3d_viz.cli.commands.dashboard import command
+    from c3d_viz.cli.dashboard import command
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from c3d_viz.cli.commands.dashboard import NETWORK
 from streamlit.testing.v1 import AppTest
 
 from app import samples, sessions, state, work
+from c3d_viz.cli.dashboard import NETWORK
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("clip", "layers", "motion", "compare", "export")

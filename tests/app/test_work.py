@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c3d_viz.clips.clip.clip import video_info
-from c3d_viz.methods.registry.reading import Reading
 
 import c3d_viz as viz
 from app import busy, drawing, exporting, finding_work, samples, work
@@ -23,6 +21,8 @@ from app.samples import Source
 from app.sessions import GRACE, Session, Sessions
 from app.state import Shown
 from app.uploads import Stored
+from c3d_viz.clips.clip import video_info
+from c3d_viz.methods.reading import Reading
 
 
 def source(path: Path, key: str) -> Source:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c3d_viz.export.run.run import export_clip
 from exported import LINE, Loaded
 
+from c3d_viz.export.run import export_clip
 from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from c3d_viz.export.run.run import export_clip
-from c3d_viz.export.run.settings import named_layers
 from exported import LINE, Loaded, files, links, manifest_of
 
 import c3d_viz as viz
 from c3d_viz.errors import ExportError, LayerError
+from c3d_viz.export.run import export_clip
+from c3d_viz.export.settings import named_layers
 from c3d_viz.nets.c3d import CONV_LAYERS, LAYERS
 from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
 from c3d_viz.weights import save_model

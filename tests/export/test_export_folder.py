@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from c3d_viz.export.run.run import export_clip
 from exported import Loaded, StopError, files
 
 from c3d_viz.engine.tracing import Unit
 from c3d_viz.errors import ClipError, ExportError, LayerError, VizError
-from c3d_viz.export.run import files as export_files
-from c3d_viz.export.run import window as export_window
+from c3d_viz.export import files as export_files
+from c3d_viz.export import window as export_window
+from c3d_viz.export.run import export_clip
 
 
 def test_a_stopped_export_is_resumed(

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from c3d_viz.export.run.run import export_clip
 from exported import LINE, files, links, manifest_of
 
+from c3d_viz.export.run import export_clip
 from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -16,13 +17,13 @@ from typing import Any
 import pytest
 
 import c3d_viz
-from c3d_viz.cli.commands import commands as cli
-from c3d_viz.cli.commands import dashboard, demo
-from c3d_viz.cli.commands import progress as cli_progress
+from c3d_viz import export
+from c3d_viz.cli import commands as cli
+from c3d_viz.cli import dashboard, demo
+from c3d_viz.cli import progress as cli_progress
 from c3d_viz.errors import VizError
-from c3d_viz.export.run import run as export
 
-COMMAND = [sys.executable, "-m", "c3d_viz.cli.commands"]
+COMMAND = [sys.executable, "-m", "c3d_viz.cli"]
 
 
 def run(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -257,7 +258,7 @@ def test_layers(capsys: pytest.CaptureFixture[str]) -> None:
 def test_demo_without_its_clips(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(demo.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     status, _, err = call(capsys, "demo", "-o", str(tmp_path / "demo"))
     assert status == 2
     assert 'pip install "c3d-viz[demo]"' in err
@@ -346,7 +347,7 @@ def test_the_dashboard_listens_on_loopback_without_telemetry(
     assert "--browser.gatherUsageStats=false" in words
     assert Path(words[words.index("run") + 1]).name == "main.py"
     assert "-P" in words
-    monkeypatch.setattr(dashboard.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(VizError, match="needs streamlit"):
         dashboard.command()
 

@@ -7,9 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from c3d_viz.methods.registry.gradcam import grad_cam
-from c3d_viz.methods.registry.reading import Reading
-from c3d_viz.methods.registry.registry import METHODS, Attribution, attribute, attribute_many
 from nets import MINI_INPUT, Residual, clip, mini_c3d, state
 from torch import nn
 
@@ -18,6 +15,9 @@ from c3d_viz.engine.general import backproject
 from c3d_viz.engine.listen import full_precision
 from c3d_viz.engine.tracing import Unit, activation, top_units, trace
 from c3d_viz.errors import LayerError, ShapeError, VizError
+from c3d_viz.methods.gradcam import grad_cam
+from c3d_viz.methods.reading import Reading
+from c3d_viz.methods.registry import METHODS, Attribution, attribute, attribute_many
 from c3d_viz.nets.c3d import C3D
 
 UNITS = [Unit("relu5b", 1), Unit("relu3b", 2, (3, 5, 6)), Unit("relu5b", 0), Unit("fc7", 2)]
@@ -129,8 +129,9 @@ def test_input_x_gradient_is_their_product() -> None:
 
 
 def test_integrated_gradients_add_up_and_equal_captums_own() -> None:
-    from c3d_viz.methods.registry.captum import IG_STEPS
     from captum.attr import NeuronIntegratedGradients
+
+    from c3d_viz.methods.captum import IG_STEPS
 
     net, x = mini_c3d(), clip()
     unit = Unit("relu3b", 2, (3, 5, 6))
@@ -146,7 +147,7 @@ def test_integrated_gradients_add_up_and_equal_captums_own() -> None:
 
 
 def test_a_method_of_many_passes_reports_them_and_can_be_ended() -> None:
-    from c3d_viz.methods.registry.captum import IG_STEPS
+    from c3d_viz.methods.captum import IG_STEPS
 
     net, x = mini_c3d(), clip()
     before = {key: value.clone() for key, value in net.state_dict().items()}

@@ -10,7 +10,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from c3d_viz.clips.clip.clip import motion_energy, read_clip, read_clips, video_info
 from PIL import Image
 from video_files import (
     GOP,
@@ -22,8 +21,9 @@ from video_files import (
     write_test_video,
 )
 
-from c3d_viz.clips.clip import clip as clips
-from c3d_viz.clips.clip import opening as video_open
+from c3d_viz.clips import clip as clips
+from c3d_viz.clips import opening as video_open
+from c3d_viz.clips.clip import motion_energy, read_clip, read_clips, video_info
 from c3d_viz.errors import ClipError
 
 
@@ -227,7 +227,7 @@ def test_one_window_of_ten_minutes_stays_small(tmp_path: Path) -> None:
         container.mux(stream.encode())
     # VmHWM, not ru_maxrss: the latter starts at what the parent process held
     script = (
-        "import re, sys; from c3d_viz import clips, video_source\n"
+        "import re, sys; from c3d_viz import clips\n"
         "status = lambda: open('/proc/self/status').read()\n"
         "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', status())[1]) / 1024\n"
         "before = peak(); info = clips.video_info(sys.argv[1])\n"

@@ -8,7 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from c3d_viz.clips.clip.clip import (
+from video_files import (
+    GOP,
+    colour_noise,
+    folder_of,
+    frame_numbers,
+    numbered_frames,
+    write_test_video,
+)
+
+from c3d_viz.clips.clip import (
     Clip,
     cropped_frames,
     motion_energy,
@@ -20,15 +29,6 @@ from c3d_viz.clips.clip.clip import (
     video_info,
     window_starts,
 )
-from video_files import (
-    GOP,
-    colour_noise,
-    folder_of,
-    frame_numbers,
-    numbered_frames,
-    write_test_video,
-)
-
 from c3d_viz.errors import ClipError, ShapeError
 from c3d_viz.nets.spec import CAFFE_INPUT, COMPACT_INPUT, MMACTION_INPUT, InputSpec
 
@@ -67,7 +67,7 @@ def test_motion_energy_follows_what_moves(tmp_path: Path) -> None:
 def test_timeline_of_a_large_video_looks_beside_keyframes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from c3d_viz.clips.clip import timeline as clips_timeline
+    from c3d_viz.clips import timeline as clips_timeline
 
     frames = np.full((400, 32, 32, 3), 60, dtype=np.uint8)
     frames[200:, :, :] += (np.arange(200) % 2 * 40).astype(np.uint8)[:, None, None, None]

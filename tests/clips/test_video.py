@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
-from c3d_viz.clips.clip.clip import read_clip, read_clips, read_thumbnails, video_info
 from PIL import Image
 from video_files import (
     GOP,
@@ -21,8 +20,8 @@ from video_files import (
     write_test_video,
 )
 
-from c3d_viz.clips.clip import frame as video_frame
-from c3d_viz.clips.clip import video
+from c3d_viz.clips import frame as video_frame
+from c3d_viz.clips import read_clip, read_clips, read_thumbnails, video, video_info
 from c3d_viz.errors import ClipError
 
 

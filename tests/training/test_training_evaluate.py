@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from c3d_viz.synthetic.generate.library import load_library
-from c3d_viz.synthetic.generate.scene import CLASSES, HOWS
 from torch import Tensor, nn
 
 from c3d_viz.nets.c3d import C3D, initialise
 from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
+from c3d_viz.synthetic.library import load_library
+from c3d_viz.synthetic.scene import CLASSES, HOWS
 from c3d_viz.training import evaluate
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from c3d_viz.methods.registry.reading import Reading
 from torch import nn
 
 import c3d_viz as viz
 from c3d_viz.errors import LayerError, VizError
+from c3d_viz.methods.reading import Reading
 from c3d_viz.nets.c3d import C3D
 
 RULES = ("deconvnet", "guided", "gradient")

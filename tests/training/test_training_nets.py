@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from c3d_viz.synthetic.generate.scene import CLASSES
 from torch import Tensor, nn
 
 from c3d_viz.errors import ShapeError
 from c3d_viz.nets.spec import COMPACT_INPUT
+from c3d_viz.synthetic.scene import CLASSES
 from c3d_viz.training.nets import TrainNet, folded, inflate, product_head, to_c3d
 from c3d_viz.training.pack import pack, worst_difference
 from c3d_viz.weights import load_model

@@ -6,18 +6,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from c3d_viz.clips.clip.clip import cropped_frames
-from c3d_viz.synthetic.generate.generate import (
+
+from c3d_viz.clips.clip import cropped_frames
+from c3d_viz.errors import ClipError
+from c3d_viz.nets.spec import COMPACT_INPUT
+from c3d_viz.synthetic.generate import (
     SyntheticClip,
     positive_control,
     positive_controls,
     sample_clip,
 )
-from c3d_viz.synthetic.generate.library import load_library, procedural_library, split_of
-from c3d_viz.synthetic.generate.scene import CLASSES, HOWS
-
-from c3d_viz.errors import ClipError
-from c3d_viz.nets.spec import COMPACT_INPUT
+from c3d_viz.synthetic.library import load_library, procedural_library, split_of
+from c3d_viz.synthetic.scene import CLASSES, HOWS
 
 SEEDS = range(4)
 

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from c3d_viz.synthetic.generate.library import WHATS, load_library, procedural_library
 
 from c3d_viz.errors import WeightsError
-from c3d_viz.training import data, loop, phases, stills
-from c3d_viz.training.__main__ import main
+from c3d_viz.synthetic.library import WHATS, load_library, procedural_library
+from c3d_viz.training import data, loop, main, phases, stills
 from c3d_viz.training.nets import TrainNet
 
 

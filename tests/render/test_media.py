@@ -10,10 +10,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from c3d_viz.clips.clip.clip import read_clip
 from PIL import Image
 from video_files import frame_numbers, numbered_frames
 
+from c3d_viz.clips.clip import read_clip
 from c3d_viz.errors import ExportError, ShapeError
 from c3d_viz.render import media
 from c3d_viz.render.media import encode_png, encode_video, write_image, write_video

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from c3d_viz.methods.registry.registry import Attribution, attribute, attribute_many
 
 from c3d_viz import finding
 from c3d_viz.engine.tracing import Unit, top_units, trace
@@ -19,6 +18,7 @@ from c3d_viz.finding.controls import paired_positional, positional
 from c3d_viz.finding.probe import Pass, _answers, measure, perturb
 from c3d_viz.finding.study import Settings, run
 from c3d_viz.finding.windows import Window, frozen, synthetic_windows
+from c3d_viz.methods.registry import Attribution, attribute, attribute_many
 from c3d_viz.nets.c3d import C3D, initialise
 from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
 from c3d_viz.trust import validity
@@ -69,7 +69,7 @@ def test_one_pass_gives_the_maps_of_attribute_many() -> None:
 
 
 def _input(frames: np.ndarray) -> torch.Tensor:
-    from c3d_viz.clips.clip.clip import preprocess_frames
+    from c3d_viz.clips.clip import preprocess_frames
 
     return preprocess_frames(frames, COMPACT_INPUT)
 

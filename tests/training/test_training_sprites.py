@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from c3d_viz.synthetic.generate.library import split_of
 
 from c3d_viz.errors import ClipError
+from c3d_viz.synthetic.library import split_of
 from c3d_viz.training import sprites
 
 

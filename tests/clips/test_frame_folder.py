@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from c3d_viz.clips.clip.clip import read_clip, video_info
 from PIL import Image
 from video_files import (
     corner_frames,
@@ -13,8 +12,8 @@ from video_files import (
     folder_of,
 )
 
-from c3d_viz.clips.clip import folder as frame_folder
-from c3d_viz.clips.clip import video
+from c3d_viz.clips import folder as frame_folder
+from c3d_viz.clips import read_clip, video, video_info
 
 
 def test_folders_are_sorted_as_people_count(tmp_path: Path) -> None:
