@@ -15,7 +15,7 @@ from typing import Any
 from .measures import Curves, contrast, curves, parts
 from .statistics import Control, Effect, Interval, Verdict, bootstrap, decide, effect
 from .stimulus import Stimulus, stimulus
-from .study import Result
+from .types import Result
 
 __all__ = [
     "Control",
@@ -117,9 +117,10 @@ def run_test(
     Raises:
         ClipError: a path cannot be read.
     """
-    from .study import Settings, run
+    from .study import run
+    from .types import StudySettings
 
-    settings = Settings(
+    settings = StudySettings(
         reinit=reinit,
         seed=seed,
         model=model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -25,10 +25,8 @@ from .networks import TRAINED, TWIN
 from .probe import LAYER
 from .sharing import shares
 from .statistics import DECIDING, DELTA, LEVEL, RESAMPLES, Control, Effect, Verdict, decide, effect
+from .types import Study
 from .windows import Window
-
-if TYPE_CHECKING:
-    from .study import Study
 
 SCHEMA = 1
 

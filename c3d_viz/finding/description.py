@@ -8,7 +8,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,10 +18,8 @@ from .measures import REASONS, contrast, parts
 from .networks import TRAINED, TWIN
 from .probe import LAYER, Arrays
 from .statistics import DECIDING, Effect
+from .types import Study
 from .windows import Window
-
-if TYPE_CHECKING:
-    from .study import Study
 
 DIRECTIONS = ("forward", "reversed")
 

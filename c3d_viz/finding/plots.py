@@ -15,10 +15,10 @@ from .description import stacked
 from .networks import TRAINED, TWIN
 from .sharing import KINDS, shares
 from .statistics import DECIDING, DELTA
+from .types import Study
 
 if TYPE_CHECKING:
     from .analysis import Analysis
-    from .study import Study
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import numpy as np
 from .networks import TRAINED
 from .plots import DARK, LIGHT, figures, png
 from .statistics import DECIDING
+from .types import Study
 from .work import as_json, write_bytes, write_text
 
 if TYPE_CHECKING:
     from .analysis import Analysis
-    from .study import Study
 
 _CAPTIONS = {
     "effect": "T, the trained network's positional part less that of the untrained ones, and the "

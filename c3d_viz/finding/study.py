@@ -5,93 +5,40 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..clips import preprocess_frames
+from ..engine import top_units, trace
+from ..nets import ModelSpec
+from ..trust import weight_randomisation
+from ..weights import load_model
+from .analysis import analyse
+from .controls import single_contrast
 from .networks import TRAINED, TWIN, Networks, Recipe, digest, recipes
 from .probe import LAYER, Arrays, measure, perturb
-from .statistics import DECIDING, Verdict
+from .report import write_report
+from .sharing import answers, paired_clips
+from .statistics import DECIDING
+from .types import Result, Study, StudySettings
 from .windows import Window, frozen, real_windows, shuffled, synthetic_windows
 from .work import Piece, Progress, do
-
-if TYPE_CHECKING:
-    from ..nets import ModelSpec
 
 #: Raised when a definition changes, so that no measurement of an older one is used again.
 DEFINITION = 1
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything the result depends on. The defaults are the rule of docs/finding.md."""
-
-    reinit: int = 10
-    seed: int = 0
-    model: str = "compact"
-    weights: str | None = None
-    overrides: dict[str, Any] = field(default_factory=dict)
-    twin: str | None = "compact-2d"
-    twin_weights: str | None = None
-    windows_per_video: int = 1
-    permuted_nets: int = 2
-    shuffles: int = 20
-    per_kind: int = 6
-    synthetic_reinit: int = 4
-    perturbed_every: int = 2
-    pairs: int = 40
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run found.
-
-    Attributes:
-        answer: supported, refuted, inconclusive or invalid.
-        verdict: with the sentence and its reasons.
-        folder: holds report.html, result.json, curves.npz and the figures.
-        data: what result.json holds.
-    """
-
-    answer: str
-    verdict: Verdict
-    folder: Path
-    data: dict[str, object]
-
-
-@dataclass(frozen=True)
-class Study:
-    """Measured arrays of a run, by network and window name."""
-
-    settings: Settings
-    windows: tuple[Window, ...]
-    synthetic: tuple[Window, ...]
-    networks: tuple[Recipe, ...]
-    measured: dict[str, Arrays]
-
-    def main(self, network: str, window: Window) -> Arrays:
-        return self.measured[f"{network}--{window.name}"]
-
-    def some(self, start: str) -> list[Arrays]:
-        """Every piece whose key starts so, in order."""
-        return [self.measured[key] for key in self.measured if key.startswith(start)]
-
-
 def run(
     paths: Sequence[Path],
     out: Path,
-    settings: Settings,
+    settings: StudySettings,
     *,
     resume: bool = True,
     progress: Progress | None = None,
 ) -> Result:
     """Measure, analyse, write. See :func:`c3d_viz.finding.run_test`."""
-    from ..weights import load_model
-    from .analysis import analyse
-    from .report import write_report
-
     began = time.monotonic()
     model, spec = load_model(
         settings.model, settings.weights, seed=settings.seed, **settings.overrides
@@ -135,7 +82,7 @@ def _about(spec: ModelSpec, sha: str) -> dict[str, object]:
 
 
 def plan(
-    settings: Settings,
+    settings: StudySettings,
     networks: Networks,
     nets: Sequence[Recipe],
     windows: Sequence[Window],
@@ -198,13 +145,11 @@ def _shuffled(
     window: Window,
     number: int,
     turns: list[int],
-    settings: Settings,
+    settings: StudySettings,
 ) -> Piece:
     """Mean C of the strongest unit over the permutations ``turns``; no reversal, one order each."""
 
     def work() -> Arrays:
-        from .controls import single_contrast
-
         model, spec = networks.get(net)
         rows = []
         for turn in turns:
@@ -219,14 +164,10 @@ def _shuffled(
     return Piece(key, what, 5 * len(turns), facts, work)
 
 
-def _randomised(networks: Networks, window: Window, number: int, settings: Settings) -> Piece:
+def _randomised(networks: Networks, window: Window, number: int, settings: StudySettings) -> Piece:
     seed = 3000 + number + 100_000 * settings.seed
 
     def work() -> Arrays:
-        from ..clips import preprocess_frames
-        from ..engine import top_units, trace
-        from ..trust import weight_randomisation
-
         x = preprocess_frames(window.frames, networks.spec.input)
         unit = top_units(trace(networks.trained, x, [LAYER]), LAYER, 1)[0]
         found = [
@@ -252,10 +193,8 @@ def _perturbed(networks: Networks, net: Recipe, window: Window) -> Piece:
     return Piece(f"perturbed-{net.name}--{window.name}", what, 76, facts, work)
 
 
-def _shared(networks: Networks, net: Recipe, settings: Settings) -> Piece:
+def _shared(networks: Networks, net: Recipe, settings: StudySettings) -> Piece:
     def work() -> Arrays:
-        from .sharing import answers, paired_clips
-
         model, spec = networks.get(net)
         return answers(model, spec.input, paired_clips(settings.pairs, 7 + settings.seed))
 

@@ -16,7 +16,8 @@ from c3d_viz.engine.tracing import Unit, top_units, trace
 from c3d_viz.errors import LayerError, ShapeError
 from c3d_viz.finding.controls import paired_positional, positional
 from c3d_viz.finding.probe import Pass, _answers, measure, perturb
-from c3d_viz.finding.study import Settings, run
+from c3d_viz.finding.study import run
+from c3d_viz.finding.types import StudySettings
 from c3d_viz.finding.windows import Window, frozen, synthetic_windows
 from c3d_viz.methods.registry import Attribution, attribute, attribute_many
 from c3d_viz.nets.c3d import C3D, initialise
@@ -111,7 +112,7 @@ SMALL = dict(reinit=2, permuted_nets=1, shuffles=2, per_kind=1, synthetic_reinit
 
 @pytest.mark.slow
 def test_the_whole_test_runs_resumes_and_repeats(files: Path, tmp_path: Path) -> None:
-    settings = Settings(
+    settings = StudySettings(
         weights=str(files / "compact.safetensors"),
         twin_weights=str(files / "compact-2d.safetensors"),
         **SMALL,  # type: ignore[arg-type]
