@@ -7,6 +7,7 @@ from .chain.signals import pool_forward
 from .chain.walk import Record, Walker, backproject_chain, forward
 from .general import BackProjection, Precision, Rule, backproject
 from .listen import check_input, check_recorded, eval_view, full_precision, recording
+from .precision import bf16_share, settled
 from .tracing import Trace, Unit, activation, check_unit, locate, peak, top_units, trace
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "activation",
     "backproject",
     "backproject_chain",
+    "bf16_share",
     "chain_of",
     "check_input",
     "check_recorded",
@@ -35,6 +37,7 @@ __all__ = [
     "peak",
     "pool_forward",
     "recording",
+    "settled",
     "top_units",
     "trace",
 ]

@@ -20,7 +20,12 @@ def _line(done: int, total: int, what: str) -> None:
 
 
 def _settings(args: argparse.Namespace, default: Settings) -> Settings:
-    changes: dict[str, object] = {"seed": args.seed, "bf16": not args.float32}
+    from ..engine import settled
+
+    precision, note = settled("float32" if args.float32 else "bf16")
+    if note is not None:
+        print(note, flush=True)
+    changes: dict[str, object] = {"seed": args.seed, "bf16": precision == "bf16"}
     batch = getattr(args, "batch", None) or default.batch
     if args.minutes is not None:
         changes["minutes"] = args.minutes

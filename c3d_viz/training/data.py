@@ -107,11 +107,11 @@ def fixed_clips(library: Library, n: int, seed: int, frames: int = 16) -> Batch:
 
 
 @torch.no_grad()
-def accuracy(net: TrainNet, batches: list[Batch]) -> list[float]:
+def accuracy(net: TrainNet, batches: list[Batch], bf16: bool = False) -> list[float]:
     """Share of right answers of each head."""
     right: list[list[Tensor]] = [[] for _ in net.heads]
     for x, *targets in batches:
-        logits = net(x.contiguous(memory_format=net.memory_format), bf16=True)
+        logits = net(x.contiguous(memory_format=net.memory_format), bf16=bf16)
         for k, (head, target) in enumerate(zip(net.split(logits), targets, strict=False)):
             right[k].append(head.argmax(1) == target)
     return [float(torch.cat(r).float().mean()) for r in right]

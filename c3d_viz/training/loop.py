@@ -166,6 +166,8 @@ def fit(
         made += 1
         mean = loss if made == 1 else 0.97 * mean + 0.03 * loss
         state.spent = base + time.monotonic() - started
+        if made == 1 and progress is not None:
+            progress(0, 1000, _first_step(state.spent - base, settings))
         record: dict[str, float] = {}
         if evaluate is not None and state.spent - evaluated > evaluate_every:
             state.ema.eval()
@@ -181,6 +183,17 @@ def fit(
         state.ema.eval()
         _log(out, state, settings, {"loss": mean, **evaluate(state.ema)}, made, progress)
     return state
+
+
+def _first_step(seconds: float, settings: Settings) -> str:
+    """What the first step says of the run: a budget is only looked at between two steps."""
+    line = f"a step of {settings.batch} takes {seconds:.1f} s"
+    if settings.steps is None and seconds > settings.minutes * 60:
+        line += (
+            f", longer than the {settings.minutes:g} min asked for: one step was made; "
+            "take a smaller batch"
+        )
+    return line
 
 
 def _one_step(state: State, batches: Batches, settings: Settings, stills: Batches | None) -> float:

@@ -54,7 +54,7 @@ def train_stills(
     }
 
     def evaluate(net: TrainNet) -> dict[str, float]:
-        return {name: data.accuracy(net, held)[0] for name, held in sets.items()}
+        return {name: data.accuracy(net, held, settings.bf16)[0] for name, held in sets.items()}
 
     torch.manual_seed(settings.seed)
     state = start(TrainNet(HEADS[:1], depth=0), settings)
@@ -91,8 +91,8 @@ def train_joint(
     seen = [data.fixed_clips(library, 60, 400 + i) for i in range(2)]
 
     def evaluate(net: TrainNet) -> dict[str, float]:
-        what, how = data.accuracy(net, checks)
-        what_seen, how_seen = data.accuracy(net, seen)
+        what, how = data.accuracy(net, checks, settings.bf16)
+        what_seen, how_seen = data.accuracy(net, seen, settings.bf16)
         return {
             "what_unseen": what,
             "how_unseen": how,

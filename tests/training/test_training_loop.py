@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,7 +123,8 @@ def test_training_learns_and_logs(tmp_path: Path) -> None:
     assert log[-1]["accuracy"] == 1.0
     assert log[-1]["step"] == 40
     assert log[-1]["loss"] < log[0]["loss"]
-    assert "min left" in lines[0]
+    assert re.match(r"0/1000 a step of \d+ takes \d+\.\d s$", lines[0])
+    assert "min left" in lines[1]
     assert lines[-1].startswith("1000/1000 320 seen, 0.0 min left")
 
 
@@ -131,3 +134,11 @@ def test_learning_rate_warms_up_and_falls() -> None:
     assert loop.learning_rate(99, 0.0, settings) == pytest.approx(1.0, abs=1e-5)
     assert loop.learning_rate(500, 0.5, settings) == pytest.approx(0.5, abs=1e-5)
     assert loop.learning_rate(999, 1.0, settings) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_a_step_longer_than_the_time_asked_for_is_announced() -> None:
+    settings = loop.Settings(minutes=1, batch=16)
+    line = loop._first_step(61.0, settings)
+    assert line.startswith("a step of 16 takes 61.0 s, longer than the 1 min asked for")
+    assert "longer" not in loop._first_step(59.0, settings)
+    assert "longer" not in loop._first_step(61.0, replace(settings, steps=3))
