@@ -162,7 +162,8 @@ def export(
     timings: Annotated[bool, typer.Option("--timings", help="Say where the time went.")] = False,
 ) -> None:
     """Write what every layer sees in a clip, as pictures, videos, arrays."""
-    from ..export import export_clip, read_json
+    from ..export import export_clip
+    from ..files import read_json
 
     spent: dict[str, float] = {}
     with progress_bar("export") as progress:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from ..clips import demo_clips
 from ..export import export_clip
+from ..progress import Progress
 
 LAYERS = ("conv1a", "conv2a", "conv3b", "conv4b", "conv5b")
 
@@ -16,7 +16,7 @@ def run_demo(
     *,
     overwrite: bool = False,
     resume: bool = False,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Path]:
     """Export both clips below ``out``; returns the two pages to open.
 

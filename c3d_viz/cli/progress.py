@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Progress = Callable[[int, int, str], None]
+from ..progress import Progress
+
 EVERY = 5.0  # seconds between lines where stderr is not a terminal
 
 

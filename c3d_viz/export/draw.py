@@ -19,9 +19,9 @@ import numpy.typing as npt
 from .. import render
 from ..clips import Clip, cropped_frames
 from ..engine import Unit
+from ..files import write_npz
 from ..methods import METHODS, Attribution
 from ..nets import C3D, ModelSpec, receptive_field
-from . import files as export_files
 from .settings import Settings
 
 ENLARGE = 3  # of the overlay video: 112 pixels are small on a screen
@@ -87,11 +87,12 @@ def write_activations(
 ) -> dict[str, float]:
     spent = {}
     folder = window.folder / layer
+    folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "activations.npz").is_file():
         began = time.perf_counter()
         # half of a ReLU's answers are zero: deflating them takes a second per 100 MB and halves it
         stored: dict[str, npt.ArrayLike] = {"values": values, "layer": layer}
-        export_files.write_npz(folder / "activations.npz", stored, zeros=0.75)
+        write_npz(folder / "activations.npz", stored, zeros=0.75)
         spent["arrays"] = time.perf_counter() - began
     picture = folder / "activations.png"
     if values.ndim == 4 and not picture.is_file():
@@ -124,7 +125,7 @@ def write_unit(window: Window, att: Attribution) -> dict[str, float]:
             "channel_order": spec.input.channel_order,
             "weights": spec.weights,
         }
-        export_files.write_npz(folder / "map.npz", stored)
+        write_npz(folder / "map.npz", stored)
     times.append(time.perf_counter())
     box = field_box(window.model, att.unit, att.values.shape[1:])
     look: dict[str, Any] = {"mode": settings.mode, "scale": settings.scale}

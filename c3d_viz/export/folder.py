@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ExportError
-from . import files as export_files
+from ..files import is_part, read_json, write_json
 from . import page as export_page
 from .settings import check_same
 
@@ -50,27 +50,25 @@ def prepare(
     except OSError as error:
         raise ExportError(f"cannot write to {folder}: {error.strerror}; choose another") from None
     if resume:
-        before = export_files.read_json(folder / MANIFEST)
-        started = before or export_files.read_json(folder / UNFINISHED)
+        before = read_json(folder / MANIFEST)
+        started = before or read_json(folder / UNFINISHED)
         if started is not None:
             check_same(folder, started, manifest)
-        export_files.remove_parts(folder)
+        remove_parts(folder)
         if before is not None:
             if all((folder / name).is_file() for name in export_page.files_of(before)):
                 return folder / MANIFEST
             # the manifest vouches for every file, so it goes until they are all there again
-            export_files.write_json(folder / UNFINISHED, manifest)
+            write_json(folder / UNFINISHED, manifest)
             (folder / MANIFEST).unlink()
             return None
-    export_files.write_json(folder / UNFINISHED, manifest)
+    write_json(folder / UNFINISHED, manifest)
     return None
 
 
 def _remove_export(folder: Path) -> None:
     """Remove what an earlier export wrote, and nothing else that lies there."""
-    before = export_files.read_json(folder / MANIFEST) or export_files.read_json(
-        folder / UNFINISHED
-    )
+    before = read_json(folder / MANIFEST) or read_json(folder / UNFINISHED)
     (folder / MANIFEST).unlink(missing_ok=True)
     names = (before or {}).get("parameters", {})
     layers = names.get("layers", []) if isinstance(names, dict) else []
@@ -83,4 +81,11 @@ def _remove_export(folder: Path) -> None:
                 place.rmdir()
     (folder / PAGE).unlink(missing_ok=True)
     (folder / UNFINISHED).unlink(missing_ok=True)
-    export_files.remove_parts(folder)
+    remove_parts(folder)
+
+
+def remove_parts(folder: Path) -> None:
+    """Delete what a killed run left half-written below ``folder``."""
+    for part in folder.rglob(".*"):
+        if is_part(part.name) and part.is_file():
+            part.unlink(missing_ok=True)

@@ -25,16 +25,16 @@ import torch
 
 from .. import clips
 from ..errors import LayerError
+from ..files import sha256, write_json, write_text
 from ..nets import C3D, ModelSpec
+from ..progress import Progress
 from ..weights import load_model
-from . import files as export_files
 from . import page as export_page
 from .draw import Window
 from .folder import MANIFEST, PAGE, UNFINISHED, check_folder, prepare
 from .settings import SCHEMA, Settings, check_settings, describe_model, named_layers, versions
 from .window import export_window
 
-Progress = Callable[[int, int, str], None]
 _T = TypeVar("_T")
 
 
@@ -149,7 +149,7 @@ def export_clip(
             "clip": {
                 "path": str(clip_path),
                 "name": first.name,
-                "sha256": export_files.sha256_of_clip(clip_path),
+                "sha256": sha256(clip_path),
                 "frames": info.frames,
                 "fps": info.fps,
                 "width": info.width,
@@ -169,8 +169,8 @@ def export_clip(
         window = Window(net, spec, clip, place, place.relative_to(folder).as_posix(), settings)
         manifest["windows"].append(export_window(window, steps, clock))
     with clock("page and manifest"):
-        export_files.write_bytes(folder / PAGE, export_page.page(manifest).encode())
-        export_files.write_json(folder / MANIFEST, manifest)
+        write_text(folder / PAGE, export_page.page(manifest))
+        write_json(folder / MANIFEST, manifest)
         (folder / UNFINISHED).unlink(missing_ok=True)
     return folder / MANIFEST
 

@@ -1,7 +1,7 @@
 """Write RGB frames as files that people and browsers open: H.264 mp4, GIF, PNG.
 
-Files appear whole or not at all: they are written beside their place under another name and
-then renamed. The same frames give the same bytes (with the same encoder builds).
+Files appear whole or not at all. The same frames give the same bytes (with the same encoder
+builds).
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -23,6 +20,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import ExportError, ShapeError
+from ..files import whole_file, write_bytes
 
 Frames = npt.NDArray[np.uint8]
 
@@ -67,11 +65,11 @@ def write_video(
     kind = Path(path).suffix.lower()
     if kind not in (".mp4", ".gif"):
         raise ExportError(f"{path!s}: videos are written as .mp4 or .gif; change the name")
-    with _whole(path) as temporary:
+    with whole_file(path) as part:
         if kind == ".mp4":
-            _write_mp4(temporary, frames, fps, scale)
+            _write_mp4(part, frames, fps, scale)
         else:
-            temporary.write_bytes(_gif_bytes(frames, fps, scale))
+            part.write_bytes(_gif_bytes(frames, fps, scale))
 
 
 def encode_video(frames: Frames, fps: float, *, scale: int = 1, kind: VideoFormat = "mp4") -> bytes:
@@ -93,9 +91,7 @@ def write_image(path: str | os.PathLike[str], image: Frames) -> None:
     """
     if Path(path).suffix.lower() != ".png":
         raise ExportError(f"{path!s}: pictures are written as .png; change the name")
-    data = encode_png(image)
-    with _whole(path) as temporary:
-        temporary.write_bytes(data)
+    write_bytes(path, encode_png(image))
 
 
 def encode_png(image: Frames) -> bytes:
@@ -192,18 +188,3 @@ def _checked(frames: Frames, fps: float, scale: int) -> Frames:
     if scale < 1:
         raise ShapeError(f"scale must be a whole number of at least 1, got {scale}")
     return frames
-
-
-@contextmanager
-def _whole(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary name beside ``path``, moved there at the end; removed if anything fails."""
-    target = Path(path)
-    # not tempfile's: that would leave the file readable by its owner alone
-    temporary = target.with_name(f".{target.stem[:40]}-{uuid.uuid4().hex}{target.suffix}")
-    try:
-        yield temporary
-        temporary.replace(target)
-    except OSError as error:
-        raise ExportError(f"{path!s} cannot be written: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)

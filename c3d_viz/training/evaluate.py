@@ -14,9 +14,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from ..progress import Progress
 from ..synthetic import HOWS, WHATS, Library, Split, load_library, render, sample_scenes
 from .data import SIZE, to_input
-from .loop import Progress
 
 REVERSED = {"left": "right", "right": "left", "up": "down", "down": "up", "expand": "contract",
             "contract": "expand", "clockwise": "counter-clockwise",

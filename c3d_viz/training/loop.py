@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..files import whole_file
+from ..progress import Progress
 from .nets import TrainNet
 
 Batch = tuple[Tensor, ...]  # input first, then one int64 target per head
 Batches = Callable[[int, float], Batch]  # (seed, share of the run done) -> batch
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -83,22 +83,19 @@ def start(net: TrainNet, settings: Settings) -> State:
 
 
 def save(state: State, path: Path) -> None:
-    """Write a checkpoint whole or not at all (temporary file, then rename)."""
+    """Write a checkpoint, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    torch.save(
-        {
-            "net": state.net.state_dict(),
-            "ema": state.ema.state_dict(),
-            "optimiser": state.optimiser.state_dict(),
-            "step": state.step,
-            "seen": state.seen,
-            "stills": state.stills,
-            "spent": state.spent,
-        },
-        part,
-    )
-    os.replace(part, path)
+    saved = {
+        "net": state.net.state_dict(),
+        "ema": state.ema.state_dict(),
+        "optimiser": state.optimiser.state_dict(),
+        "step": state.step,
+        "seen": state.seen,
+        "stills": state.stills,
+        "spent": state.spent,
+    }
+    with whole_file(path) as part:
+        torch.save(saved, part)
 
 
 def restore(state: State, path: Path) -> None:

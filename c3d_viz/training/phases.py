@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 
 from ..errors import WeightsError
+from ..progress import Progress
 from ..synthetic import HOWS, WHATS, load_library
 from . import data, stills
-from .loop import Batch, Progress, Settings, State, fit, start
+from .loop import Batch, Settings, State, fit, start
 from .nets import TrainNet, inflate
 
 HEADS = (len(WHATS), len(HOWS))

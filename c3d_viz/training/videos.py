@@ -13,7 +13,8 @@ import torch
 from ..clips import preprocess, read_clip, video_info
 from ..errors import ClipError, WeightsError
 from ..nets import C3D, COMPACT_INPUT, LAYERS, InputSpec, ModelSpec
-from .loop import Batch, Progress, Settings, fit, start
+from ..progress import Progress
+from .loop import Batch, Settings, fit, start
 from .nets import TrainNet, to_c3d
 
 SUFFIXES = {".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv", ".flv"}

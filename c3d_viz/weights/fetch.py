@@ -9,16 +9,14 @@ import re
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from .. import __version__
 from ..errors import WeightsError
+from ..progress import Progress
 from .files import one_line, size_text
-
-Progress = Callable[[int, int, str], None]  # (done bytes, total bytes or 0, what)
 
 # The suffix of each file name is the start of the file's SHA-256, as its publisher does it.
 DOWNLOADS: dict[str, str] = {

@@ -8,8 +8,6 @@ JSON strings under ``classes, width, fc, temporal_depths, pool5, input``, and pl
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,13 +15,14 @@ import torch
 from safetensors.torch import save_file
 
 from ..errors import WeightsError
+from ..files import whole_file
 from ..nets import C3D, InputSpec, ModelSpec, Pool5
 
 
 def save_model(
     path: str | Path, model: C3D, spec: ModelSpec, *, half: bool = True, description: str = ""
 ) -> Path:
-    """Write a model in the own format, atomically (temporary file, then rename).
+    """Write a model in the own format, whole or not at all.
 
     Args:
         path: the file to write, by habit ``.safetensors``.
@@ -34,6 +33,7 @@ def save_model(
 
     Raises:
         WeightsError: the input needs a mean volume, which the format does not carry.
+        ExportError: the file cannot be written.
     """
     target = Path(path)
     if spec.input.mean_volume is not None:
@@ -63,14 +63,9 @@ def save_model(
         ),
         "description": description,
     }
-    handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
-    os.close(handle)
-    try:
-        save_file(tensors, temporary, metadata=metadata)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with whole_file(target) as part:
+        save_file(tensors, part, metadata=metadata)
+        part.chmod(0o644)  # safetensors leaves it to its owner alone
     return target
 
 

@@ -148,7 +148,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     assert list(tmp_path.iterdir()) == [path]
     folder = tmp_path / "b.png"
     folder.mkdir()
-    with pytest.raises(ExportError, match=r"b.png cannot be written: Is a directory"):
+    with pytest.raises(ExportError, match=r"cannot write .*b.png: Is a directory"):
         write_image(folder, np.zeros((4, 4, 3), np.uint8))
     assert sorted(tmp_path.iterdir()) == [path, folder]
 
@@ -169,7 +169,7 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"written as \.png"):
         write_image(tmp_path / "a.jpg", frames[0])
     for name in ("a.mp4", "a.gif"):
-        with pytest.raises(ExportError, match=r"none/a.* cannot be written: No such file"):
+        with pytest.raises(ExportError, match=r"cannot write .*none/a.*: No such file"):
             write_video(tmp_path / "none" / name, frames, 10)
     with pytest.raises(ShapeError, match=r"\(T, H, W, 3\), got float64 \(16, 16, 16, 3\)"):
         write_video(tmp_path / "a.mp4", frames / 255, 10)

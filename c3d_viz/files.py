@@ -1,0 +1,158 @@
+"""Files on disk: whole or not at all, equal bytes for equal content, and their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import uuid
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ExportError
+
+_PART = re.compile(r"\..+-[0-9a-f]{32}\.part")
+_DATE = (1980, 1, 1, 0, 0, 0)  # of every member of an npz: a zip's clock would change its bytes
+_MAX_JSON = 64 * 1024**2  # bytes; a manifest of 500 windows has 20 MB
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A new name beside ``path`` to write to; it becomes ``path`` when the block succeeds.
+
+    Whatever fails, ``path`` is as it was before. The folder must exist.
+
+    Raises:
+        ExportError: the file cannot be written (no room, no permission); the line says which.
+    """
+    target = Path(path)
+    part = _beside(target)
+    try:
+        yield part
+        part.replace(target)
+    except OSError as error:
+        raise _cannot(target, error) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A new folder beside ``path`` to fill; it becomes ``path`` when the block succeeds.
+
+    Whatever fails, ``path`` is not there. It must not exist before, unless it is empty.
+
+    Raises:
+        ExportError: the folder cannot be made or is in the way.
+    """
+    target = Path(path)
+    part = _beside(target)
+    try:
+        part.mkdir(parents=True)
+        yield part
+        part.replace(target)
+    except OSError as error:
+        raise _cannot(target, error) from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def is_part(name: str) -> bool:
+    """Whether a file of this name was left half-written by a process that was killed."""
+    return _PART.fullmatch(name) is not None
+
+
+def _beside(target: Path) -> Path:
+    # not tempfile's: that would leave the file readable by its owner alone
+    return target.with_name(f".{target.name[:40]}-{uuid.uuid4().hex}.part")
+
+
+def _cannot(path: Path, error: OSError) -> ExportError:
+    reason = error.strerror or error
+    return ExportError(f"cannot write {path}: {reason}; free space or choose another folder")
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file, whole or not at all."""
+    with whole_file(path) as part:
+        part.write_bytes(data)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write text as UTF-8, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: str | os.PathLike[str], value: object) -> None:
+    """Write JSON, indented, as UTF-8, whole or not at all."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """The object in a JSON file, or None where there is no such file.
+
+    Raises:
+        ExportError: it cannot be read, is larger than 64 MiB, or holds no JSON object.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(_MAX_JSON + 1)
+        value = json.loads(data) if len(data) <= _MAX_JSON else None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ExportError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise ExportError(f"{path} is damaged: it holds no JSON object, or more than 64 MiB")
+    return value
+
+
+def write_npz(
+    path: str | os.PathLike[str], arrays: Mapping[str, npt.ArrayLike], *, zeros: float = 0.5
+) -> None:
+    """Write arrays as ``np.load`` reads them, whole or not at all; equal arrays, equal bytes.
+
+    Members of which more than the share ``zeros`` is zero (maps of shallow layers) are compressed;
+    noise-like float32 would cost time and shrink by a tenth.
+    """
+    with whole_file(path) as part, zipfile.ZipFile(part, "w") as archive:
+        for name, value in arrays.items():
+            array = np.asanyarray(value)
+            member = zipfile.ZipInfo(f"{name}.npy", date_time=_DATE)
+            member.external_attr = 0o644 << 16
+            if array.nbytes > 4096 and np.count_nonzero(array) < array.size * (1 - zeros):
+                buffer = io.BytesIO()
+                np.lib.format.write_array(buffer, array, allow_pickle=False)
+                archive.writestr(member, buffer.getbuffer(), zipfile.ZIP_DEFLATED, 1)
+            else:  # straight to the file: an early layer of the full-size net has 51 MB
+                with archive.open(member, "w", force_zip64=array.nbytes > 1 << 30) as stream:
+                    np.lib.format.write_array(cast(Any, stream), array, allow_pickle=False)
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """Hex SHA-256 of a file; of a folder, that of its files' names, sizes and bytes in order.
+
+    Hidden files of a folder and folders within it do not count.
+    """
+    place = Path(path)
+    if not place.is_dir():
+        with place.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for inner in sorted(p for p in place.iterdir() if p.is_file() and p.name[0] != "."):
+        digest.update(f"{inner.name}\0{inner.stat().st_size}\0".encode())
+        with inner.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,117 @@
+"""Files on disk: whole or not at all, equal bytes for equal content."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from c3d_viz import files
+from c3d_viz.errors import ExportError
+
+
+class StopError(Exception):
+    """Stands for whatever stops a writer."""
+
+
+def test_npz_bytes_do_not_depend_on_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = {
+        "noise": np.random.default_rng(0).normal(size=(3, 40, 40)).astype(np.float32),
+        "zeros": np.zeros((3, 40, 40), np.float32),
+        "name": "conv5b",
+    }
+    files.write_npz(tmp_path / "a.npz", arrays)
+    monkeypatch.setattr("time.time", lambda: 4e9)
+    files.write_npz(tmp_path / "b.npz", arrays)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with np.load(tmp_path / "a.npz") as stored:
+        for name, value in arrays.items():
+            np.testing.assert_array_equal(stored[name], value)
+    assert (tmp_path / "a.npz").stat().st_size < 1.1 * arrays["noise"].nbytes
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+
+    def write(failure: Exception) -> None:
+        with files.whole_file(target) as part:
+            part.write_bytes(b"half")
+            raise failure
+
+    with pytest.raises(StopError):
+        write(StopError())
+    assert list(tmp_path.iterdir()) == []
+    target.write_bytes(b"old")
+    with pytest.raises(ExportError, match="No space left"):
+        write(OSError(28, "No space left on device"))
+    assert target.read_bytes() == b"old"
+    assert len(os.listdir(tmp_path)) == 1
+
+
+def test_the_hash_of_a_folder_of_frames(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(b"one")
+    (tmp_path / "2.png").write_bytes(b"two")
+    before = files.sha256(tmp_path)
+    assert before == files.sha256(tmp_path)
+    (tmp_path / "2.png").rename(tmp_path / "3.png")
+    assert files.sha256(tmp_path) != before
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+
+    def fill(failure: Exception | None) -> None:
+        with files.whole_folder(target) as part:
+            (part / "a").write_text("a")
+            assert part != target
+            if failure is not None:
+                raise failure
+
+    with pytest.raises(StopError):
+        fill(StopError())
+    assert list(tmp_path.iterdir()) == []
+    fill(None)
+    assert [p.name for p in target.iterdir()] == ["a"]
+    with pytest.raises(ExportError, match="cannot write"):
+        fill(None)
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_half_written_file_is_known_by_its_name(tmp_path: Path) -> None:
+    for name in ("map.npz", "n" * 200):
+        with files.whole_file(tmp_path / name) as part:
+            assert files.is_part(part.name)
+            part.write_bytes(b"")
+    for name in ("map.npz", "mine.part", ".mine.part", ".part"):
+        assert not files.is_part(name)
+
+
+def test_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    assert files.read_json(path) is None
+    files.write_json(path, {"név": [1, None]})
+    assert "név" in path.read_text(encoding="utf-8")
+    assert files.read_json(path) == {"név": [1, None]}
+    for text in ("[" * 100_000, "[1]", "nonsense", "", '{"a": ' + "9" * 5000 + "}"):
+        path.write_text(text)
+        with pytest.raises(ExportError, match=r"a\.json is damaged"):
+            files.read_json(path)
+    path.write_bytes(b"\xff\xfe{")
+    with pytest.raises(ExportError, match="damaged"):
+        files.read_json(path)
+    path.write_text(json.dumps({"a": "b" * 100}))
+    monkeypatch.setattr(files, "_MAX_JSON", 50)
+    with pytest.raises(ExportError, match="damaged"):
+        files.read_json(path)
+    with pytest.raises(ExportError, match="cannot read"):
+        files.read_json(tmp_path)
+
+
+def test_the_hash_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    assert files.sha256(tmp_path / "a").startswith("ba7816bf8f01cfea414140de5dae2223")
