@@ -5,10 +5,12 @@ from .chain.field import field_of
 from .chain.forward import opened
 from .chain.signals import pool_forward
 from .chain.walk import Record, Walker, backproject_chain, forward
-from .general import BackProjection, Precision, Rule, backproject
+from .general import backproject
 from .listen import check_input, check_recorded, eval_view, full_precision, recording
-from .precision import bf16_share, settled
-from .tracing import Trace, Unit, activation, check_unit, locate, peak, top_units, trace
+from .precision import Precision, bf16_share, settled
+from .rules import BackProjection, Rule
+from .tracing import Trace, activation, peak, top_units, trace
+from .units import Unit, check_unit, locate
 
 __all__ = [
     "BackProjection",

@@ -1,26 +1,15 @@
-"""Back-projection of a unit to the input under three ReLU rules; the engine for any network.
+"""Back-projection of a unit to the input for any network: autograd walks back.
 
-A signal g travels from a unit back to the pixels: through convolutions by their transpose without
-bias, through max-pooling by its switches, and at every ReLU, whose input was x, by the rule:
-
-* ``gradient``:  g * 1[x > 0]              (Simonyan et al. 2014)
-* ``deconvnet``: g * 1[g > 0]              (Zeiler and Fergus 2014)
-* ``guided``:    g * 1[g > 0] * 1[x > 0]   (Springenberg et al. 2015)
-
-The signal starts as 1 at the unit. Every rule is positively homogeneous, so starting with the
-unit's activation would only scale the map.
-
-This engine lets autograd walk back and replaces the ReLU's backward alone. It does so from a
+Only the ReLU's backward is replaced, by one of ``rules``. It is replaced from a
 ``TorchFunctionMode``, which sees every form of ReLU (module, functional, tensor method, in place,
 reused), holds for one thread only and never touches the model. ``chain`` walks a plain chain such
-as C3D explicitly and faster; both call ``apply_rule``.
+as C3D explicitly and faster.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,41 +18,9 @@ from torch.overrides import TorchFunctionMode
 
 from ..errors import VizError
 from .listen import check_input, check_recorded, eval_view, recording
-from .tracing import Unit, locate
-
-Rule = Literal["gradient", "deconvnet", "guided"]
-RULES: tuple[Rule, ...] = get_args(Rule)
-Precision = Literal["float32", "bf16"]
-
-
-@dataclass(frozen=True)
-class BackProjection:
-    """A signal at the input.
-
-    Attributes:
-        values: (C, T, H, W) of the input's C, T, H, W and dtype, signed.
-        unit: where it started, with a concrete position.
-        activation: what the unit answered in the forward pass.
-    """
-
-    values: Tensor
-    unit: Unit
-    activation: float
-
-
-def apply_rule(rule: Rule, signal: Tensor, passed: Tensor | None) -> Tensor:
-    """The signal behind a ReLU.
-
-    Args:
-        rule: one of RULES.
-        signal: g, arriving from above.
-        passed: bool, 1[x > 0]: where the ReLU let its input through. Only ``deconvnet`` does
-            without.
-    """
-    if rule == "deconvnet":
-        return signal.clamp_min(0)
-    assert passed is not None
-    return signal * passed if rule == "gradient" else signal.clamp_min(0) * passed
+from .precision import Precision
+from .rules import RULES, BackProjection, Rule, apply_rule
+from .units import Unit, locate
 
 
 class _RuledReLU(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""What every layer answers to a clip: activations, pooling switches, and the units in them.
+"""What every layer answers to a clip: activations, pooling switches, and its strongest units.
 
 The model is only listened to (``hooks``): hooks, modes and ``requires_grad`` are afterwards as
 before, whatever happens, and several threads may trace one model at once.
@@ -13,29 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import LayerError, VizError
+from ..errors import LayerError
 from ..nets import C3D, LAYERS
 from .listen import check_input, check_recorded, eval_view, full_precision, has_hooks, recording
+from .units import Unit, check_unit, locate, refuse_nan
 
 _SWITCH = "switches of "
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One cell of a layer's output.
-
-    Attributes:
-        layer: a layer of the model. For C3D the paper's names (after the ReLU); for any other
-            network a module's name, and ``"name#k"`` for the k-th call (from 0) of a module that
-            is called several times. The plain name is its last call.
-        channel: feature map, from 0.
-        at: ``(t, h, w)`` in the layer's own grid, ``()`` for a fully connected layer; None is
-            the channel's strongest position, found when the unit is used.
-    """
-
-    layer: str
-    channel: int
-    at: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -112,43 +95,6 @@ def trace(
     )
 
 
-def check_unit(shape: Sequence[int], unit: Unit) -> None:
-    """Raise LayerError unless ``unit`` lies in a layer of ``shape`` (C, ...); names the ranges."""
-    if not shape:
-        raise LayerError(f"{unit.layer} gives a single number and has no channels")
-    if not 0 <= unit.channel < shape[0]:
-        raise LayerError(f"{unit.layer} has channels 0-{shape[0] - 1}, got {unit.channel}")
-    if unit.at is None:
-        return
-    grid = tuple(shape[1:])
-    if len(unit.at) != len(grid) or any(not 0 <= i < n for i, n in zip(unit.at, grid, strict=True)):
-        if not grid:
-            raise LayerError(f"{unit.layer} is fully connected: at must be (), got {unit.at}")
-        ranges = ", ".join(f"0-{n - 1}" for n in grid)
-        raise LayerError(f"{unit.layer} has positions ({ranges}), got {unit.at}")
-
-
-def locate(activation: Tensor, unit: Unit) -> Unit:
-    """``unit`` with a concrete position: its own, else the first of the channel's strongest.
-
-    Args:
-        activation: the layer's output without the batch axis, (C, T, H, W) or (C,).
-
-    Raises:
-        LayerError: channel or position outside the layer; the message names the ranges.
-        VizError: the channel holds NaN, so nothing in it is strongest.
-    """
-    check_unit(activation.shape, unit)
-    if unit.at is not None:
-        return unit
-    channel = activation[unit.channel]
-    flat = channel.reshape(-1)
-    _refuse_nan(flat, unit.layer)
-    # not argmax: it leaves open which of several equal values it answers
-    first = int(torch.nonzero(flat == flat.max())[0])
-    return Unit(unit.layer, unit.channel, _unravel(first, channel.shape))
-
-
 def top_units(trace: Trace, layer: str, k: int = 4) -> list[Unit]:
     """The k channels with the highest maximum, strongest first, each at its strongest position.
 
@@ -163,7 +109,7 @@ def top_units(trace: Trace, layer: str, k: int = 4) -> list[Unit]:
     if not 1 <= k <= values.shape[0]:
         raise LayerError(f"{layer} has {values.shape[0]} channels, got k={k}")
     strongest = values.reshape(values.shape[0], -1).amax(dim=1)
-    _refuse_nan(strongest, layer)
+    refuse_nan(strongest, layer)
     order = torch.sort(strongest, descending=True, stable=True).indices
     return [locate(values, Unit(layer, int(channel))) for channel in order[:k]]
 
@@ -188,7 +134,7 @@ def units_at(trace: Trace, layer: str, at: tuple[int, ...], k: int = 4) -> list[
     if not 1 <= k <= values.shape[0]:
         raise LayerError(f"{layer} has {values.shape[0]} channels, got k={k}")
     column = values.movedim(0, -1)[at]  # (C,)
-    _refuse_nan(column, layer)
+    refuse_nan(column, layer)
     order = torch.sort(column, descending=True, stable=True).indices
     return [Unit(layer, int(channel), at) for channel in order[:k]]
 
@@ -246,16 +192,3 @@ def _traced(trace: Trace, layer: str) -> Tensor:
     if layer not in trace.activations:
         raise LayerError(f"layer {layer!r} was not traced; traced: {', '.join(trace.activations)}")
     return trace.activations[layer]
-
-
-def _refuse_nan(values: Tensor, layer: str) -> None:
-    if not bool(torch.isfinite(values).all()):
-        raise VizError(f"{layer} holds NaN or infinite activations; check the input and weights")
-
-
-def _unravel(index: int, shape: Sequence[int]) -> tuple[int, ...]:
-    at = []
-    for n in reversed(shape):
-        index, i = divmod(index, n)
-        at.append(i)
-    return tuple(reversed(at))

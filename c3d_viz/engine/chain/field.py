@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from ..tracing import Unit
+from ..units import Unit
 from .boxes import Box, Chain, cut, window
 
 

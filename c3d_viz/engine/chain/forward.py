@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..general import Rule
-from ..tracing import Unit, locate
+from ..rules import Rule
+from ..units import Unit, locate
 from .boxes import Box, Chain, cut, union, window
 from .exact import Backend, backend_of, enough
 from .kernels import channels_last

@@ -3,7 +3,7 @@
 One forward pass (``forward``) records the pooling switches and where each ReLU let its input
 through. Each unit is then walked back on its own, cell box by cell box (``boxes``): it starts as
 the unit's filter, a 3 x 3 x 3 patch, and grows as its receptive field does. The ReLU's rule is
-the general engine's (``backprop.apply_rule``), and the result is the same up to rounding.
+the one of both engines (``rules.apply_rule``), and the result is the same up to rounding.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from ..general import BackProjection, Precision, Rule, apply_rule
-from ..tracing import Unit
+from ..precision import Precision
+from ..rules import BackProjection, Rule, apply_rule
+from ..units import Unit
 from .boxes import Box, Chain, cut, window
 from .forward import Forward, Record, forward
 from .signals import ConvBack, inside, unpool
@@ -36,7 +37,7 @@ def backproject_chain(
         chain: the model.
         x: one clip (1, C, T, H, W).
         units: with the level each is in; the position may be None.
-        rule: one of backprop.RULES.
+        rule: one of rules.RULES.
         precision: "bf16" rounds signals and weights on the way back; a preview. The forward pass
             and with it every switch stays as it is.
     """
