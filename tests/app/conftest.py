@@ -1,4 +1,4 @@
-"""A served dashboard and a real Chromium for the tests marked ``browser``."""
+"""Videos, a network, and a served dashboard with a real Chromium for the ``browser`` tests."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from chromium import chromium
+
+from app import work
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "test-artefacts"  # git-ignored; looked at by people
@@ -112,3 +115,34 @@ def open_page(server: Server, browser: Any, request: pytest.FixtureRequest) -> I
         for page in context.pages:
             page.screenshot(path=SHOTS / f"last-{request.node.name[:60]}-{number}.png")
         context.close()
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Path]) -> list[Path]:
+    folder, made = tmp_path_factory.mktemp("videos"), []
+    for n in range(5):
+        frames = np.random.default_rng(n).integers(0, 255, (18, 60, 80, 3), dtype=np.uint8)
+        made.append(make_video(folder / f"{n}.mp4", frames))
+    return made
+
+
+@pytest.fixture(scope="module")
+def net() -> work.Net:
+    return work.network("compact")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Path]) -> list[Path]:
+    """Five different real files: a bright square over a textured ground, each its own way."""
+    folder = tmp_path_factory.mktemp("clips")
+    made = []
+    for n in range(5):
+        rng = np.random.default_rng(n)
+        ground = rng.integers(0, 120, (24, 32, 3), dtype=np.uint8).repeat(6, 0).repeat(6, 1)
+        frames = np.repeat(ground[None], 40, axis=0)
+        for t in range(40):
+            x, y = (10 + (n + 2) * t) % 150, 20 + 15 * n
+            frames[t, y : y + 36, x : x + 36] = (250, 240 - 30 * n, 60 + 30 * n)
+        suffix = ("mp4", "mov", "mkv", "mp4", "mp4")[n]
+        made.append(make_video(folder / f"clip number {n}.{suffix}", frames))
+    return made

@@ -2,52 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import json
 import threading
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from asked import right, source
 
-import c3d_viz as viz
-from app import busy, drawing, exporting, finding_work, samples, work
+from app import busy, drawing, finding_work, work
 from app.blocks import blocks as network_blocks
-from app.exporting import Wanted
-from app.samples import Source
-from app.sessions import GRACE, Session, Sessions
-from app.state import Shown
-from app.uploads import Stored
-from c3d_viz.clips.clip import video_info
 from c3d_viz.methods.reading import Reading
-
-
-def source(path: Path, key: str) -> Source:
-    return Source(key, path, path.name, video_info(path), path.name)
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Path]) -> list[Path]:
-    folder, made = tmp_path_factory.mktemp("videos"), []
-    for n in range(5):
-        frames = np.random.default_rng(n).integers(0, 255, (18, 60, 80, 3), dtype=np.uint8)
-        made.append(make_video(folder / f"{n}.mp4", frames))
-    return made
-
-
-@pytest.fixture(scope="module")
-def net() -> work.Net:
-    return work.network("compact")
-
-
-def right(net: work.Net, path: Path, start: int, layer: str, method: str) -> viz.Attribution:
-    """The library asked directly."""
-    x = viz.preprocess(viz.read_clip(path, start), net.spec.input)
-    unit = viz.top_units(viz.trace(net.model, x, [layer]), layer, 1)[0]
-    return viz.attribute(net.model, x, unit, method)
 
 
 def same(values: np.ndarray, expected: np.ndarray) -> None:
@@ -190,57 +156,6 @@ def test_blocks_state_shapes_and_receptive_fields(net: work.Net) -> None:
     assert list(blocks)[:3] == ["conv1a", "pool1", "conv2a"]
 
 
-@pytest.mark.parametrize(
-    ("energy", "start"),
-    [
-        ([1] * 20 + [9] * 16 + [1] * 20, 20),
-        ([1] * 56, 0),
-        ([1] * 10 + [200] + [1] * 10 + [5] * 16 + [1] * 20, 21),  # a cut is no motion
-    ],
-)
-def test_the_liveliest_window(energy: list[float], start: int) -> None:
-    values = np.asarray(energy, np.float32)
-    assert samples.liveliest(values, len(values), 16) == start
-
-
-def test_a_clip_of_one_window_begins_at_0() -> None:
-    assert samples.liveliest(np.ones(16, np.float32), 16, 16) == 0
-
-
-def test_every_sample_can_be_opened(tmp_path: Path) -> None:
-    for key in samples.samples():
-        of = samples.sample_source(key, tmp_path)
-        assert of.info.frames >= 16
-        assert of.start is not None
-        assert of.start + 16 <= of.info.frames
-        for address in (samples.strip(of), samples.thumb(of, of.start)):
-            assert address.startswith("data:image/jpeg;base64,")
-
-
-def test_the_zip_holds_the_commands_files(
-    net: work.Net, videos: list[Path], tmp_path: Path
-) -> None:
-    of = source(videos[3], "zip")
-    shown = Shown(of, net, work.window(of, net, 2, 1))
-    wanted = Wanted(("conv4b",), ("guided",), 1, None, None, "magnitude")
-    steps: list[Any] = []
-    path, count = exporting.make(shown, wanted, tmp_path, lambda *step: steps.append(step))
-    expected = right(net, videos[3], 2, "conv4b", "guided")
-    folder = f"conv4b/guided/ch{expected.unit.channel:04d}"
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-        values = np.load(io.BytesIO(archive.read(f"{folder}/map.npz")))["values"]
-        manifest = json.loads(archive.read("manifest.json"))
-    np.testing.assert_array_equal(values, expected.values)
-    assert len(names) == count
-    assert {f"{folder}/overlay.mp4", f"{folder}/filmstrip.png", "index.html"} <= set(names)
-    assert manifest["parameters"]["start"] == 2
-    assert steps[-1][0] <= steps[-1][1]
-    words = exporting.command(shown, wanted, ())
-    assert words is not None
-    assert words[:4] == ["c3d-viz", "export", "3.mp4", "-o"]
-
-
 def test_a_map_that_was_left_is_made_again_for_who_comes_later(
     net: work.Net, videos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,64 +175,3 @@ def test_a_map_that_was_left_is_made_again_for_who_comes_later(
     assert len(asked) == 2
     assert att.method == "guided"
     assert busy._hearing == {}
-
-
-def test_a_stopped_export_leaves_nothing(net: work.Net, videos: list[Path], tmp_path: Path) -> None:
-    of = source(videos[3], "zip")
-    shown = Shown(of, net, work.window(of, net, 2, 1))
-
-    def stop(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        exporting.make(
-            shown, Wanted(("conv4b",), ("guided",), 1, None, None, "signed"), tmp_path, stop
-        )
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_closed_session_takes_its_files_and_results_along(tmp_path: Path) -> None:
-    register = Sessions()
-    try:
-        kept, gone = register.of("kept"), register.of("gone")
-        assert register.of("gone") is gone
-        file = gone.folder / "clip.mp4"
-        file.write_bytes(b"x")
-        gone.clip = Stored(file, "clip.mp4", "digest-of-the-clip")
-        work.CACHE.get(("window", "digest-of-the-clip", 0), lambda: b"x" * 100)
-        now = 1e9
-        register.reap(lambda name: True, now)
-        assert file.is_file()
-        assert register.reap(lambda name: name == "kept", now + GRACE - 1) == 2
-        assert register.reap(lambda name: name == "kept", now + GRACE + 1) == 1
-        assert not gone.folder.exists()
-        assert kept.folder.is_dir()
-        assert work.CACHE.get(("window", "digest-of-the-clip", 0), lambda: b"again") == b"again"
-    finally:
-        register.storage.close()
-
-
-def test_a_session_that_ends_stops_its_work(tmp_path: Path) -> None:
-    from app.jobs import Job
-
-    def endless(report: Callable[[int, int, str], None]) -> None:
-        while True:
-            report(0, 1, "")
-
-    session = Session(tmp_path)
-    session.jobs["x"] = job = Job("x", endless)
-    session.close()
-    job.wait(5)
-    assert job.state == "cancelled"
-
-
-def test_the_figure_for_print(net: work.Net, bikes: Path, tmp_path: Path) -> None:
-    if not net.spec.trained:
-        pytest.skip("the package ships no weights yet")
-    of = source(bikes, "figure")
-    shown = Shown(of, net, work.window(of, net, 190, 1))
-    made = dict(exporting.figure(shown, "conv3b", "guided", tmp_path, lambda *_: None))
-    assert sorted(made) == [f"figure-conv3b-guided.{s}" for s in ("mp4", "pdf", "png")]
-    assert made["figure-conv3b-guided.png"].startswith(b"\x89PNG")
-    assert made["figure-conv3b-guided.pdf"].startswith(b"%PDF")
-    assert list(tmp_path.iterdir()) == []

@@ -39,11 +39,6 @@ LAYERS = [f"conv{n}" for n in CONVS] + ["fc6", "fc7", "fc8"]
 
 
 @pytest.fixture(scope="module")
-def weights() -> Weights:
-    return canonical()
-
-
-@pytest.fixture(scope="module")
 def clip() -> Tensor:
     return torch.randn(1, 3, 16, 112, 112, generator=torch.Generator().manual_seed(5)) * 2
 

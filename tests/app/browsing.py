@@ -1,0 +1,60 @@
+"""What a person does and sees on a page, for the tests with a browser."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from app import finding_work
+
+SHOTS = Path(__file__).resolve().parents[2] / "test-artefacts"
+PAGES = {"clip": "/", **{name: f"/{name}" for name in ("layers", "motion", "compare", "export")}}
+
+
+def settle(page: Any) -> None:
+    """Wait until the page's script has run to its end."""
+    page.wait_for_timeout(350)
+    page.wait_for_function(
+        "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
+        " === 'notRunning'"
+    )
+    page.wait_for_timeout(150)
+
+
+def stored_verdict() -> str:
+    found = finding_work.stored_result()
+    assert found is not None
+    return found.sentence
+
+
+def no_error(page: Any) -> None:
+    assert page.get_by_test_id("stException").count() == 0
+    # the stored verdict of the full test stands in a box of the same kind
+    told = page.get_by_test_id("stAlert").all_inner_texts()
+    assert [text for text in told if stored_verdict() not in text] == []
+    assert "Traceback" not in page.content()
+
+
+def picture(page: Any, locator: Any) -> np.ndarray:
+    """Pixels of an element as the screen shows it."""
+    locator.scroll_into_view_if_needed()
+    return np.asarray(Image.open(io.BytesIO(locator.screenshot())).convert("RGB")).astype(int)
+
+
+def not_blank(pixels: np.ndarray) -> None:
+    assert pixels.std() > 12
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 200
+
+
+def upload(page: Any, path: Path) -> None:
+    page.locator(
+        "[data-testid=stFileUploaderDropzoneInput], input[type=file]"
+    ).last.set_input_files(str(path))
+
+
+def query(page: Any) -> str:
+    return page.url.partition("?")[2]

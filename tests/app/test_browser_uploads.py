@@ -1,0 +1,152 @@
+"""Uploads good and bad, weights of one's own and several people at once, in a real Chromium."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browsing import no_error, not_blank, picture, settle, upload
+
+import c3d_viz as viz
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def test_an_uploaded_clip_from_start_to_zip(
+    open_page: Any, clips: list[Path], tmp_path: Path
+) -> None:
+    page = open_page("/")
+    settle(page)
+    upload(page, clips[1])
+    page.wait_for_function("location.search.includes('clip=upload')")
+    settle(page)
+    no_error(page)
+    assert "clip number 1.mov" in page.locator(".tile").first.inner_text()
+    not_blank(picture(page, page.locator(".panels .film").nth(2)))
+    page.get_by_role("link", name="Export").click()
+    settle(page)
+    command = page.get_by_test_id("stCode").inner_text()
+    assert command.startswith("c3d-viz export 'clip number 1.mov' -o OUT --layer conv5b")
+    page.get_by_role("button", name="Make the export").click()
+    button = page.get_by_role("button", name="Download the zip")
+    button.wait_for(timeout=300_000)
+    with page.expect_download() as download:
+        button.click()
+    target = tmp_path / "got.zip"
+    download.value.save_as(target)
+    with zipfile.ZipFile(target) as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        manifest = json.loads(archive.read("manifest.json"))
+        assert "index.html" in names
+        maps = [n for n in names if n.endswith("map.npz")]
+        assert len(maps) == 4
+        start = manifest["parameters"]["start"]
+        folder = str(Path(maps[0]).parent)
+        values = np.load(io.BytesIO(archive.read(maps[0])))["values"]
+    model, spec = viz.load_model("compact")
+    x = viz.preprocess(viz.read_clip(clips[1], start), spec.input)
+    channel = int(re.search(r"ch(\d+)", folder)[1])
+    right = viz.attribute(model, x, viz.Unit("conv5b", channel), "deconvnet").values
+    assert np.abs(values - right).max() <= 1e-5 * np.abs(right).max()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("text.mp4", b"this is no video", "does not begin like a video file"),
+        ("empty.mp4", b"", "is empty"),
+        ("broken.mp4", b"\0\0\0\x18ftypmp42" + b"\x01" * 3000, "broken.mp4"),
+    ],
+)
+def test_bad_uploads_get_one_line_and_the_session_goes_on(
+    open_page: Any, clips: list[Path], tmp_path: Path, name: str, data: bytes, says: str
+) -> None:
+    page = open_page("/")
+    settle(page)
+    bad = tmp_path / name
+    bad.write_bytes(data)
+    upload(page, bad)
+    alert = page.get_by_test_id("stAlert")
+    alert.wait_for()
+    assert says in alert.inner_text()
+    lines = alert.inner_text().removeprefix("error").strip().splitlines()  # "error": the icon
+    assert len(lines) == 1
+    assert "/tmp" not in alert.inner_text()
+    settle(page)
+    upload(page, clips[0])
+    page.wait_for_function("location.search.includes('clip=upload')")
+    settle(page)
+    no_error(page)
+
+
+def test_bad_weights_get_one_line(open_page: Any, tmp_path: Path) -> None:
+    page = open_page("/")
+    settle(page)
+    bad = tmp_path / "evil.pth"
+    bad.write_bytes(b"\x80\x04cposix\nsystem\n(S'touch /tmp/never'\ntR.")
+    page.get_by_role("button", name=re.compile("Network:")).click()
+    page.locator("[data-testid=stPopoverBody] input[type=file]").set_input_files(str(bad))
+    alert = page.locator("[data-testid=stPopoverBody] [data-testid=stAlert]")
+    alert.wait_for()
+    assert "evil.pth" in alert.inner_text()
+    assert not Path("/tmp/never").exists()
+
+
+def test_weights_of_ones_own(open_page: Any) -> None:
+    shipped = Path(viz.__file__).parent / "weights" / "compact-2d.safetensors"
+    if not shipped.is_file():
+        pytest.skip("the package ships no weights yet")
+    page = open_page("/")
+    settle(page)
+    page.get_by_role("button", name=re.compile("Network:")).click()
+    page.locator("[data-testid=stPopoverBody] input[type=file]").set_input_files(str(shipped))
+    page.wait_for_function("location.search.includes('net=upload')")
+    settle(page)
+    page.get_by_role("button", name="Network: yours, compact-2d.safetensors").wait_for()
+    no_error(page)
+
+
+def test_two_sessions_at_once_see_their_own_clip(open_page: Any, clips: list[Path]) -> None:
+    one, two = open_page("/"), open_page("/")
+    upload(one, clips[0])
+    upload(two, clips[2])
+    for page, clip in ((one, clips[0]), (two, clips[2])):
+        page.wait_for_function("location.search.includes('clip=upload')")
+        settle(page)
+        no_error(page)
+        assert clip.name in page.locator(".tile").first.inner_text()
+    first = picture(one, one.locator(".panels .film").nth(1))
+    second = picture(two, two.locator(".panels .film").nth(1))
+    assert np.abs(first - second).mean() > 5
+
+
+def test_temporary_files_go_with_the_session(
+    open_page: Any, server: Any, clips: list[Path]
+) -> None:
+    page = open_page("/")
+    settle(page)
+    upload(page, clips[3])
+    page.wait_for_function("location.search.includes('clip=upload')")
+    content = clips[3].read_bytes()
+
+    def kept() -> list[Path]:
+        found = server.folder.glob("c3d-viz-app-*/session-*/*.mp4")
+        return [p for p in found if p.read_bytes() == content]
+
+    assert len(kept()) == 1
+    assert kept()[0].name != clips[3].name
+    page.context.close()
+    waited = threading.Event()
+    for _ in range(150):
+        if not kept():
+            return
+        waited.wait(1)
+    pytest.fail("the upload outlived its session")

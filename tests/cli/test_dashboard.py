@@ -1,0 +1,99 @@
+"""The dashboard's command."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import call
+
+from c3d_viz.cli import dashboard
+from c3d_viz.errors import VizError
+
+
+def test_the_dashboard_listens_on_loopback_without_telemetry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = dashboard.command(port=8600)
+    assert "--server.address=127.0.0.1" in words
+    assert "--server.port=8600" in words
+    assert "--server.headless=true" in words
+    assert "--browser.gatherUsageStats=false" in words
+    assert Path(words[words.index("run") + 1]).name == "main.py"
+    assert "-P" in words
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(VizError, match="needs streamlit"):
+        dashboard.command()
+
+
+def test_a_taken_port_is_named() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(VizError, match=f"127.0.0.1:{port}.*--port"):
+            dashboard.check_port("127.0.0.1", port)
+    for wrong in (0, 70000):
+        with pytest.raises(VizError, match="1-65535"):
+            dashboard.check_port("127.0.0.1", wrong)
+
+
+def test_weights_of_the_dashboard_are_checked_first(tmp_path: Path) -> None:
+    with pytest.raises(VizError, match=r"nothing\.pth"):
+        dashboard.serve(port=_free_port(), weights=tmp_path / "nothing.pth")
+
+
+def test_the_dashboard_gets_its_weights(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    tiny_c3d: Any,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
+    from c3d_viz.weights import save_model
+
+    path = tmp_path / "own.safetensors"
+    spec = ModelSpec("compact", "own weights", True, COMPACT_INPUT, 5)
+    save_model(path, tiny_c3d, spec)
+    seen: dict[str, Any] = {}
+
+    class Process:
+        def __init__(self, words: list[str], env: dict[str, str]) -> None:
+            seen.update(words=words, env=env)
+
+        def wait(self) -> int:
+            return 0
+
+    monkeypatch.setattr(dashboard.subprocess, "Popen", Process)
+    monkeypatch.setenv(dashboard.NETWORK, "stale")
+    monkeypatch.chdir(tmp_path)
+    port = ["--port", str(_free_port())]
+    given = ["--weights", path.name, "--resize", "128,171", "--channel-order", "BGR"]
+    assert call(capsys, "app", *port, *given)[0] == 0
+    assert json.loads(seen["env"][dashboard.NETWORK]) == {
+        "name": "compact",
+        "seed": 0,
+        "weights": str(path),
+        "resize": [128, 171],
+        "channel_order": "BGR",
+    }
+    assert call(capsys, "app", *port)[0] == 0
+    assert dashboard.NETWORK not in seen["env"]
+    seen.clear()
+    status, _, error = call(capsys, "app", *port, *given[:2], "--channel-order", "XYZ")
+    assert (status, seen) == (2, {})
+    assert "XYZ" in error
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,40 @@
+"""Units walked back by either engine, for the tests of both."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from c3d_viz.engine.chain.boxes import chain_of
+from c3d_viz.engine.chain.walk import backproject_chain
+from c3d_viz.engine.general import backproject
+from c3d_viz.engine.tracing import Unit
+
+
+def one(model: nn.Module, x: Tensor, unit: Unit, rule: str) -> Tensor:
+    return next(backproject(model, x, [unit], rule)).values
+
+
+def point(*values: float) -> Tensor:
+    """A clip of one pixel row: (1, 1, 1, 1, n)."""
+    return torch.tensor(values, dtype=torch.float32).view(1, 1, 1, 1, -1)
+
+
+def by_chain(
+    net: nn.Module, x: Tensor, units: list[Unit], rule: str, precision: str = "float32"
+) -> list[Tensor]:
+    chain = chain_of(net, x.shape[1:])
+    assert chain is not None
+    keys = [(chain.level_of(net, unit.layer), unit) for unit in units]
+    return [b.values for b in backproject_chain(chain, x, keys, rule, precision=precision)]
+
+
+def spread(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """A corner, the opposite corner, an edge, and the centre of a (T, H, W) grid."""
+    t, h, w = shape
+    return [(0, 0, 0), (t - 1, h - 1, w - 1), (t // 2, 0, w // 2), (t // 2, h // 2, w // 2)]
+
+
+def same(values: Tensor, expected: Tensor, bound: float) -> bool:
+    top = float(expected.abs().max())
+    return float((values - expected).abs().max()) <= bound * top
