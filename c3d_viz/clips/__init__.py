@@ -11,14 +11,17 @@ from .clip import (
     window_starts,
 )
 from .demo import demo_clips
-from .folder import SUFFIXES, counting_order
+from .folder import counting_order
+from .suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, begins_like_video
 from .timeline import motion_energy, read_thumbnails
 from .video import VideoInfo
 
 __all__ = [
-    "SUFFIXES",
+    "PICTURE_SUFFIXES",
+    "VIDEO_SUFFIXES",
     "Clip",
     "VideoInfo",
+    "begins_like_video",
     "counting_order",
     "cropped_frames",
     "demo_clips",

@@ -6,6 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,8 @@ from PIL import Image, ImageOps
 from ..errors import ClipError
 from .frame import Frame
 from .opening import FALLBACK_FPS, MAX_FRAME_PIXELS, PathLike, shown
+from .suffixes import PICTURE_SUFFIXES
 from .video import VideoInfo
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
 class FrameFolder:
@@ -36,11 +36,13 @@ class FrameFolder:
             names = [entry.name for entry in os.scandir(self.path) if entry.is_file()]
         except OSError as error:
             raise ClipError(f"{self.label} cannot be read: {error.strerror}") from None
-        pictures = [n for n in names if n.lower().endswith(SUFFIXES) and not n.startswith(".")]
+        pictures = [
+            n for n in names if n.lower().endswith(PICTURE_SUFFIXES) and not n.startswith(".")
+        ]
         if not pictures:
             raise ClipError(
                 f"folder {self.label} holds no pictures; put frames of type "
-                f"{', '.join(s[1:] for s in SUFFIXES)} in it"
+                f"{', '.join(s[1:] for s in PICTURE_SUFFIXES)} in it"
             )
         self.files = [self.path / name for name in sorted(pictures, key=counting_order)]
 
@@ -85,32 +87,70 @@ def counting_order(name: str) -> tuple[list[str | int], str]:
 
 
 def _read(file: Path) -> Frame:
-    """(H, W, 3) uint8 RGB, turned as a camera's EXIF note asks, alpha dropped."""
+    with opened_picture(file, shown(file)) as picture:
+        return rgb_of(picture, shown(file))
+
+
+@contextmanager
+def opened_picture(file: Path, label: str) -> Iterator[Image.Image]:
+    """A picture that Pillow has opened and not yet decoded.
+
+    Raises:
+        ClipError: it is no picture, too large, or (inside the block) damaged.
+    """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own notes on size and palettes
-            with Image.open(file) as picture:
-                width, height = picture.size
-                if width * height > MAX_FRAME_PIXELS:
-                    raise _too_large(file, f"{width} x {height}")
-                return _to_rgb(picture)
+        with _quiet():
+            picture = Image.open(file)
+        with picture:
+            width, height = picture.size
+            if width * height > MAX_FRAME_PIXELS:
+                raise _too_large(label, f"{width} x {height}")
+            yield picture
     except Image.DecompressionBombError:
-        raise _too_large(file, "far too many") from None
+        raise _too_large(label, "far too many") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         reason = getattr(error, "strerror", None) or "damaged, truncated or not a picture"
-        raise ClipError(f"{shown(file)} cannot be read ({reason}); replace or remove it") from None
+        raise ClipError(f"{label} cannot be read ({reason}); replace or remove it") from None
 
 
-def _to_rgb(picture: Image.Image) -> Frame:
+def rgb_of(picture: Image.Image, label: str) -> Frame:
+    """(H, W, 3) uint8 RGB, turned as a camera's EXIF note asks, alpha dropped.
+
+    Floating-point grey is scaled from 0..1; wider integers are read by their upper 8 of 16 bits.
+
+    Raises:
+        ClipError: numbers of which nobody says what white is.
+    """
+    wide = picture.mode == "I" and picture.format == "TIFF"  # 32 bits; others keep 16 in mode I
     turned = ImageOps.exif_transpose(picture)
-    if turned.mode.startswith("I"):  # 16-bit gray: Pillow's own conversion would clip it
+    if turned.mode == "F" or wide:
+        values = np.asarray(turned)
+        low, high = float(values.min()), float(values.max())
+        if wide or not (low >= 0 and high <= 1):  # not: NaN too
+            kind = "32-bit integers" if wide else "floating-point values"
+            raise ClipError(
+                f"{label} holds {kind} from {low:.4g} to {high:.4g}, and nothing says which is "
+                f"white; save frames as 8 or 16 bits, or as floating point from 0 to 1"
+            )
+        gray = np.rint(values * 255).astype(np.uint8)
+    elif turned.mode.startswith("I"):  # 16-bit gray: Pillow's own conversion would clip it
         gray = (np.asarray(turned).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-        return np.ascontiguousarray(np.broadcast_to(gray[..., None], (*gray.shape, 3)))
-    return np.array(turned.convert("RGB"))
+    else:
+        with _quiet():
+            return np.array(turned.convert("RGB"))
+    return np.ascontiguousarray(np.broadcast_to(gray[..., None], (*gray.shape, 3)))
 
 
-def _too_large(file: Path, size: str) -> ClipError:
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Pillow's own notes on sizes and palettes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _too_large(label: str, size: str) -> ClipError:
     return ClipError(
-        f"{shown(file)} has {size} pixels; at most {MAX_FRAME_PIXELS // 1_000_000} million "
+        f"{label} has {size} pixels; at most {MAX_FRAME_PIXELS // 1_000_000} million "
         f"pixels a frame are read: scale it down"
     )

@@ -34,6 +34,11 @@ def shown(path: PathLike) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def _lenient(version: str) -> dict[str, Any]:
+    """What makes this PyAV take titles that are not UTF-8, as old cameras write; 19 always does."""
+    return {"metadata_errors": "replace"} if int(version.split(".")[0]) < 19 else {}
+
+
 @contextmanager
 def opened(path: Path, label: str) -> Iterator[tuple[InputContainer, av.VideoStream]]:
     """The open container and its first real video stream.
@@ -46,7 +51,7 @@ def opened(path: Path, label: str) -> Iterator[tuple[InputContainer, av.VideoStr
         container = av.open(
             f"file:{path.absolute()}",
             container_options={"protocol_whitelist": "file"},
-            metadata_errors="replace",  # old cameras write titles in other encodings than UTF-8
+            **_lenient(av.__version__),
         )
     except av.FFmpegError:
         raise ClipError(

@@ -1,17 +1,20 @@
-"""A path as a source of numbered frames: a video file or a folder of pictures."""
+"""A path as a source of numbered frames: a video file, an animation or a folder of pictures."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ..errors import ClipError
+from .animation import WebPFile, is_webp
 from .folder import FrameFolder
 from .opening import PathLike, shown
 from .video import VideoFile
 
+Source = VideoFile | FrameFolder | WebPFile
 
-def open_source(path: PathLike) -> VideoFile | FrameFolder:
-    """The video file or folder of frames at ``path``, as a source of numbered frames.
+
+def open_source(path: PathLike) -> Source:
+    """The video file, animation or folder of frames at ``path``, as a source of numbered frames.
 
     Raises:
         ClipError: nothing is there, it is no file or folder, or it is empty.
@@ -21,7 +24,7 @@ def open_source(path: PathLike) -> VideoFile | FrameFolder:
         if place.is_dir():
             return FrameFolder(path)
         if place.is_file():
-            return VideoFile(path)
+            return WebPFile(path) if is_webp(place) else VideoFile(path)
         there = place.exists()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

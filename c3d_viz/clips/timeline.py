@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ClipError
-from .folder import FrameFolder
 from .frame import Frame, to_small_rgb
 from .opening import PathLike, shown
-from .source import open_source
+from .source import Source, open_source
 from .video import VideoFile, VideoInfo
 
 # Larger videos are sampled beside their keyframes instead of decoded whole, where they have
@@ -98,11 +97,11 @@ def read_thumbnails(
 
 
 def _beside_keyframes(
-    source: VideoFile | FrameFolder, numbers: npt.NDArray[np.int64], info: VideoInfo, after: int
+    source: Source, numbers: npt.NDArray[np.int64], info: VideoInfo, after: int
 ) -> npt.NDArray[np.int64]:
     """In a long video, the frame ``after`` places behind the last keyframe before each number."""
     small = info.frames * info.width * info.height <= DENSE_PIXELS
-    keys = None if small or isinstance(source, FrameFolder) else source.keyframes()
+    keys = None if small or not isinstance(source, VideoFile) else source.keyframes()
     if keys is None or len(keys) < ENOUGH_KEYFRAMES:
         return numbers
     numbers = numbers[np.linspace(0, len(numbers) - 1, LARGE_SAMPLES).astype(int)]
@@ -110,9 +109,7 @@ def _beside_keyframes(
     return np.asarray(keys[np.maximum(at, 0)] + after)
 
 
-def _small(
-    source: VideoFile | FrameFolder, numbers: Sequence[int], height: int
-) -> Iterator[tuple[int, Frame]]:
+def _small(source: Source, numbers: Sequence[int], height: int) -> Iterator[tuple[int, Frame]]:
     """Frames scaled to ``height``; a damaged rest of the file is left out."""
     if isinstance(source, VideoFile):
         frames = source.frames(numbers, lambda frame: to_small_rgb(frame, height))

@@ -10,12 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ..clips import SUFFIXES, counting_order, cropped_frames, read_clip, video_info, window_starts
+from ..clips import (
+    PICTURE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    counting_order,
+    cropped_frames,
+    read_clip,
+    video_info,
+    window_starts,
+)
 from ..errors import ClipError
 from ..nets import InputSpec
 from .stimulus import Frames, Stimulus, stimulus
-
-_VIDEOS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ def expand(paths: Sequence[Path]) -> list[tuple[Path, bool]]:
                 folder = _frame_folder(child)
                 if folder is not None:
                     inside.append((folder, False))
-            elif child.suffix.lower() in _VIDEOS:
+            elif child.suffix.lower() in VIDEO_SUFFIXES:
                 inside.append((child, False))
         if not inside:
             raise ClipError(
@@ -92,7 +98,8 @@ def expand(paths: Sequence[Path]) -> list[tuple[Path, bool]]:
 def _frame_folder(path: Path) -> Path | None:
     for folder in (path, path / "frames"):
         if folder.is_dir() and any(
-            p.suffix.lower() in SUFFIXES and not p.name.startswith(".") for p in folder.iterdir()
+            p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith(".")
+            for p in folder.iterdir()
         ):
             return folder
     return None

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..clips import preprocess, read_clip, video_info
+from ..clips import VIDEO_SUFFIXES, preprocess, read_clip, video_info
 from ..errors import ClipError, WeightsError
 from ..nets import C3D, COMPACT_INPUT, LAYERS, InputSpec, ModelSpec
 from ..progress import Progress
 from .loop import Batch, Settings, fit, start
 from .nets import TrainNet, to_c3d
 
-SUFFIXES = {".avi", ".mp4", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv", ".flv"}
 FRAMES = 16
 
 
@@ -54,7 +53,7 @@ def scan(root: str | Path, progress: Progress | None = None) -> VideoSet:
         (label, path)
         for label, folder in enumerate(folders)
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in VIDEO_SUFFIXES
     ]
     good: list[tuple[Path, int, int]] = []
     bad: list[tuple[Path, str]] = []
