@@ -1,8 +1,8 @@
 """ "Appearance first, then motion": the figure, and a test that can fail.
 
-The rule is docs/finding.md. ``stimulus`` and ``measures`` hold the definitions, ``statistics`` the
-interval and the verdict, ``controls`` what must come out right; ``study`` runs it all and
-``figure`` draws the paper's picture.
+The rule is docs/finding.md. ``measure`` turns clips and networks into numbers, ``judge`` these into
+controls and a verdict, ``show`` draws them; ``study`` runs it all, and ``types`` holds what the rule
+fixes.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .measures import Curves, contrast, curves, parts
-from .statistics import Control, Effect, Interval, Verdict, bootstrap, decide, effect
-from .stimulus import Stimulus, stimulus
-from .types import Result
+from ..stats import Interval, bootstrap
+from .judge.verdict import decide, effect
+from .measure.contrasts import contrast, parts
+from .measure.curves import Curves, curves
+from .measure.stimulus import Stimulus, stimulus
+from .types import Control, Effect, Result, Verdict
 
 __all__ = [
     "Control",
@@ -69,7 +71,7 @@ def make_figure(
     Returns:
         The files that were written, the PNG first.
     """
-    from .figure import write_figure
+    from .show.figure import write_figure
 
     return write_figure(
         clip_path,

@@ -1,15 +1,27 @@
-"""What a run is asked for, what it has measured, and what it found."""
+"""What the rule fixes, and the values that its parts hand to each other (docs/finding.md)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from .networks import Recipe
-from .probe import Arrays
-from .statistics import Verdict
-from .windows import Window
+import numpy as np
+import numpy.typing as npt
+
+from ..stats import Interval
+
+Arrays = dict[str, np.ndarray]
+Frames = npt.NDArray[np.uint8]  # (T, H, W, 3) RGB
+Answer = Literal["supported", "refuted", "inconclusive", "invalid"]
+Status = Literal["right", "wrong", "undetermined"]
+
+LAYER = "conv5b"
+UNITS = 4
+DECIDING = ("gradient", "guided")
+DELTA = 0.05  # smallest effect of interest, in units of Delta = M - A
+MIN_REINIT = 10
+TRAINED, TWIN = "trained", "twin"  # names of networks; the others carry numbers
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,58 @@ class StudySettings:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """How a network of the test is made: ``kind`` is trained, reinit, permuted or twin."""
+
+    name: str
+    kind: str
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """T under one method.
+
+    Attributes:
+        T: P(trained) - mean P(re-initialised), with its interval.
+        share_positive: share of clips whose P (trained) is above 0.
+        reinit_means: mean P of every re-initialised network.
+        trained_mean: mean P of the trained network.
+        false_alarms: how many re-initialised networks, each taken for the trained one against
+            the others, have an interval above 0.
+    """
+
+    T: Interval
+    share_positive: float
+    reinit_means: tuple[float, ...]
+    trained_mean: float
+    false_alarms: int
+
+    @property
+    def above_all(self) -> bool:
+        """The trained network's mean P is larger than that of every re-initialised one."""
+        return all(self.trained_mean > mean for mean in self.reinit_means)
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control and how it came out."""
+
+    name: str
+    status: Status
+    says: str  # one sentence with the numbers
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer, the sentence for people, and the reasons one by one."""
+
+    answer: Answer
+    sentence: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Result:
     """What a run found.
 
@@ -47,21 +111,3 @@ class Result:
     verdict: Verdict
     folder: Path
     data: dict[str, object]
-
-
-@dataclass(frozen=True)
-class Study:
-    """Measured arrays of a run, by network and window name."""
-
-    settings: StudySettings
-    windows: tuple[Window, ...]
-    synthetic: tuple[Window, ...]
-    networks: tuple[Recipe, ...]
-    measured: dict[str, Arrays]
-
-    def main(self, network: str, window: Window) -> Arrays:
-        return self.measured[f"{network}--{window.name}"]
-
-    def some(self, start: str) -> list[Arrays]:
-        """Every piece whose key starts so, in order."""
-        return [self.measured[key] for key in self.measured if key.startswith(start)]

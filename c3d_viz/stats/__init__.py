@@ -1,12 +1,21 @@
-"""Rank statistics over maps, vectorised."""
+"""Statistics that several packages need, vectorised, on plain arrays: ranks, means, intervals."""
 
+from .bootstrap import (
+    LEVEL,
+    RESAMPLES,
+    Interval,
+    bootstrap,
+    cluster_means,
+    expanded_level,
+    mean_of_clusters,
+    student_quantile,
+)
+from .moments import Floats, nanmean, pearson
 from .ranks import (
     SAMPLE_STEP,
-    Floats,
     blur_and_sample,
     correlation,
     is_constant,
-    nanmean,
     partial,
     partial_spearman,
     spearman,
@@ -14,14 +23,23 @@ from .ranks import (
 )
 
 __all__ = [
+    "LEVEL",
+    "RESAMPLES",
     "SAMPLE_STEP",
     "Floats",
+    "Interval",
     "blur_and_sample",
+    "bootstrap",
+    "cluster_means",
     "correlation",
+    "expanded_level",
     "is_constant",
+    "mean_of_clusters",
     "nanmean",
     "partial",
     "partial_spearman",
+    "pearson",
     "spearman",
     "standard_ranks",
+    "student_quantile",
 ]

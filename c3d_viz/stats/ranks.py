@@ -10,7 +10,8 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from .moments import Floats
+
 Mask = npt.NDArray[np.bool_]
 
 BLUR_SIGMA = 2.0  # pixels
@@ -120,12 +121,3 @@ def partial_spearman(
     ra, rb, rc = standard_ranks(a), standard_ranks(b), standard_ranks(given)
     value = partial(correlation(ra, rb), correlation(ra, rc), correlation(rb, rc))
     return np.where(is_constant(ra) | is_constant(rb), np.nan, value)
-
-
-def nanmean(values: npt.ArrayLike, axis: int | tuple[int, ...] = -1) -> Floats:
-    """Mean of the defined values; NaN, without a warning, where there is none."""
-    array = np.asarray(values, np.float64)
-    defined = np.isfinite(array)
-    count = defined.sum(axis)
-    total = np.where(defined, array, 0.0).sum(axis)
-    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..clips import (
+from ...clips import (
     PICTURE_SUFFIXES,
     VIDEO_SUFFIXES,
     counting_order,
@@ -19,13 +19,15 @@ from ..clips import (
     video_info,
     window_starts,
 )
-from ..errors import ClipError
-from ..nets import InputSpec
-from .stimulus import Frames, Stimulus, stimulus
+from ...errors import ClipError
+from ...nets import InputSpec
+from ...synthetic import positive_controls
+from ..types import Frames
+from .stimulus import Stimulus, stimulus
 
 
 @dataclass(frozen=True)
-class Window:
+class ClipWindow:
     """Sixteen frames as the network sees them.
 
     Attributes:
@@ -110,7 +112,7 @@ def real_windows(
     spec: InputSpec,
     per_video: int,
     report: Callable[[int, int, str], None] | None = None,
-) -> tuple[list[Window], list[str]]:
+) -> tuple[list[ClipWindow], list[str]]:
     """Evenly spread windows of every video.
 
     Returns:
@@ -120,7 +122,7 @@ def real_windows(
         ClipError: a path that was named cannot be read or is too short, or no window is left.
     """
     sources = expand(paths)
-    windows: list[Window] = []
+    windows: list[ClipWindow] = []
     skipped: list[str] = []
     names: dict[str, int] = {}
     for number, (path, named) in enumerate(sources):
@@ -140,7 +142,7 @@ def real_windows(
             name = f"{name}-{names[name]}"
         for clip in clips:
             windows.append(
-                Window(
+                ClipWindow(
                     name=f"{name}@{clip.start}",
                     cluster=name,
                     frames=cropped_frames(clip, spec),
@@ -160,32 +162,30 @@ def _starts(path: Path, frames: int, per_video: int) -> list[int]:
     return window_starts(have, frames, windows=per_video)
 
 
-def synthetic_windows(per_kind: int, seed: int, size: int = 112) -> list[Window]:
+def synthetic_windows(per_kind: int, seed: int, size: int = 112) -> list[ClipWindow]:
     """Still scenes in which an object starts to move at frame 8, and scenes with the motion first.
 
     Procedural shapes on procedural backgrounds, one moving object, no camera motion, sensor noise
     of 2 grey levels. The two kinds have scenes of their own.
     """
-    from ..synthetic import positive_controls
-
     found = []
     for kind in ("appearance first", "motion first"):
         clips = positive_controls(per_kind, seed, motion_first=kind == "motion first", size=size)
         for number, clip in enumerate(clips):
             name = f"{kind.replace(' ', '-')}-{number}"
-            found.append(Window(name, name, clip.frames, clip.source, 0, kind))
+            found.append(ClipWindow(name, name, clip.frames, clip.source, 0, kind))
     return found
 
 
-def frozen(window: Window) -> Window:
+def frozen(window: ClipWindow) -> ClipWindow:
     """The window's middle frame, sixteen times."""
     middle = window.frames[len(window.frames) // 2]
     frames = np.repeat(middle[None], len(window.frames), axis=0)
-    return Window(f"{window.name}-frozen", window.cluster, frames, window.source, window.start)
+    return ClipWindow(f"{window.name}-frozen", window.cluster, frames, window.source, window.start)
 
 
-def shuffled(window: Window, seed: Sequence[int]) -> Window:
+def shuffled(window: ClipWindow, seed: Sequence[int]) -> ClipWindow:
     """The window's frames in a random order."""
     order = np.random.default_rng(list(seed)).permutation(len(window.frames))
     name = f"{window.name}-shuffled-{'-'.join(map(str, seed))}"
-    return Window(name, window.cluster, window.frames[order], window.source, window.start)
+    return ClipWindow(name, window.cluster, window.frames[order], window.source, window.start)

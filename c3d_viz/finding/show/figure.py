@@ -14,16 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..clips import Clip, cropped_frames, preprocess, read_clip, video_info, window_starts
-from ..engine import top_units, trace
-from ..errors import LayerError
-from ..methods import METHODS, Attribution, attribute_many
-from ..nets import CONV_LAYERS, ModelSpec, receptive_field
-from ..render import overlay, raw_frames, write_video
-from .measures import Curves, curves
+from ...clips import Clip, cropped_frames, preprocess, read_clip, video_info, window_starts
+from ...engine import top_units, trace
+from ...errors import LayerError
+from ...methods import METHODS, Attribution, attribute_many
+from ...nets import CONV_LAYERS, ModelSpec, receptive_field
+from ...render import overlay, raw_frames, write_video
+from ...weights import load_model
+from ..measure.curves import Curves, curves
+from ..measure.stimulus import stimulus
+from ..measure.work import Progress, write_bytes
+from ..types import Frames
 from .plots import LIGHT, dress
-from .stimulus import Frames, stimulus
-from .work import Progress, write_bytes
 
 _COLOURS = {"A": LIGHT.trained, "M": LIGHT.twin, "E": "#3d434b"}
 _SEED = "#d81b60"
@@ -44,8 +46,6 @@ def write_figure(
     progress: Progress | None = None,
 ) -> list[Path]:
     """See :func:`c3d_viz.finding.make_figure`."""
-    from ..weights import load_model
-
     if layer not in CONV_LAYERS:
         raise LayerError(f"the figure takes a conv layer, {', '.join(CONV_LAYERS)}; got {layer!r}")
     if method not in METHODS:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..nets import CONV_LAYERS
-from ..stats import Floats, nanmean
-from .description import stacked
-from .networks import TRAINED, TWIN
-from .sharing import KINDS, shares
-from .statistics import DECIDING, DELTA
-from .types import Study
-
-if TYPE_CHECKING:
-    from .analysis import Analysis
+from ...nets import CONV_LAYERS
+from ...stats import Floats, nanmean
+from ..judge.analysis import Analysis
+from ..judge.description import stacked
+from ..measure.sharing import KINDS, shares
+from ..measure.study import Study
+from ..types import DECIDING, DELTA, TRAINED, TWIN
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ def figures(study: Study, analysis: Analysis) -> dict[str, Callable[[Theme], Any
         "energy": lambda t: energy_figure(study, t),
         "depth": lambda t: depth_figure(study, analysis, t),
     }
-    if f"shared-{TRAINED}" in study.measured:
+    if study.shared(TRAINED) is not None:
         drawn["units"] = lambda t: units_figure(study, t)
     return drawn
 
@@ -140,7 +137,7 @@ def curves_figure(study: Study, theme: Theme) -> Any:
 def energy_figure(study: Study, theme: Theme) -> Any:
     """E(t) for every group, and for the trained network on frozen clips."""
     figure, axes = new_figure(theme, (10.5, 3.2), 1, len(DECIDING), sharey=True)
-    frozen = [arrays["E"][:1].astype(np.float64) for arrays in study.some("frozen--")]
+    frozen = [arrays["E"][:1].astype(np.float64) for arrays in study.frozen()]
     for column, method in enumerate(DECIDING):
         axis = axes[0, column]
         axis.axhline(1 / 16, color=theme.faint, lw=1)

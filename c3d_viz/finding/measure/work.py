@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .probe import Arrays
+from ..types import Arrays
 
 Progress = Callable[[int, int, str], None]
 

@@ -11,15 +11,14 @@ from dataclasses import asdict
 
 import numpy as np
 
-from .. import __version__
-from ..nets import CONV_LAYERS, INPUT_SHAPE
-from ..stats import Floats, nanmean
-from .measures import REASONS, contrast, parts
-from .networks import TRAINED, TWIN
-from .probe import LAYER, Arrays
-from .statistics import DECIDING, Effect
-from .types import Study
-from .windows import Window
+from ... import __version__
+from ...nets import CONV_LAYERS, INPUT_SHAPE
+from ...stats import Floats, nanmean
+from ..measure.contrasts import contrast, parts
+from ..measure.curves import REASONS
+from ..measure.study import Study
+from ..measure.windows import ClipWindow
+from ..types import DECIDING, LAYER, TRAINED, TWIN, Arrays, Effect
 
 DIRECTIONS = ("forward", "reversed")
 
@@ -29,7 +28,7 @@ def deconvnet(study: Study) -> dict[str, object]:
     number = len(DECIDING)
     p, k = [], []
     for window in study.windows:
-        arrays = study.main(TRAINED, window)
+        arrays = study.curves(TRAINED, window)
         value = contrast(np.float64(arrays["M"][:, number]) - arrays["A"][:, number])
         both = parts(value[0], value[1])
         p.append(float(nanmean(both[0])))
@@ -39,12 +38,11 @@ def deconvnet(study: Study) -> dict[str, object]:
 
 def stacked(study: Study, names: Sequence[str], key: str, method: int) -> Floats:
     """(networks, windows, T) forward curves of ``key``, mean over units."""
-    return np.stack(
-        [
-            [nanmean(study.main(n, w)[key][0, method].astype(np.float64), 0) for w in study.windows]
-            for n in names
-        ]
-    )
+
+    def row(window: ClipWindow, name: str) -> Floats:
+        return nanmean(study.curves(name, window)[key][0, method].astype(np.float64), 0)
+
+    return np.stack([[row(window, name) for window in study.windows] for name in names])
 
 
 def mean_curves(study: Study, reinits: Sequence[str]) -> dict[str, object]:
@@ -61,7 +59,7 @@ def mean_curves(study: Study, reinits: Sequence[str]) -> dict[str, object]:
             for group, names in groups.items()
             if names
         }
-    frozen = [a["E"][0].astype(np.float64) for a in study.some("frozen--")]  # (m, U, T)
+    frozen = [a["E"][0].astype(np.float64) for a in study.frozen()]  # (m, U, T)
     if frozen:
         mean = nanmean(np.stack(frozen), (0, 2))
         out["E_frozen"] = {m: mean[i] for i, m in enumerate(DECIDING)}
@@ -87,7 +85,7 @@ def mirrored(study: Study) -> dict[str, float]:
     cells = INPUT_SHAPE[1] // 8  # conv5b has two time cells
     out = {}
     for net in study.networks:
-        at = np.stack([study.main(net.name, w)["at"] for w in study.windows])  # (n, G, U, 3)
+        at = np.stack([study.curves(net.name, w)["at"] for w in study.windows])  # (n, G, U, 3)
         out[net.name] = float((at[:, 1, :, 0] == cells - 1 - at[:, 0, :, 0]).mean())
     return out
 
@@ -101,9 +99,7 @@ def depths(study: Study) -> dict[str, object]:
     for number, method in enumerate(DECIDING):
         out[method] = {
             key: nanmean(
-                np.stack(
-                    [study.measured[f"randomised--{w.name}"][key][number] for w in study.windows]
-                ),
+                np.stack([study.randomised(w)[key][number] for w in study.windows]),
                 0,
             )
             for key in ("spearman", "beyond_paths", "ssim")
@@ -124,7 +120,7 @@ def effect_record(e: Effect) -> dict[str, object]:
     }
 
 
-def window_record(window: Window) -> dict[str, object]:
+def window_record(window: ClipWindow) -> dict[str, object]:
     """Where a window comes from and how much moves in it (pixels, grey levels 0-255)."""
     s = window.stimulus
     return {

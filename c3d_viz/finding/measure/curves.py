@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ShapeError
-from ..stats import (
+from ...errors import ShapeError
+from ...stats import (
     Floats,
     blur_and_sample,
     correlation,
     is_constant,
-    nanmean,
     partial,
     standard_ranks,
 )
@@ -38,7 +37,6 @@ REASONS = (
 )
 DEFINED, BORDER, NO_MAP, NO_TEXTURE, NO_MOTION, NOT_FINITE, COLLINEAR, FEW_POINTS = range(8)
 MIN_POINTS = 50
-MIN_FRAMES = 4  # defined values of Delta each half must have
 
 
 @dataclass(frozen=True)
@@ -123,24 +121,3 @@ def _reason(value: Floats, cases: list[tuple[npt.NDArray[np.bool_], int]]) -> Co
     for holds, why in reversed(cases):
         code = np.where(holds, why, code)
     return code.astype(np.int8)
-
-
-def contrast(delta: npt.NDArray[np.floating]) -> Floats:
-    """C: mean of Delta over the later half minus its mean over the earlier half.
-
-    Args:
-        delta: (..., T), NaN where undefined. Frames 1..T/2-1 against T/2..T-2.
-
-    Returns:
-        (...); NaN where a half has fewer than :data:`MIN_FRAMES` defined values.
-    """
-    half = delta.shape[-1] // 2
-    early, late = delta[..., 1:half], delta[..., half:-1]
-    enough = (np.isfinite(early).sum(-1) >= MIN_FRAMES) & (np.isfinite(late).sum(-1) >= MIN_FRAMES)
-    return np.where(enough, nanmean(late) - nanmean(early), np.nan)
-
-
-def parts(forward: npt.ArrayLike, backward: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Positional part P and content part K of a contrast and that of the reversed clip."""
-    f, b = np.asarray(forward, np.float64), np.asarray(backward, np.float64)
-    return (f + b) / 2, (f - b) / 2

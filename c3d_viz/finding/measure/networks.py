@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from dataclasses import dataclass
 
 from torch import nn
 
-from ..nets import ModelSpec
-from ..trust import permuted, reinitialised
+from ...nets import ModelSpec
+from ...trust import permuted, reinitialised
+from ..types import TRAINED, TWIN, Recipe
 
-TRAINED = "trained"
-TWIN = "twin"
 _KEPT = 2
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network of the test is made: ``kind`` is trained, reinit, permuted or twin."""
-
-    name: str
-    kind: str
-    seed: int | None = None
 
 
 def recipes(reinit: int, permutations: int, seed: int, twin: bool) -> list[Recipe]:

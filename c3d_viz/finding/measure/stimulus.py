@@ -13,11 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ShapeError
-from ..stats import SAMPLE_STEP, blur_and_sample, standard_ranks
+from ...errors import ShapeError
+from ...stats import SAMPLE_STEP, Floats, blur_and_sample, standard_ranks
+from ..types import Frames
 
-Floats = npt.NDArray[np.float64]
-Frames = npt.NDArray[np.uint8]
 Similarity = tuple[complex, complex]  # (a, b) of z -> a z + b, z = x + i y in pixels
 
 DUPLICATE_LEVELS = 0.5  # grey levels

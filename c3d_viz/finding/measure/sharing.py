@@ -9,21 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
-from ..clips import preprocess_frames
-from ..engine import trace
-from ..nets import CONV_LAYERS, InputSpec
-from ..stats import Floats
-from .probe import Arrays
-from .stimulus import Frames
-
-if TYPE_CHECKING:
-    from ..synthetic import Scenes
+from ...clips import preprocess_frames
+from ...engine import trace
+from ...nets import CONV_LAYERS, InputSpec
+from ...stats import Floats, pearson
+from ...synthetic import Scenes, procedural_library, render, sample_scenes
+from ..types import Arrays, Frames
 
 KINDS = ("dynamic", "static", "joint", "none")
 THRESHOLD = 0.5
@@ -41,8 +37,6 @@ def paired_clips(pairs: int, seed: int, size: int = 112) -> dict[str, Frames]:
     Returns:
         Per role uint8 (pairs, T, H, W, 3).
     """
-    from ..synthetic import procedural_library, render, sample_scenes
-
     library = procedural_library(seed)
     generator = torch.Generator().manual_seed(seed)
     first, other = (
@@ -94,23 +88,16 @@ def classify(base: Floats, dynamics: Floats, appearance: Floats) -> dict[str, fl
         Shares that sum to 1, and "unrelated": the share of units above the threshold for
         unrelated pairs, which should be near 0. Silent units are "none".
     """
-    r_dynamic = correlation(base, dynamics) > THRESHOLD
-    r_static = correlation(base, appearance) > THRESHOLD
+    r_dynamic = pearson(base, dynamics) > THRESHOLD
+    r_static = pearson(base, appearance) > THRESHOLD
     shares = {
         "dynamic": r_dynamic & ~r_static,
         "static": r_static & ~r_dynamic,
         "joint": r_dynamic & r_static,
         "none": ~r_dynamic & ~r_static,
-        "unrelated": correlation(base, np.roll(base, -1, axis=0)) > THRESHOLD,
+        "unrelated": pearson(base, np.roll(base, -1, axis=0)) > THRESHOLD,
     }
     return {kind: float(which.mean()) for kind, which in shares.items()}
-
-
-def correlation(first: Floats, second: Floats) -> Floats:
-    """Pearson correlation per column; 0 for a column that does not vary."""
-    a, b = (np.asarray(v, np.float64) - np.asarray(v, np.float64).mean(0) for v in (first, second))
-    size = np.sqrt((a**2).sum(0) * (b**2).sum(0))
-    return np.asarray(np.where(size > 1e-12, (a * b).sum(0) / np.where(size > 1e-12, size, 1), 0.0))
 
 
 def shares(measured: Arrays) -> dict[str, dict[str, float]]:

@@ -6,18 +6,15 @@ import base64
 import html
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
-from .networks import TRAINED
+from ..judge.analysis import Analysis
+from ..measure.study import Study
+from ..measure.work import as_json, write_bytes, write_text
+from ..types import DECIDING, TRAINED
 from .plots import DARK, LIGHT, figures, png
-from .statistics import DECIDING
-from .types import Study
-from .work import as_json, write_bytes, write_text
-
-if TYPE_CHECKING:
-    from .analysis import Analysis
 
 _CAPTIONS = {
     "effect": "T, the trained network's positional part less that of the untrained ones, and the "
@@ -72,7 +69,7 @@ def _curves(study: Study) -> bytes:
     """A, M and E of every network and window: ``<network>/<window>/<A|M|E>`` (G, m, U, T)."""
     buffer = io.BytesIO()
     stored = {
-        f"{net.name}/{window.name}/{key}": study.main(net.name, window)[key]
+        f"{net.name}/{window.name}/{key}": study.curves(net.name, window)[key]
         for net in study.networks
         for window in study.windows
         for key in ("A", "M", "E")

@@ -11,78 +11,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..stats import Floats, nanmean
-from .measures import MIN_FRAMES, contrast, parts
-from .probe import Arrays, perturbation_delta
-from .statistics import (
-    DECIDING,
-    DELTA,
-    MIN_REINIT,
-    Control,
-    Effect,
-    Interval,
-    Status,
-    bootstrap,
-    by_statistic,
-    effect,
-    flat,
-    worst,
-)
-from .stimulus import stimulus
-from .windows import Window
+from ...stats import Floats, Interval, bootstrap, nanmean
+from ..measure.contrasts import positional
+from ..measure.stimulus import stimulus
+from ..measure.windows import ClipWindow
+from ..types import DECIDING, DELTA, MIN_REINIT, Arrays, Control, Effect, Status
+from .verdict import by_statistic, flat, worst
 
 MIRROR_TOLERANCE = 1e-3
 MAX_SIMILARITY = 0.5
 MIN_DEFINED = 0.8
 Table = Mapping[str, Floats]  # per deciding method
-
-
-def positional(arrays: Arrays, methods: Sequence[str] = DECIDING) -> dict[str, tuple[float, float]]:
-    """P and K of a clip by method: means over the units that have one."""
-    found = {}
-    for number, method in enumerate(methods):
-        c = contrast(np.float64(arrays["M"][:, number]) - arrays["A"][:, number])  # (G, U)
-        p, k = parts(c[0], c[1])
-        found[method] = (float(nanmean(p)), float(nanmean(k)))
-    return found
-
-
-def paired_positional(arrays: Arrays, methods: Sequence[str] = DECIDING) -> dict[str, float]:
-    """P by pairing every frame with its mirror image on the reversed clip, mean over units.
-
-    Q(t) = (Delta(t) - Delta_reversed(T - 1 - t)) / 2, and P = mean of Q over the later frames
-    minus mean over the earlier ones. Where both halves are defined this is the P of
-    :func:`positional`. A unit of the 2D twin sees its own half of the clip only; the half it is
-    blind to counts as 0.
-    """
-    found = {}
-    for number, method in enumerate(methods):
-        delta = np.float64(arrays["M"][:, number]) - arrays["A"][:, number]  # (G, U, T)
-        q = (delta[0] - delta[1][:, ::-1]) / 2
-        half = q.shape[-1] // 2
-        early, late = q[:, 1:half], q[:, half:-1]
-        seen = [np.isfinite(part).sum(-1) >= MIN_FRAMES for part in (early, late)]
-        ends = [
-            np.where(ok, nanmean(part), 0.0) for ok, part in zip(seen, (early, late), strict=True)
-        ]
-        p = np.where(seen[0] | seen[1], ends[1] - ends[0], np.nan)
-        found[method] = float(nanmean(p))
-    return found
-
-
-def single_contrast(arrays: Arrays, number: int) -> float:
-    """C of a clip measured forward only (shuffled): mean over its units."""
-    c = contrast(np.float64(arrays["M"][0, number]) - arrays["A"][0, number])
-    return float(nanmean(c))
-
-
-def show(interval: Interval) -> str:
-    """``+0.012 [-0.003, +0.027]``."""
-    if math.isnan(interval.value):
-        return "undefined (no clip with a defined value)"
-    if math.isnan(interval.low):
-        return f"{interval.value:+.3f} (one video, no interval)"
-    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
 def _both(name: str, per_method: Mapping[str, tuple[Status, str]], what: str) -> Control:
@@ -121,12 +60,12 @@ def shuffled_control(
     for method in DECIDING:
         interval = bootstrap(trained[method] - reinit[method], clusters, seed=seed)
         intervals[method] = interval
-        found[method] = (flat(interval), show(interval))
+        found[method] = (flat(interval), str(interval))
     what = f"C of shuffled clips, trained minus re-initialised, must lie within +-{DELTA}"
     return _both("shuffled", found, what), intervals
 
 
-def reversed_control(windows: Sequence[Window]) -> Control:
+def reversed_control(windows: Sequence[ClipWindow]) -> Control:
     """S and D of the reversed clip are those of the clip, mirrored."""
     apart = 0.0
     for window in windows:
@@ -171,7 +110,7 @@ def positive_control(
         elif interval.high < 0:
             status = "wrong"
         intervals[method] = interval
-        text = f"{show(interval)} (appearance first {means[0]:+.3f}, motion first {means[1]:+.3f})"
+        text = f"{interval} (appearance first {means[0]:+.3f}, motion first {means[1]:+.3f})"
         found[method] = (status, text)
     return _both("positive", found, "K in the known direction must be above 0"), intervals
 
@@ -202,7 +141,7 @@ def permutation_control(
         own = nanmean(shuffled_weights[method])
         interval = bootstrap(own, clusters, baseline=reinit[method], seed=seed)
         intervals[method] = interval
-        found[method] = (flat(interval), show(interval))
+        found[method] = (flat(interval), str(interval))
     what = f"P(permuted weights) minus P(re-initialised) must lie within +-{DELTA}"
     return _both("weight permutation", found, what), intervals
 
@@ -217,7 +156,7 @@ def twin_control(
     for method in DECIDING:
         interval = bootstrap(p[method], clusters, seed=seed)
         intervals[method] = interval
-        found[method] = (flat(interval), show(interval))
+        found[method] = (flat(interval), str(interval))
     return _both("2D twin", found, f"P of the twin must lie within +-{DELTA}"), intervals
 
 
@@ -239,19 +178,9 @@ def randomisation_control(
         elif interval.low > MAX_SIMILARITY:
             status = "wrong"
         intervals[method] = interval
-        found[method] = (status, show(interval))
+        found[method] = (status, str(interval))
     what = f"similarity beyond paths, with every layer random, must be below {MAX_SIMILARITY}"
     return _both("weight randomisation", found, what), intervals
-
-
-def perturbation_parts(arrays: Arrays) -> tuple[float, float]:
-    """P and K of the perturbation curves of a clip, means over units."""
-    delta = perturbation_delta(
-        np.asarray(arrays["motion"], np.float64), np.asarray(arrays["texture"], np.float64)
-    )
-    c = contrast(delta)  # (G, U)
-    p, k = parts(c[0], c[1])
-    return float(nanmean(p)), float(nanmean(k))
 
 
 def perturbation_control(
@@ -261,7 +190,7 @@ def perturbation_control(
     effects: Mapping[str, Effect],
     *,
     seed: int,
-) -> tuple[Control, Interval]:
+) -> tuple[Control, dict[str, Interval]]:
     """P without any back-projection must not contradict T.
 
     Args:
@@ -275,19 +204,10 @@ def perturbation_control(
         status = "undetermined"
     elif (says == "supported" and interval.high < 0) or (says == "refuted" and interval.low > 0):
         status = "wrong"
-    return (
-        Control(
-            "perturbation",
-            status,
-            f"P without back-projection, trained minus re-initialised: {show(interval)}; T alone "
-            f"reads {says}, which it must not contradict.",
-        ),
-        interval,
+    control = Control(
+        "perturbation",
+        status,
+        f"P without back-projection, trained minus re-initialised: {interval}; T alone reads "
+        f"{says}, which it must not contradict.",
     )
-
-
-def effects_of(
-    trained: Table, reinit: Table, clusters: Sequence[str], *, seed: int
-) -> dict[str, Effect]:
-    """T under both deciding methods."""
-    return {m: effect(trained[m], reinit[m], clusters, seed=seed) for m in DECIDING}
+    return control, {"no back-projection": interval}

@@ -1,0 +1,1 @@
+"""The figure for one clip, and the report of the test."""

@@ -1,0 +1,54 @@
+"""Work is kept, resumed and written as JSON."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from c3d_viz.finding.measure.work import Piece, as_json, do
+
+
+def test_work_is_kept_and_resumed(tmp_path: Path) -> None:
+    ran: list[str] = []
+    lock = threading.Lock()
+
+    def piece(key: str, fact: int = 0, fails: bool = False) -> Piece:
+        def run() -> dict[str, np.ndarray]:
+            if fails:
+                raise KeyboardInterrupt
+            with lock:
+                ran.append(key)
+            return {"x": np.array([len(key)])}
+
+        return Piece(key, key, 2, (fact,), run)
+
+    told: list[tuple[int, int]] = []
+    with pytest.raises(KeyboardInterrupt):
+        do([piece("a"), piece("b/c"), piece("d", fails=True)], tmp_path, resume=True)
+    assert sorted(ran) == ["a", "b/c"]
+    found = do(
+        [piece("a"), piece("b/c"), piece("d")], tmp_path, resume=True, workers=2,
+        progress=lambda done, total, what: told.append((done, total)),
+    )  # fmt: skip
+    assert sorted(ran) == ["a", "b/c", "d"]  # two were kept
+    assert list(found) == ["a", "b/c", "d"]
+    assert found["b/c"]["x"].tolist() == [3]
+    assert told[0] == (4, 6)
+    assert told[-1] == (6, 6)
+    do([piece("a", fact=1)], tmp_path, resume=True)  # other facts: done again
+    assert ran.count("a") == 2
+    kept = next(tmp_path.glob("d-*.npz"))
+    kept.write_bytes(kept.read_bytes()[:40])  # cut short
+    assert do([piece("d")], tmp_path, resume=True)["d"]["x"].tolist() == [1]
+    do([piece("d")], tmp_path, resume=False)
+    assert ran.count("d") == 3
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_json_says_null_for_undefined() -> None:
+    text = as_json({"a": np.array([1.0, np.nan]), "b": np.float32(1 / 3), "c": (np.int64(2), True)})
+    assert json.loads(text) == {"a": [1.0, None], "b": 0.333333, "c": [2, True]}
