@@ -12,8 +12,7 @@ from app import pictures, work
 from app.busy import report_within
 from app.cache import Key
 from app.work import CACHE, CORES, Floats, Net, Picture, Spot, Window, kept, map_key
-from c3d_viz import render
-from c3d_viz.trust import validity
+from c3d_viz import render, validity
 
 TILES = 12
 

@@ -20,11 +20,10 @@ import c3d_viz as viz
 from app import busy, pictures
 from app.cache import ByteCache, Key
 from app.samples import Source
-from c3d_viz import clips
+from c3d_viz import clips, validity
 from c3d_viz.engine import activation, peak
 from c3d_viz.methods import Reading
 from c3d_viz.nets import ModelSpec
-from c3d_viz.trust import validity
 
 Floats = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]

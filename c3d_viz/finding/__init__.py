@@ -1,8 +1,8 @@
 """ "Appearance first, then motion": the figure, and a test that can fail.
 
-The rule is docs/finding.md. ``measure`` turns clips and networks into numbers, ``judge`` these into
-controls and a verdict, ``show`` draws them; ``study`` runs it all, and ``types`` holds what the rule
-fixes.
+The rule is docs/finding.md. ``measure`` turns clips and networks into numbers, ``judge`` those
+into controls and a verdict, ``show`` draws them; ``study`` runs it all, and ``types`` holds what
+the rule fixes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Statistics that several packages need, vectorised, on plain arrays: ranks, means, intervals."""
 
-from .bootstrap import (
+from .intervals import (
     LEVEL,
     RESAMPLES,
     Interval,

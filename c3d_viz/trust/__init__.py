@@ -1,17 +1,16 @@
-"""Whether a map may be believed: randomised weights, deletion and insertion."""
+"""Whether a map may be believed. A file a check, with its formula and reference at the top."""
 
-from .validity import (
-    Faithfulness,
+from .deletion import Faithfulness, deletion_insertion
+from .paths import path_counts
+from .randomisation import (
     Similarity,
-    deletion_insertion,
-    map_similarity,
-    path_counts,
     permuted,
     randomised_top_down,
     reinitialised,
-    ssim,
     weight_randomisation,
 )
+from .similarity import map_similarity
+from .structural import ssim
 
 __all__ = [
     "Faithfulness",
