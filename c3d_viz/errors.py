@@ -5,9 +5,28 @@ The command line prints the message and exits with status 2; the dashboard shows
 
 from __future__ import annotations
 
+_LONGEST = 1000  # characters of a message: a name in it may have any number
+
+
+def printable(text: str) -> str:
+    """``text`` as one line that does nothing to a terminal.
+
+    Newlines, escape sequences and what turns the direction of writing are spelled out, as in a
+    Python string: names of files, tensors and options are other people's.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
 
 class VizError(Exception):
-    """Base of every error c3d_viz raises on purpose. The message is one line."""
+    """Base of every error c3d_viz raises on purpose. The message is one printable line."""
+
+    def __str__(self) -> str:
+        text = printable(super().__str__())
+        if len(text) > _LONGEST:  # what was given and what to do stand at the ends
+            text = f"{text[: _LONGEST // 2]} … {text[3 - _LONGEST // 2 :]}"
+        return text
 
 
 class ClipError(VizError):
@@ -27,4 +46,4 @@ class ShapeError(VizError):
 
 
 class ExportError(VizError):
-    """An export cannot start or go on (folder in the way, interrupted run of other settings)."""
+    """A file or folder cannot be written, or an earlier export is in the way or damaged."""

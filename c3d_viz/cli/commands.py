@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -16,21 +17,41 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from ..errors import VizError
+from ..errors import VizError, printable
 from ..setup_check import missing_screen_library
 from .options import ClipArgument, Network, Out, network_options, whole_numbers
-from .progress import progress_bar
+from .progress import progress_bar, say
 from .tools import finding_app, weights_app
 
 _DEBUG = "C3D_VIZ_DEBUG"
 
 
+def _of_the_parser(error: Exception) -> bool:
+    return type(error).__module__.split(".")[0] in ("typer", "click")
+
+
+@contextlib.contextmanager
+def _printable_usage() -> Iterator[None]:
+    """The parser repeats what was typed; it does so in printable characters."""
+    try:
+        yield
+    except Exception as error:
+        if _of_the_parser(error) and hasattr(error, "message"):
+            error.message = printable(error.message)
+        raise
+
+
 class _Commands(TyperGroup):
     """Errors made for people become one line on stderr and exit status 2."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with _printable_usage():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with _printable_usage():
+                return super().invoke(ctx)
         except VizError as error:
             _fail(str(error), 2)
         except KeyboardInterrupt:
@@ -46,8 +67,7 @@ class _Commands(TyperGroup):
                     f"{sys.executable} -m c3d_viz.setup_check",
                     2,
                 )
-            parser_says = type(error).__module__.split(".")[0] in ("typer", "click")
-            if parser_says or os.environ.get(_DEBUG):
+            if _of_the_parser(error) or os.environ.get(_DEBUG):
                 raise
             name = type(error).__name__
             last = traceback.extract_tb(error.__traceback__)[-1]
@@ -61,7 +81,7 @@ class _Commands(TyperGroup):
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    print(f"c3d-viz: {message}", file=sys.stderr, flush=True)
+    print(f"c3d-viz: {printable(message)}", file=sys.stderr, flush=True)
     raise SystemExit(status)
 
 
@@ -81,7 +101,7 @@ app.add_typer(finding_app)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"c3d-viz {__version__}")
+        say(f"c3d-viz {__version__}")
         raise typer.Exit
 
 
@@ -193,11 +213,11 @@ def export(
         )
     if timings:
         for name, seconds in spent.items():
-            typer.echo(f"{name:<30}{seconds:9.2f} s", err=True)
+            say(f"{name:<30}{seconds:9.2f} s", err=True)
     described: Any = read_json(manifest) or {}
     if "model" in described:
-        typer.echo(f"weights in use: {described['model']['weights']}", err=True)
-    typer.echo(f"open {manifest.with_name('index.html')}")
+        say(f"weights in use: {described['model']['weights']}", err=True)
+    say(f"open {manifest.with_name('index.html')}")
 
 
 @app.command()
@@ -208,7 +228,7 @@ def layers(network: Network) -> None:
     from ..weights import load_model
 
     net, spec = load_model(network.model, network.weights, seed=network.seed, **network.overrides)
-    typer.echo(table_text(layer_table(net), spec))
+    say(table_text(layer_table(net), spec))
 
 
 @app.command()
@@ -222,9 +242,9 @@ def demo(
 
     with progress_bar("demo") as progress:
         pages = run_demo(out, overwrite=overwrite, resume=resume, progress=progress)
-    typer.echo("Open in a browser:")
+    say("Open in a browser:")
     for page in pages:
-        typer.echo(f"  {page}")
+        say(f"  {page}")
 
 
 @app.command(name="app")

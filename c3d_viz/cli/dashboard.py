@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import VizError
+from .progress import say
 
 NETWORK = (
     "C3D_VIZ_NETWORK"  # what `load_model` is to be called with, as JSON; app/state.py reads it
@@ -94,7 +95,7 @@ def serve(
         environment[NETWORK] = json.dumps({"name": model, "seed": seed, **absolute})
     words = command(host, port)
     shown = f"[{host}]" if ":" in host else host
-    print(f"dashboard: http://{shown}:{port} (stop it with Ctrl-C)", flush=True)
+    say(f"dashboard: http://{shown}:{port} (stop it with Ctrl-C)")
     process = subprocess.Popen(words, env=environment)
     try:
         return process.wait()

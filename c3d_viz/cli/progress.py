@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar with the time left on a terminal, a line now and then elsewhere."""
+"""What a command says; its progress goes to stderr: a bar with the time left, or lines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ..errors import printable
 from ..progress import Progress
 
 EVERY = 5.0  # seconds between lines where stderr is not a terminal
@@ -20,6 +21,12 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print lines; control characters in them, which names may hold, are spelled out."""
+    for line in text.split("\n"):
+        print(printable(line), file=sys.stderr if err else sys.stdout, flush=True)
 
 
 @contextmanager
@@ -53,7 +60,7 @@ def lines(
         text = f"{title}: {done} of {total}, {what}"
         if first < done < total:
             text += f", {duration((now - began) / (done - first) * (total - done))} left"
-        write(text)
+        write(printable(text))
 
     return progress
 
@@ -70,7 +77,7 @@ def _bar(title: str) -> Iterator[Progress]:
     )
 
     columns = (
-        TextColumn(f"{title} {{task.description}}"),
+        TextColumn(f"{title} {{task.description}}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -79,7 +86,7 @@ def _bar(title: str) -> Iterator[Progress]:
         task = bar.add_task("starting", total=None)
 
         def progress(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
+            bar.update(task, completed=done, total=total, description=printable(what))
 
         yield progress
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import ClipArgument, Network, Out, network_options
-from .progress import byte_progress, progress_bar
+from .progress import byte_progress, progress_bar, say
 
 weights_app = typer.Typer(
     name="weights",
@@ -33,7 +33,7 @@ def inspect_weights(
     from ..weights import format_report, inspect
 
     report = inspect(path)
-    typer.echo(format_report(report))
+    say(format_report(report))
     if report.problems:
         raise WeightsError(f"{path}: does not load: {report.problems[0]}")
 
@@ -50,7 +50,7 @@ def download_weights(
 
     with byte_progress("download") as progress:
         path = download(name, cache_dir=cache, progress=progress)
-    typer.echo(f"{path}\nuse it with: c3d-viz export CLIP -o OUT --model c3d --weights {path}")
+    say(f"{path}\nuse it with: c3d-viz export CLIP -o OUT --model c3d --weights {path}")
 
 
 @finding_app.command(name="figure")
@@ -89,7 +89,7 @@ def finding_figure(
             progress=progress,
         )
     for file in files:
-        typer.echo(str(file))
+        say(str(file))
 
 
 @finding_app.command(name="test")
@@ -132,7 +132,7 @@ def finding_test(
             resume=not fresh,
             progress=progress,
         )
-    typer.echo(result.verdict.sentence)
+    say(result.verdict.sentence)
     for reason in result.verdict.reasons:
-        typer.echo(f"  {reason}")
-    typer.echo(f"open {out / 'report.html'}")
+        say(f"  {reason}")
+    say(f"open {out / 'report.html'}")

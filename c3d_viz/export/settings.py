@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import reprlib
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -20,6 +21,8 @@ from ..nets import CONV_LAYERS, LAYERS, ModelSpec
 
 SCHEMA = 1
 _VERSIONS = ("torch", "numpy", "opencv-python", "opencv-python-headless", "av", "safetensors")
+_BRIEF = reprlib.Repr()  # a manifest may hold anything
+_BRIEF.maxstring = _BRIEF.maxother = 80
 # Paths may differ between two runs of the same export: what they led to is compared instead.
 _NOT_COMPARED = ("weights", "mean", "pool5", "channel_order", "resize", "classes")
 
@@ -222,6 +225,7 @@ def check_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     for name in dict.fromkeys([*new, *old]):
         if old.get(name) != new.get(name):
             raise ExportError(
-                f"{out} holds an export with another {name} ({old.get(name)} there, "
-                f"{new.get(name)} now); use the same, or --overwrite, or another folder"
+                f"{out} holds an export with another {name} ({_BRIEF.repr(old.get(name))} there, "
+                f"{_BRIEF.repr(new.get(name))} now); use the same, or --overwrite, or another "
+                f"folder"
             )
