@@ -8,10 +8,11 @@ the rule fixes.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..progress import Progress
 from ..stats import Interval, bootstrap
 from .judge.verdict import decide, effect
 from .measure.contrasts import contrast, parts
@@ -38,7 +39,6 @@ __all__ = [
     "stimulus",
 ]
 
-Progress = Callable[[int, int, str], None]
 PathLike = str | os.PathLike[str]
 
 

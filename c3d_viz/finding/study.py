@@ -9,12 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..nets import ModelSpec
+from ..progress import Progress
 from ..weights import load_model
 from .judge.analysis import analyse
 from .measure.networks import Networks, digest, recipes
 from .measure.study import Study, plan
 from .measure.windows import real_windows, synthetic_windows
-from .measure.work import Progress, do
+from .measure.work import do
 from .show.report import write_report
 from .types import TRAINED, TWIN, Result, StudySettings
 

@@ -6,10 +6,13 @@ import json
 import threading
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
-from c3d_viz.finding.measure.work import Piece, as_json, do
+from c3d_viz.finding.measure.work import Piece, do, one_thread_each
+from c3d_viz.finding.show.report import plain
 
 
 def test_work_is_kept_and_resumed(tmp_path: Path) -> None:
@@ -50,5 +53,22 @@ def test_work_is_kept_and_resumed(tmp_path: Path) -> None:
 
 
 def test_json_says_null_for_undefined() -> None:
-    text = as_json({"a": np.array([1.0, np.nan]), "b": np.float32(1 / 3), "c": (np.int64(2), True)})
-    assert json.loads(text) == {"a": [1.0, None], "b": 0.333333, "c": [2, True]}
+    got = plain({"a": np.array([1.0, np.nan]), "b": np.float32(1 / 3), "c": (np.int64(2), True)})
+    assert json.loads(json.dumps(got)) == {"a": [1.0, None], "b": 0.333333, "c": [2, True]}
+
+
+def test_overlapping_runs_leave_the_thread_counts_as_they_were() -> None:
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(2)
+    try:
+        with one_thread_each:
+            inner = threading.Thread(target=one_thread_each.__enter__)
+            inner.start()
+            inner.join()
+            assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
+        assert torch.get_num_threads() == 1  # the other run goes on
+        one_thread_each.__exit__()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before[0])
+    assert (torch.get_num_threads(), cv2.getNumThreads()) == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from ...clips import (
 )
 from ...errors import ClipError
 from ...nets import InputSpec
+from ...progress import Progress
 from ...synthetic import positive_controls
 from ..types import Frames
 from .stimulus import Stimulus, stimulus
@@ -111,7 +112,7 @@ def real_windows(
     paths: Sequence[Path],
     spec: InputSpec,
     per_video: int,
-    report: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[list[ClipWindow], list[str]]:
     """Evenly spread windows of every video.
 
@@ -126,8 +127,8 @@ def real_windows(
     skipped: list[str] = []
     names: dict[str, int] = {}
     for number, (path, named) in enumerate(sources):
-        if report is not None:
-            report(number, len(sources), f"reading {path.name}")
+        if progress is not None:
+            progress(number, len(sources), f"reading {path.name}")
         try:
             starts = _starts(path, spec.frames, per_video)
             clips = [read_clip(path, start, spec.frames) for start in starts]

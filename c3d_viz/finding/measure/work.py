@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import os
 import re
-import tempfile
+import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
+import torch
 
+from ...files import write_npz
+from ...progress import Progress
 from ..types import Arrays
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -79,10 +78,10 @@ def do(
     def work(piece: Piece) -> Arrays:
         began = time.perf_counter()
         arrays = {**piece.run(), "seconds": np.array(time.perf_counter() - began)}
-        _save(folder / piece.file, arrays)
+        write_npz(folder / piece.file, arrays)
         return arrays
 
-    with one_thread_each(), ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+    with one_thread_each, ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
         running = {pool.submit(work, piece): piece for piece in todo}
         try:
             if progress is not None and todo:
@@ -99,20 +98,35 @@ def do(
     return {piece.key: found[piece.key] for piece in pieces}
 
 
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Within the block, torch and OpenCV compute with one thread per caller."""
-    import cv2
-    import torch
+class _OneThreadEach:
+    """Within the block, torch and OpenCV compute with one thread per caller.
 
-    before = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
+    Their thread counts belong to the process: the first of overlapping blocks sets them and the
+    last one puts them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = (0, 0)
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._before = torch.get_num_threads(), cv2.getNumThreads()
+                torch.set_num_threads(1)
+                cv2.setNumThreads(1)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                torch.set_num_threads(self._before[0])
+                cv2.setNumThreads(self._before[1])
+
+
+one_thread_each = _OneThreadEach()
 
 
 def _load(path: Path) -> Arrays | None:
@@ -122,46 +136,3 @@ def _load(path: Path) -> Arrays | None:
             return {key: stored[key] for key in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError):
         return None
-
-
-def _save(path: Path, arrays: Arrays) -> None:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    write_bytes(path, buffer.getvalue())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    write_bytes(path, text.encode())
-
-
-def as_json(value: object) -> str:
-    """JSON with null for what is undefined; arrays as lists, numbers with six digits."""
-    return json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, float | np.floating):
-        return float(f"{value:.6g}") if np.isfinite(value) else None
-    if isinstance(value, np.integer | np.bool_):
-        return value.item()
-    return value

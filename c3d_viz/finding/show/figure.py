@@ -17,13 +17,14 @@ import numpy.typing as npt
 from ...clips import Clip, cropped_frames, preprocess, read_clip, video_info, window_starts
 from ...engine import top_units, trace
 from ...errors import LayerError
+from ...files import write_bytes
 from ...methods import METHODS, Attribution, attribute_many
 from ...nets import CONV_LAYERS, ModelSpec, receptive_field
+from ...progress import Progress
 from ...render import overlay, raw_frames, write_video
 from ...weights import load_model
 from ..measure.curves import Curves, curves
 from ..measure.stimulus import stimulus
-from ..measure.work import Progress, write_bytes
 from ..types import Frames
 from .plots import LIGHT, dress
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from ...files import write_bytes, write_json, write_npz, write_text
 from ..judge.analysis import Analysis
 from ..measure.study import Study
-from ..measure.work import as_json, write_bytes, write_text
 from ..types import DECIDING, TRAINED
 from .plots import DARK, LIGHT, figures, png
 
@@ -55,8 +54,8 @@ code{font-size:.88em}
 def write_report(out: Path, study: Study, analysis: Analysis, *, seconds: float) -> None:
     """Write everything into ``out``; report.html last."""
     out.mkdir(parents=True, exist_ok=True)
-    write_text(out / "result.json", as_json(analysis.data) + "\n")
-    write_bytes(out / "curves.npz", _curves(study))
+    write_json(out / "result.json", plain(analysis.data))
+    write_npz(out / "curves.npz", _curves(study))
     pictures = []
     for name, draw in figures(study, analysis).items():
         light, dark = png(draw(LIGHT)), png(draw(DARK))
@@ -65,17 +64,29 @@ def write_report(out: Path, study: Study, analysis: Analysis, *, seconds: float)
     write_text(out / "report.html", page(study, analysis, pictures, seconds))
 
 
-def _curves(study: Study) -> bytes:
+def _curves(study: Study) -> dict[str, np.ndarray]:
     """A, M and E of every network and window: ``<network>/<window>/<A|M|E>`` (G, m, U, T)."""
-    buffer = io.BytesIO()
-    stored = {
+    return {
         f"{net.name}/{window.name}/{key}": study.curves(net.name, window)[key]
         for net in study.networks
         for window in study.windows
         for key in ("A", "M", "E")
     }
-    np.savez_compressed(buffer, **cast(Any, stored))
-    return buffer.getvalue()
+
+
+def plain(value: object) -> object:
+    """What JSON can hold: null for what is undefined, lists for arrays, six digits a number."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.6g}") if np.isfinite(value) else None
+    if isinstance(value, np.integer | np.bool_):
+        return value.item()
+    return value
 
 
 def _picture(name: str, light: bytes, dark: bytes) -> str:
