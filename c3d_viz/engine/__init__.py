@@ -8,16 +8,16 @@ from .chain.walk import Record, Walker, backproject_chain, forward
 from .general import backproject
 from .listen import check_input, check_recorded, eval_view, full_precision, recording
 from .precision import Precision, bf16_share, settled
-from .rules import BackProjection, Rule
+from .rules import RULES, BackProjection
 from .tracing import Trace, activation, peak, top_units, trace
 from .units import Unit, check_unit, locate
 
 __all__ = [
+    "RULES",
     "BackProjection",
     "Chain",
     "Precision",
     "Record",
-    "Rule",
     "Trace",
     "Unit",
     "Walker",

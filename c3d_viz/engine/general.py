@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from ..errors import VizError
 from .listen import check_input, check_recorded, eval_view, recording
 from .precision import Precision
-from .rules import RULES, BackProjection, Rule, apply_rule
+from .rules import BackProjection, Rule, rule_named
 from .units import Unit, locate
 
 
@@ -35,7 +35,7 @@ class _RuledReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *signals: Tensor) -> tuple[Tensor, None, None, None]:
         (passed,) = ctx.saved_tensors
-        return apply_rule(ctx.rule, signals[0], passed), None, None, None
+        return ctx.rule(signals[0], passed), None, None, None
 
 
 class RuledReLUs(TorchFunctionMode):
@@ -124,7 +124,7 @@ def backproject(
     model: nn.Module,
     x: Tensor,
     units: Sequence[Unit],
-    rule: Rule,
+    rule: str,
     *,
     precision: Precision = "float32",
 ) -> Iterator[BackProjection]:
@@ -139,7 +139,7 @@ def backproject(
         model: any module; in training mode a view of it in eval mode is used.
         x: one clip (1, C, T, H, W).
         units: of any layers; a position of None is resolved to the channel's strongest.
-        rule: one of RULES.
+        rule: key of ``rules.RULES``.
         precision: "bf16" runs forward and backward pass under autocast; a preview.
 
     Raises:
@@ -147,12 +147,11 @@ def backproject(
         ShapeError: ``x`` is not one clip on the model's device and of its dtype.
         VizError: unknown rule, or the model cuts its own graph before the layer.
     """
-    if rule not in RULES:
-        raise VizError(f"no rule {rule!r}; there are {', '.join(RULES)}")
+    how = rule_named(rule)
     check_input(model, x)
     units = list(units)
     layers = list(dict.fromkeys(unit.layer for unit in units))
-    leaf, kept = _forward(eval_view(model), x, layers, rule, precision)
+    leaf, kept = _forward(eval_view(model), x, layers, how, precision)
     for number, unit in enumerate(units):
         last = number == len(units) - 1
         yield _backward(leaf, kept[unit.layer], unit, keep_graph=not last)

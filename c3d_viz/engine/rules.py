@@ -14,14 +14,59 @@ unit's activation would only scale the map. Both engines take their rules from h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from torch import Tensor
 
+from ..errors import VizError
 from .units import Unit
 
-Rule = Literal["gradient", "deconvnet", "guided"]
-RULES: tuple[Rule, ...] = get_args(Rule)
+
+@dataclass(frozen=True)
+class Rule:
+    """What a ReLU lets through of a signal on its way back.
+
+    Attributes:
+        name: key of RULES.
+        asks_forward: only where the ReLU let its input through. A walk by a rule that does not
+            ask need not keep where that was.
+        asks_backward: only what is positive on the way back.
+    """
+
+    name: str
+    asks_forward: bool
+    asks_backward: bool
+
+    def __call__(self, signal: Tensor, relu_mask: Tensor | None) -> Tensor:
+        """The signal below a ReLU.
+
+        Args:
+            signal: g, arriving from above.
+            relu_mask: bool, 1[x > 0], of the signal's shape; None for a rule that does not ask.
+        """
+        if self.asks_backward:
+            signal = signal.clamp_min(0)
+        if self.asks_forward:
+            assert relu_mask is not None
+            signal = signal * relu_mask
+        return signal
+
+
+# The only place where a rule is written down: both engines know a new one from its line here.
+RULES = {
+    rule.name: rule
+    for rule in (
+        Rule("gradient", asks_forward=True, asks_backward=False),
+        Rule("deconvnet", asks_forward=False, asks_backward=True),
+        Rule("guided", asks_forward=True, asks_backward=True),
+    )
+}
+
+
+def rule_named(name: str) -> Rule:
+    """The rule of a name; VizError, with the names there are, if there is none."""
+    if name not in RULES:
+        raise VizError(f"no rule {name!r}; there are {', '.join(RULES)}")
+    return RULES[name]
 
 
 @dataclass(frozen=True)
@@ -37,18 +82,3 @@ class BackProjection:
     values: Tensor
     unit: Unit
     activation: float
-
-
-def apply_rule(rule: Rule, signal: Tensor, passed: Tensor | None) -> Tensor:
-    """The signal behind a ReLU.
-
-    Args:
-        rule: one of RULES.
-        signal: g, arriving from above.
-        passed: bool, 1[x > 0]: where the ReLU let its input through. Only ``deconvnet`` does
-            without.
-    """
-    if rule == "deconvnet":
-        return signal.clamp_min(0)
-    assert passed is not None
-    return signal * passed if rule == "gradient" else signal.clamp_min(0) * passed

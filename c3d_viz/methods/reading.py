@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from ..engine import (
+    RULES,
     BackProjection,
     Chain,
     Record,
-    Rule,
     Trace,
     Unit,
     Walker,
@@ -82,7 +82,7 @@ class Reading:
         return _attributions(self._walks(*found, rule), method, self._x.device)
 
     def _walks(
-        self, chain: Chain, units: list[tuple[int, Unit]], rule: Rule
+        self, chain: Chain, units: list[tuple[int, Unit]], rule: str
     ) -> Iterator[BackProjection]:
         with torch.inference_mode(False), torch.no_grad():
             record = self._record(chain, max((level for level, _ in units), default=0), rule)
@@ -94,7 +94,7 @@ class Reading:
                 back = walker.walk(record, self._x, (level, unit))
             yield back
 
-    def _record(self, chain: Chain, deepest: int, rule: Rule) -> Record:
+    def _record(self, chain: Chain, deepest: int, rule: str) -> Record:
         """What the forward pass decided: which cells poolings took, which ReLUs were open.
 
         Poolings are run again. That takes little, and what they leave would be as large as the
@@ -112,8 +112,8 @@ class Reading:
                 full, below = chain.full(level), chain.needed(level, chain.full(level))
                 values = answers[level - 1][cut(below, chain.full(level - 1))]
                 pooled, record.switches[level] = pool_forward(step, values, full, below)
-                if rule != "deconvnet" and chain.has_relu_below(level):
+                if RULES[rule].asks_forward and chain.has_relu_below(level):
                     record.passed[level] = opened(pooled)
-            elif isinstance(step, nn.ReLU) and rule != "deconvnet":
+            elif isinstance(step, nn.ReLU) and RULES[rule].asks_forward:
                 record.passed[level] = opened(answers[level])
         return record

@@ -20,7 +20,6 @@ from ..engine import (
     BackProjection,
     Chain,
     Precision,
-    Rule,
     Unit,
     activation,
     backproject,
@@ -69,7 +68,7 @@ class Method:
         title: name for people.
         sentence: what the map means, in one sentence.
         paper: where it comes from.
-        rule: the ReLU rule, for the three methods that are one backward walk; else None.
+        rule: key of the engine's RULES, for a method that is one backward walk; else None.
         function: for every other method; see MethodFunction.
         reports: ``function`` takes many passes and a keyword ``progress`` to report them to.
     """
@@ -77,7 +76,7 @@ class Method:
     title: str
     sentence: str
     paper: str
-    rule: Rule | None = None
+    rule: str | None = None
     function: MethodFunction | None = None
     reports: bool = False
 
@@ -210,7 +209,7 @@ def _levels(
 
 
 def _by_rule(
-    model: nn.Module, x: Tensor, units: list[Unit], rule: Rule, precision: Precision
+    model: nn.Module, x: Tensor, units: list[Unit], rule: str, precision: Precision
 ) -> Iterator[BackProjection]:
     """The explicit walk where the model is a chain and the layers are its steps, else autograd."""
     found = _levels(model, x, units)

@@ -12,7 +12,8 @@ from torch import nn
 import c3d_viz as viz
 from c3d_viz.engine.chain import signals
 from c3d_viz.engine.chain.kernels import TransposedConv, Unpool, channels_last, pool_with_offsets
-from c3d_viz.engine.general import RULES, backproject
+from c3d_viz.engine.general import backproject
+from c3d_viz.engine.rules import RULES
 
 
 def _conv(channels: tuple[int, int], kernel: tuple[int, int, int], seed: int = 0) -> nn.Conv3d:

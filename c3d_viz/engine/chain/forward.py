@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..rules import Rule
+from ..rules import rule_named
 from ..units import Unit, locate
 from .boxes import Box, Chain, cut, union, window
 from .exact import Backend, backend_of, enough
@@ -49,11 +49,11 @@ class Forward:
         like: a tensor of the clip's device and dtype.
     """
 
-    def __init__(self, chain: Chain, rule: Rule, like: Tensor) -> None:
+    def __init__(self, chain: Chain, rule: str, like: Tensor) -> None:
         self._chain = chain
-        self._rule = rule
+        self._asks = rule_named(rule).asks_forward
         self._deciding: tuple[type[nn.Module], ...] = (nn.MaxPool3d,)
-        if rule != "deconvnet":
+        if self._asks:
             self._deciding += (nn.ReLU,)
         self._backends: dict[int, Backend | None] = {
             level: backend_of(step, chain.shapes[level - 1][1:], like)
@@ -138,7 +138,7 @@ class Forward:
             # not fused with the convolution: oneDNN's ReLU answers 0 to NaN; NaN is to be seen
             values = values.clamp_min_(0) if owned else values.clamp_min(0)
             followed = level < len(chain.steps) and isinstance(chain.steps[level], nn.MaxPool3d)
-            if self._rule != "deconvnet" and not followed:
+            if self._asks and not followed:
                 record.passed[level] = opened(values)
             return values
         if isinstance(step, nn.MaxPool3d):
@@ -160,7 +160,7 @@ class Forward:
         return conv_forward(step, values[cut(below, held)], box, below, self._backends[level])
 
     def _note_passed(self, record: Record, level: int, values: Tensor) -> None:
-        if self._rule != "deconvnet" and self._chain.has_relu_below(level):
+        if self._asks and self._chain.has_relu_below(level):
             record.passed[level] = opened(values)
 
     def _pool_above(
@@ -226,7 +226,7 @@ class Forward:
         return whole
 
 
-def forward(chain: Chain, x: Tensor, units: Sequence[tuple[int, Unit]], rule: Rule) -> Record:
+def forward(chain: Chain, x: Tensor, units: Sequence[tuple[int, Unit]], rule: str) -> Record:
     """Run the chain over the cells that ``units`` depend on and record what walks back need."""
     return Forward(chain, rule, x).run(x, units)
 

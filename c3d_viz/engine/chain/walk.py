@@ -2,8 +2,8 @@
 
 One forward pass (``forward``) records the pooling switches and where each ReLU let its input
 through. Each unit is then walked back on its own, cell box by cell box (``boxes``): it starts as
-the unit's filter, a 3 x 3 x 3 patch, and grows as its receptive field does. The ReLU's rule is
-the one of both engines (``rules.apply_rule``), and the result is the same up to rounding.
+the unit's filter, a 3 x 3 x 3 patch, and grows as its receptive field does. The rules are
+those of the general engine (``rules``), and the result is the same up to rounding.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..precision import Precision
-from ..rules import BackProjection, Rule, apply_rule
+from ..rules import BackProjection, rule_named
 from ..units import Unit
 from .boxes import Box, Chain, cut, window
 from .forward import Forward, Record, forward
@@ -27,7 +27,7 @@ def backproject_chain(
     chain: Chain,
     x: Tensor,
     units: Sequence[tuple[int, Unit]],
-    rule: Rule,
+    rule: str,
     *,
     precision: Precision = "float32",
 ) -> Iterator[BackProjection]:
@@ -37,7 +37,7 @@ def backproject_chain(
         chain: the model.
         x: one clip (1, C, T, H, W).
         units: with the level each is in; the position may be None.
-        rule: one of rules.RULES.
+        rule: key of ``rules.RULES``.
         precision: "bf16" rounds signals and weights on the way back; a preview. The forward pass
             and with it every switch stays as it is.
     """
@@ -57,10 +57,10 @@ def backproject_chain(
 class Walker:
     """Walks units of one chain back under one rule. Prepared weights are kept from unit to unit."""
 
-    def __init__(self, chain: Chain, rule: Rule, dtype: torch.dtype, *, once: bool = False) -> None:
+    def __init__(self, chain: Chain, rule: str, dtype: torch.dtype, *, once: bool = False) -> None:
         self._chain = chain
         self._once = once
-        self._rule = rule
+        self._rule = rule_named(rule)
         self._dtype = dtype
         self._back: dict[nn.Module, ConvBack] = {}
         self._weights: dict[nn.Module, Tensor] = {}
@@ -88,7 +88,7 @@ class Walker:
         one = x.new_ones((), dtype=self._dtype)
         steps, shapes = self._chain.steps, self._chain.shapes
         if level and isinstance(steps[level - 1], nn.ReLU):
-            one = apply_rule(self._rule, one, one.new_tensor(activation > 0, dtype=torch.bool))
+            one = self._rule(one, one.new_tensor(activation > 0, dtype=torch.bool))
             level -= 1
         step = steps[level - 1] if level else None
         if isinstance(step, nn.Linear):
@@ -149,4 +149,4 @@ class Walker:
         passed = record.passed.get(level)
         if passed is not None:
             passed = passed[cut(box, record.boxes[level])]
-        return apply_rule(self._rule, signal, passed)
+        return self._rule(signal, passed)
