@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from app.work import Net
 from c3d_viz.nets import CONV_LAYERS, receptive_field
+
+from .work import Net
 
 
 def blocks(net: Net) -> list[dict[str, Any]]:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import samples, state, ui, work
-from app.sessions import session
-from app.uploads import (
+from c3d_viz.errors import VizError
+
+from . import samples, state, ui, work
+from .sessions import session
+from .uploads import (
     CLIP_LIMIT_MB,
     CLIP_TYPES,
     WEIGHTS_LIMIT_MB,
@@ -17,8 +19,7 @@ from app.uploads import (
     store_clip,
     store_weights,
 )
-from app.view import UPLOADED
-from c3d_viz.errors import VizError
+from .view import UPLOADED
 
 
 def bar() -> Callable[[work.Net], None]:

@@ -8,11 +8,11 @@ from typing import Any, cast
 import numpy as np
 
 import c3d_viz as viz
-from app import pictures, work
-from app.busy import report_within
-from app.cache import Key
-from app.work import CACHE, CORES, Floats, Net, Picture, Spot, Window, kept, map_key
 from c3d_viz import render, validity
+
+from . import pictures, work
+from .tasks import Key
+from .work import CACHE, CORES, Floats, Net, Picture, Prepared, Spot, kept, map_key
 
 TILES = 12
 
@@ -23,7 +23,7 @@ def bound(maps: list[viz.Attribution], look: str) -> float:
     return max(float(render.scale_of(of(m)).max()) for m in maps)
 
 
-def overlay(win: Window, att: viz.Attribution, look: str, upper: float | None = None) -> Picture:
+def overlay(win: Prepared, att: viz.Attribution, look: str, upper: float | None = None) -> Picture:
     """The map over the sharper picture, uint8 (16, 336, 336, 3) RGB."""
     key = ("overlay", win.key, _id(att), look, upper)
 
@@ -37,7 +37,7 @@ def overlay(win: Window, att: viz.Attribution, look: str, upper: float | None = 
     return kept(key, make)
 
 
-def overlay_video(win: Window, att: viz.Attribution, look: str) -> str:
+def overlay_video(win: Prepared, att: viz.Attribution, look: str) -> str:
     """The overlay as the data address of an mp4."""
 
     def make() -> str:
@@ -47,14 +47,14 @@ def overlay_video(win: Window, att: viz.Attribution, look: str) -> str:
     return kept(("video", win.key, _id(att), look), make)
 
 
-def raw(net: Net, win: Window, att: viz.Attribution) -> Picture:
+def raw(net: Net, win: Prepared, att: viz.Attribution) -> Picture:
     """The back-projection in its own colours around mid-grey, uint8 (16, 112, 112, 3)."""
     order = net.spec.input.channel_order
     return kept(("raw", win.key, _id(att)), lambda: render.raw_frames(att, channel_order=order))
 
 
 def overlay_sprite(
-    win: Window, att: viz.Attribution, look: str, height: int, upper: float | None = None
+    win: Prepared, att: viz.Attribution, look: str, height: int, upper: float | None = None
 ) -> str:
     """The overlay's frames side by side, as a data address."""
     return kept(
@@ -63,7 +63,7 @@ def overlay_sprite(
     )
 
 
-def raw_sprite(net: Net, win: Window, att: viz.Attribution, height: int) -> str:
+def raw_sprite(net: Net, win: Prepared, att: viz.Attribution, height: int) -> str:
     """The raw back-projection's frames side by side, as a data address."""
     return kept(
         ("rawsprite", win.key, _id(att), height),
@@ -71,7 +71,7 @@ def raw_sprite(net: Net, win: Window, att: viz.Attribution, height: int) -> str:
     )
 
 
-def frame_sprite(win: Window, height: int, which: str = "frames") -> str:
+def frame_sprite(win: Prepared, height: int, which: str = "frames") -> str:
     """The window's own frames side by side: "frames" (exact pixels), "sharp" or "wide"."""
     return kept(
         ("framesprite", win.key, which, height),
@@ -81,10 +81,10 @@ def frame_sprite(win: Window, height: int, which: str = "frames") -> str:
 
 def tiles(
     net: Net,
-    win: Window,
+    win: Prepared,
     layer: str,
     method: str,
-    report: Callable[[int, int], None] = lambda done, total: None,
+    report: Callable[[float, int], None] = lambda done, total: None,
 ) -> list[tuple[Spot, str]]:
     """The strongest feature maps of a layer, each as a moving thumbnail of its map.
 
@@ -96,10 +96,13 @@ def tiles(
     if missing:
         read = work.reading(net, win)
         units = [viz.Unit(one.layer, one.channel, one.at) for one, _ in missing]
+        count = len(units)
         with CORES:
-            maps = read.attribute_many(units, method, progress=_of_one(len(units)))
+            maps = read.attribute_many(
+                units, method, progress=lambda done, total: report(count * done / total, count)
+            )
         for number, (one, key) in enumerate(missing):
-            report(number, len(missing))
+            report(number, count)
             with CORES:  # map by map, so that a click elsewhere has its turn in between
                 att = next(maps)
             kept(map_key(net, win, one, method), lambda att=att: att)
@@ -107,19 +110,14 @@ def tiles(
     return [(one, _tile(net, win, one, method, key)) for one, key in zip(spots, keys, strict=True)]
 
 
-def _of_one(maps: int) -> Callable[[int, int], None]:
-    """Passes of all maps as passes of the one being made."""
-    return lambda done, total: report_within(done % (total // maps), total // maps)
-
-
-def _tile(net: Net, win: Window, one: Spot, method: str, key: Key) -> str:
+def _tile(net: Net, win: Prepared, one: Spot, method: str, key: Key) -> str:
     def make() -> str:  # pushed out of a full cache meanwhile
         return _thumbnail(win, work.back_projection(net, win, one, method))
 
     return kept(key, make)
 
 
-def _thumbnail(win: Window, att: viz.Attribution) -> str:
+def _thumbnail(win: Prepared, att: viz.Attribution) -> str:
     small = kept(("small", win.key), lambda: pictures.resized(win.sharp, 112))
     return pictures.sprite(render.overlay(small, att), quality=82)
 

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app import work
-from app.jobs import Progress
 from c3d_viz.export import export_clip
 from c3d_viz.finding import make_figure
 
+from . import work
+from .tasks import Progress
+
 if TYPE_CHECKING:
-    from app.sessions import Session
-    from app.state import Shown
+    from .sessions import Session
+    from .state import Shown
 
 
 @dataclass(frozen=True)

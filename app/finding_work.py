@@ -7,16 +7,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 import c3d_viz as viz
-from app import work
-from app.jobs import Progress
-from app.work import CACHE, CORES, Net, Spot, Window
 from c3d_viz.finding import contrast, curves, stimulus
+
+from . import work
+from .tasks import Progress
+from .work import CORES, Net, Prepared, Spot
 
 Floats = npt.NDArray[np.float64]
 UNITS = 4  # as the test of docs/finding.md: the four strongest maps, chosen before looking
@@ -44,7 +44,7 @@ class Lines:
 
 
 def lines(
-    net: Net, win: Window, layer: str, method: str, channels: tuple[int, ...] | None = None
+    net: Net, win: Prepared, layer: str, method: str, channels: tuple[int, ...] | None = None
 ) -> Lines:
     """A, M and E of the strongest maps, or of given channels at their strongest positions."""
 
@@ -63,12 +63,12 @@ def lines(
         return Lines(_mean(found.A), _mean(found.M), _mean(found.E), float(_mean(c)), tuple(spots))
 
     key = ("lines", net.key, win.key, layer, method, channels)
-    return cast(Lines, CACHE.get(key, make))
+    return work.kept(key, make)
 
 
 def altered(
     net: Net,
-    win: Window,
+    win: Prepared,
     layer: str,
     method: str,
     report: Callable[[int, int], None] = lambda done, total: None,
@@ -88,7 +88,7 @@ def altered(
 
 
 def other_networks(
-    net: Net, win: Window, layer: str, method: str, twin: Net | None, report: Progress
+    net: Net, win: Prepared, layer: str, method: str, twin: Net | None, report: Progress
 ) -> dict[str, list[Lines]]:
     """The same clip through re-initialised networks and the 2D twin, each with its own maps."""
     total = REINITIALISED + (twin is not None)
@@ -105,7 +105,7 @@ def other_networks(
 
 
 @dataclass(frozen=True)
-class Stored:
+class FullTest:
     """The verdict of the full test on the shipped network."""
 
     answer: str
@@ -116,7 +116,7 @@ class Stored:
 
 
 @functools.cache
-def stored_result(path: Path = STORED) -> Stored | None:
+def stored_result(path: Path = STORED) -> FullTest | None:
     """What ``c3d-viz finding test`` wrote for the shipped network; None where it is not stored.
 
     The file is the part of that command's result.json that is shown.
@@ -125,7 +125,7 @@ def stored_result(path: Path = STORED) -> Stored | None:
         return None
     data = json.loads(path.read_text())
     real = [w for w in data["windows"] if w["kind"] == "real"]
-    return Stored(
+    return FullTest(
         data["verdict"]["answer"],
         data["verdict"]["sentence"],
         data["model"]["weights"],

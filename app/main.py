@@ -6,41 +6,47 @@ file.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import streamlit as st
 
 HERE = Path(__file__).parent
-if str(HERE.parent) not in sys.path:  # Streamlit puts only this folder on the path
+PAGES = {  # a module of views/ each
+    "clip": "Clip",
+    "layers": "Layers",
+    "motion": "Appearance then motion",
+    "compare": "Compare",
+    "export": "Export",
+}
+PACKAGE = "c3d_viz._app" if HERE.name == "_app" else "app"  # installed, or in a checkout
+if PACKAGE == "app" and str(HERE.parent) not in sys.path:  # Streamlit puts only HERE on the path
     sys.path.insert(0, str(HERE.parent))
 
-from app.busy import wait_for  # noqa: E402
+
+def part(name: str) -> Any:
+    """A module of the app. Streamlit runs this file by itself, outside of its package."""
+    return importlib.import_module(f"{PACKAGE}.{name}")
 
 
 def load() -> SimpleNamespace:
     """The app's parts. They bring PyTorch along, which takes seconds the first time."""
-    from app import chooser, state, ui
-    from app.views import clip, compare, export, layers, motion
-
-    return SimpleNamespace(
-        chooser=chooser, state=state, ui=ui,
-        clip=clip, layers=layers, motion=motion, compare=compare, export=export,
-    )  # fmt: skip
+    names = ("chooser", "state", "ui", *(f"views.{name}" for name in PAGES))
+    return SimpleNamespace(**{name.removeprefix("views."): part(name) for name in names})
 
 
 def main() -> None:
     st.set_page_config("c3d_viz", HERE / "assets" / "icon.svg", layout="wide")
     st.html(HERE / "assets" / "style.css")
     st.logo(HERE / "assets" / "logo.svg", size="large")
+    wait_for = part("waiting").wait_for
     app = wait_for(load, "Starting")  # the first visitor of a new server sees that it goes on
     pages = {
-        "clip": st.Page(app.clip.page, title="Clip", url_path="clip", default=True),
-        "layers": st.Page(app.layers.page, title="Layers", url_path="layers"),
-        "motion": st.Page(app.motion.page, title="Appearance then motion", url_path="motion"),
-        "compare": st.Page(app.compare.page, title="Compare", url_path="compare"),
-        "export": st.Page(app.export.page, title="Export", url_path="export"),
+        name: st.Page(getattr(app, name).page, title=title, url_path=name, default=name == "clip")
+        for name, title in PAGES.items()
     }
     st.session_state["pages"] = pages  # for links from page to page
     page = st.navigation(list(pages.values()), position="top")

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app import pictures
 from c3d_viz import render
 from c3d_viz.clips import VideoInfo, read_clip, read_thumbnails, video_info
+
+from . import pictures
 
 Picture = npt.NDArray[np.uint8]
 _MAKING = threading.Lock()

@@ -15,9 +15,9 @@ import streamlit as st
 from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from app import work
-from app.jobs import Job
-from app.uploads import Storage, Stored
+from . import work
+from .tasks import Task
+from .uploads import Storage, Stored
 
 log = logging.getLogger("c3d_viz.app")
 GRACE = 75.0  # seconds a closed page may come back to its files; above disconnectedSessionTTL
@@ -31,7 +31,7 @@ class Session:
     folder: Path
     clip: Stored | None = None
     weights: Stored | None = None
-    jobs: dict[str, Job] = field(default_factory=dict)
+    jobs: dict[str, Task] = field(default_factory=dict)
     uploads: int = 0  # a new key empties Streamlit's uploader, and with it the file in memory
     notes: list[str] = field(default_factory=list)
 

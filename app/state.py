@@ -11,14 +11,15 @@ from typing import Any, cast
 import streamlit as st
 
 import c3d_viz as viz
-from app import samples, work
-from app.busy import wait_for
-from app.samples import Source
-from app.sessions import session, sessions
-from app.uploads import Stored
-from app.view import UPLOADED, View, from_query, to_query
 from c3d_viz.cli import NETWORK
 from c3d_viz.clips import motion_energy
+
+from . import samples, work
+from .samples import Source
+from .sessions import session, sessions
+from .uploads import Stored
+from .view import UPLOADED, View, from_query, to_query
+from .waiting import wait_for
 
 GIVEN = "given"  # key of the network that the server was started with
 
@@ -29,7 +30,7 @@ class Shown:
 
     source: Source
     net: work.Net
-    window: work.Window
+    window: work.Prepared
 
 
 def nets() -> tuple[str, ...]:

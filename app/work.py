@@ -17,20 +17,21 @@ import numpy as np
 import numpy.typing as npt
 
 import c3d_viz as viz
-from app import busy, pictures
-from app.cache import ByteCache, Key
-from app.samples import Source
 from c3d_viz import clips, validity
 from c3d_viz.engine import activation, peak
 from c3d_viz.methods import Reading
 from c3d_viz.nets import ModelSpec
 
+from . import pictures
+from .samples import Source
+from .tasks import Cache, Key, report
+
 Floats = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
 T = TypeVar("T")
 
-CACHE = ByteCache(384 * 1024**2)
-NETS = ByteCache(800 * 1024**2, size=lambda net: cast("Net", net).nbytes)
+CACHE = Cache(384 * 1024**2)
+NETS = Cache(800 * 1024**2, size=lambda net: cast("Net", net).nbytes)
 PATIENCE = 8.0
 
 
@@ -83,8 +84,8 @@ class Net:
 
 
 @dataclass(frozen=True)
-class Window:
-    """The 16 frames a network gets.
+class Prepared:
+    """One window of a clip, prepared: the 16 frames a network gets.
 
     Attributes:
         key: clip, window and preprocessing.
@@ -154,16 +155,16 @@ def reinitialised(net: Net, seed: int) -> Net:
     return cast(Net, NETS.get(("net", key), make))
 
 
-def on(net: Net, win: Window) -> Window:
+def on(net: Net, win: Prepared) -> Prepared:
     """The same window for another network with the same preprocessing."""
     return replace(win, key=(*win.key, net.key))
 
 
-def window(source: Source, net: Net, start: int, stride: int) -> Window:
+def window(source: Source, net: Net, start: int, stride: int) -> Prepared:
     """Read and prepare one window of a clip."""
     key = ("window", source.key, start, stride, net.key)
 
-    def make() -> Window:
+    def make() -> Prepared:
         spec = net.spec.input
         clip = viz.read_clip(source.path, start, spec.frames, stride)
         return prepare(key, clip, net)
@@ -171,7 +172,7 @@ def window(source: Source, net: Net, start: int, stride: int) -> Window:
     return kept(key, make)
 
 
-def prepare(key: Key, clip: viz.Clip, net: Net) -> Window:
+def prepare(key: Key, clip: viz.Clip, net: Net) -> Prepared:
     """A window from frames in memory."""
     spec = net.spec.input
     larger = spec.replace(
@@ -183,7 +184,7 @@ def prepare(key: Key, clip: viz.Clip, net: Net) -> Window:
     wide = clip.frames
     if wide.shape[1] > 360:
         wide = pictures.resized(wide, 360)
-    return Window(
+    return Prepared(
         key,
         viz.cropped_frames(clip, spec),
         viz.cropped_frames(clip, larger),
@@ -195,7 +196,7 @@ def prepare(key: Key, clip: viz.Clip, net: Net) -> Window:
     )
 
 
-def altered(net: Net, win: Window, how: str) -> Window:
+def altered(net: Net, win: Prepared, how: str) -> Prepared:
     """The window reversed, frozen (its middle frame 16 times) or shuffled (seed 0)."""
     key = (*win.key, how)
     order = {
@@ -204,7 +205,7 @@ def altered(net: Net, win: Window, how: str) -> Window:
         "shuffled": np.random.default_rng(0).permutation(16),
     }[how]
 
-    def make() -> Window:
+    def make() -> Prepared:
         frames = np.ascontiguousarray(win.frames[order])
         return replace(
             win,
@@ -218,7 +219,7 @@ def altered(net: Net, win: Window, how: str) -> Window:
     return kept(key, make)
 
 
-def reading(net: Net, win: Window) -> Reading:
+def reading(net: Net, win: Prepared) -> Reading:
     """What every layer answers to the window: one forward pass for all that is asked later."""
 
     def make() -> Reading:
@@ -228,7 +229,7 @@ def reading(net: Net, win: Window) -> Reading:
     return kept(("reading", net.key, win.key), make)
 
 
-def strongest(net: Net, win: Window, layer: str, k: int) -> list[Spot]:
+def strongest(net: Net, win: Prepared, layer: str, k: int) -> list[Spot]:
     """The k feature maps with the highest maximum, strongest first."""
     answers = reading(net, win).trace
     k = min(k, len(answers.activations[layer]))
@@ -236,7 +237,7 @@ def strongest(net: Net, win: Window, layer: str, k: int) -> list[Spot]:
 
 
 def spot(
-    net: Net, win: Window, layer: str, channel: int | None, at: tuple[int, ...] | None
+    net: Net, win: Prepared, layer: str, channel: int | None, at: tuple[int, ...] | None
 ) -> Spot:
     """A unit with everything filled in: the strongest map, its strongest position.
 
@@ -254,36 +255,29 @@ def _spot(answers: Any, unit: Any) -> Spot:
     return Spot(unit.layer, unit.channel, tuple(unit.at), activation(answers, unit))
 
 
-def activation_map(net: Net, win: Window, layer: str, channel: int) -> Floats:
+def activation_map(net: Net, win: Prepared, layer: str, channel: int) -> Floats:
     """(T, H, W) of one feature map in the layer's own grid; (1, 1, 1) for fully connected."""
     values = np.asarray(reading(net, win).trace.activations[layer][channel], dtype=np.float32)
     return values.reshape(values.shape if values.ndim == 3 else (1, 1, 1))
 
 
-def back_projection(net: Net, win: Window, unit: Spot, method: str) -> viz.Attribution:
+def back_projection(net: Net, win: Prepared, unit: Spot, method: str) -> viz.Attribution:
     """The map of one unit by one method."""
-    key = map_key(net, win, unit, method)
     wanted = viz.Unit(unit.layer, unit.channel, unit.at)
 
-    def make(tell: Callable[[int, int], None]) -> viz.Attribution:
+    def make() -> viz.Attribution:
         read = reading(net, win)
         with CORES:
-            return read.attribute(wanted, method, progress=tell)
+            return read.attribute(wanted, method, progress=report)
 
-    while True:
-        with busy.heard(key) as tell:
-            try:
-                return kept(key, lambda: make(tell))
-            except busy.Left:  # those who began it have left: begin again for who came since
-                if busy.gone():
-                    raise
+    return kept(map_key(net, win, unit, method), make)
 
 
-def map_key(net: Net, win: Window, unit: Spot, method: str) -> Key:
+def map_key(net: Net, win: Prepared, unit: Spot, method: str) -> Key:
     return ("map", net.key, win.key, unit.layer, unit.channel, unit.at, method)
 
 
-def classes(net: Net, win: Window, k: int = 5) -> list[tuple[str, float]]:
+def classes(net: Net, win: Prepared, k: int = 5) -> list[tuple[str, float]]:
     """The k most probable classes with probabilities; empty where the weights name none."""
     if not net.spec.classes or not net.spec.trained:
         return []

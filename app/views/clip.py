@@ -8,10 +8,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import chooser, components, drawing, pictures, samples, state, ui, words, work
-from app.busy import wait_for
-from app.view import STRIDES, UPLOADED
 from c3d_viz.methods import METHODS
+
+from .. import chooser, components, drawing, pictures, samples, state, ui, words, work
+from ..view import STRIDES, UPLOADED
+from ..waiting import wait_for
 
 
 def page() -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
 import c3d_viz as viz
-from app import components, drawing, pictures, samples, state, ui, work
-from app.busy import wait_for
-from app.sessions import session
-from app.state import Shown
-from app.view import UPLOADED
 from c3d_viz.methods import METHODS
+
+from .. import charts, components, drawing, pictures, samples, state, ui, work
+from ..sessions import session
+from ..state import Shown
+from ..view import UPLOADED
+from ..waiting import wait_for
 
 KINDS = {"method": "Method", "layer": "Layer", "clip": "Clip", "net": "Weights"}
 
@@ -176,36 +175,9 @@ def _side(shown: Shown, unit: work.Spot, method: str, title: str) -> Side:
 
 def curves(one: Side, other: Side) -> None:
     """How much of each map falls in each frame."""
-    rows = []
-    for side in (one, other):
-        mass = drawing.magnitude_over_time(side.att)
-        total = float(mass.sum()) or 1.0
-        rows += [
-            {"frame": t + 1, "share": float(m) / total, "side": side.title}
-            for t, m in enumerate(mass)
-        ]
     ui.heading("Share of the map in each frame")
-    chart = (
-        alt.Chart(pd.DataFrame(rows))
-        .mark_line(point=True)
-        .encode(
-            x=alt.X(
-                "frame:Q",
-                title="frame of the window",
-                scale=alt.Scale(domain=[1, 16], nice=False, padding=8),
-                axis=alt.Axis(grid=False, format="d", tickMinStep=1),
-            ),
-            y=alt.Y("share:Q", title=None, axis=alt.Axis(format="%", tickCount=4)),
-            color=alt.Color(
-                "side:N",
-                sort=None,
-                legend=alt.Legend(title=None, orient="top", labelLimit=320, symbolType="stroke"),
-            ),
-            strokeDash=alt.StrokeDash("side:N", sort=None, legend=None),
-        )
-        .properties(height=220)
-    )
-    st.altair_chart(chart, alt="Share of both maps in each of the 16 frames")
+    shares = [(side.title, drawing.magnitude_over_time(side.att)) for side in (one, other)]
+    st.altair_chart(charts.shares(shares), alt="Share of both maps in each of the 16 frames")
 
 
 def likeness(one: Side, other: Side) -> None:

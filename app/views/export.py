@@ -8,11 +8,12 @@ import shlex
 import streamlit as st
 
 import c3d_viz as viz
-from app import exporting, progress, state, ui, work
-from app.exporting import Wanted
-from app.jobs import Job
-from app.sessions import session
 from c3d_viz.methods import METHODS
+
+from .. import exporting, state, tasks, ui, waiting, work
+from ..exporting import Wanted
+from ..sessions import session
+from ..tasks import Task
 
 JOB = "export"
 BEGIN = "Make the export"
@@ -38,12 +39,12 @@ def page() -> None:
         for other in session().jobs.values():
             other.cancel()
         exporting.discard(session())
-        session().jobs[name] = Job(
+        session().jobs[name] = tasks.begin(
             "Exporting",
             functools.partial(exporting.make, shown, wanted, session().folder),
         )
         st.rerun()
-    progress.show(name, BEGIN, done)
+    waiting.show(session().jobs.get(name), BEGIN, done)
 
 
 def choose(shown: state.Shown) -> Wanted | None:
@@ -104,7 +105,7 @@ def command(shown: state.Shown, wanted: Wanted) -> None:
         st.code(shlex.join(words), language="bash", wrap_lines=True)
 
 
-def done(job: Job) -> None:
+def done(job: Task) -> None:
     """The finished zip."""
     path, count = job.result
     if not path.is_file():

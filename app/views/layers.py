@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from app import components, drawing, pictures, state, ui, words, work
-from app.blocks import blocks as network_blocks
-from app.busy import report, wait_for
 from c3d_viz.methods import METHODS
 from c3d_viz.render import normalised
+
+from .. import components, drawing, pictures, state, ui, words, work
+from ..blocks import blocks as network_blocks
+from ..tasks import report
+from ..waiting import wait_for
 
 RULES = ("deconvnet", "guided", "gradient")
 

@@ -5,20 +5,29 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import altair as alt
-import pandas as pd
 import streamlit as st
 
-from app import components, drawing, exporting, finding_work, pictures, progress, state, ui, work
-from app.busy import report, wait_for
-from app.finding_work import Lines
-from app.jobs import Job
-from app.sessions import session
-from app.view import UPLOADED
 from c3d_viz.methods import METHODS
 from c3d_viz.nets import CONV_LAYERS
 
-APPEARANCE, MOTION = "Appearance", "Motion"
+from .. import (
+    charts,
+    components,
+    drawing,
+    exporting,
+    finding_work,
+    pictures,
+    state,
+    tasks,
+    ui,
+    work,
+)
+from ..finding_work import Lines
+from ..sessions import session
+from ..tasks import Task, report
+from ..view import UPLOADED
+from ..waiting import show, wait_for
+
 RULES = ("deconvnet", "guided", "gradient")
 
 
@@ -112,7 +121,7 @@ def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
         "(partial rank correlation). 0 is no relation.",
     )
     st.altair_chart(
-        _chart([base], _domain([base]), 240, win.numbers, legend=True),
+        charts.curves([base], charts.domain([base]), 240, win.numbers, legend=True),
         alt="Curves of appearance and motion over the 16 frames",
     )
 
@@ -129,13 +138,13 @@ def for_paper(shown: state.Shown, layer: str, method: str) -> None:
         begin, icon=":material/print:", help="All 16 frames and curves as PNG, PDF and video"
     ):
         folder = session().folder
-        session().jobs[name] = Job(
+        session().jobs[name] = tasks.begin(
             "Drawing the figure",
             lambda report: exporting.figure(shown, layer, method, folder, report),
         )
         st.rerun()
 
-    def draw(job: Job) -> None:
+    def draw(job: Task) -> None:
         with st.container(horizontal=True):
             for file, data in job.result:
                 kind = file.rpartition(".")[2]
@@ -148,7 +157,7 @@ def for_paper(shown: state.Shown, layer: str, method: str) -> None:
                     key=f"figure-{kind}",
                 )
 
-    progress.show(name, begin, draw)
+    show(session().jobs.get(name), begin, draw)
 
 
 def alterations(shown: state.Shown, layer: str, method: str) -> dict[str, Lines]:
@@ -162,7 +171,7 @@ def alterations(shown: state.Shown, layer: str, method: str) -> dict[str, Lines]
         lambda: finding_work.altered(shown.net, shown.window, layer, method, report),
         "Reversing, freezing and shuffling the clip",
     )
-    domain = _domain(list(found.values()))
+    domain = charts.domain(list(found.values()))
     for column, (title, line) in zip(st.columns(4), found.items(), strict=True):
         with column:
             small(title.capitalize(), [line], domain)
@@ -183,7 +192,7 @@ def networks(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
     if job is None or job.state in ("failed", "cancelled"):
         if st.button(begin, icon=":material/shuffle:"):
             twin = work.network("compact-2d") if net.key == _compact() else None
-            session().jobs[name] = Job(
+            session().jobs[name] = tasks.begin(
                 "Other networks",
                 lambda report: finding_work.other_networks(net, win, layer, method, twin, report),
             )
@@ -191,15 +200,15 @@ def networks(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
         if net.key != _compact() and view.net != UPLOADED:
             st.caption("The 2D twin belongs to the shipped network; choose that one to see it.")
 
-    def draw(job: Job) -> None:
+    def draw(job: Task) -> None:
         groups = {"This network": [base], **job.result}
-        domain = _domain([line for lines in groups.values() for line in lines])
+        domain = charts.domain([line for lines in groups.values() for line in lines])
         for column, (title, lines) in zip(st.columns(4), groups.items(), strict=False):
             with column:
                 count = f" ({len(lines)} networks)" if len(lines) > 1 else ""
                 small(title + count, lines, domain)
 
-    progress.show(name, begin, draw)
+    show(session().jobs.get(name), begin, draw)
 
 
 def _compact() -> str:
@@ -261,61 +270,8 @@ def small(title: str, lines: list[Lines], domain: tuple[float, float]) -> None:
     st.markdown(f"**{title}**")
     values = [line.contrast for line in lines if math.isfinite(line.contrast)]
     st.altair_chart(
-        _chart(lines, domain, height=150),
+        charts.curves(lines, domain, height=150),
         alt=f"Curves of appearance and motion: {title}",
     )
     contrast = f"contrast {sum(values) / len(values):+.3f}" if values else "contrast undefined"
     st.caption(contrast)
-
-
-def _domain(lines: list[Lines]) -> tuple[float, float]:
-    values = [v for line in lines for v in (*line.appearance, *line.motion) if math.isfinite(v)]
-    low, high = min([0.0, *values]), max([0.2, *values])
-    return math.floor(low * 10 - 0.2) / 10, math.ceil(high * 10 + 0.2) / 10
-
-
-def _rows(lines: list[Lines], numbers: list[int] | None = None) -> pd.DataFrame:
-    rows = [
-        {"frame": numbers[t] if numbers else t, "value": float(v), "what": what, "net": n}
-        for n, line in enumerate(lines)
-        for what, curve in ((APPEARANCE, line.appearance), (MOTION, line.motion))
-        for t, v in enumerate(curve)
-        if math.isfinite(v)
-    ]
-    return pd.DataFrame(rows, columns=["frame", "value", "what", "net"])
-
-
-def _chart(
-    lines: list[Lines],
-    domain: tuple[float, float],
-    height: int,
-    numbers: list[int] | None = None,
-    legend: bool = False,
-) -> Any:
-    frames = numbers or list(range(16))
-    x = alt.X(
-        "frame:Q",
-        title="frame" if legend else None,
-        scale=alt.Scale(domain=[frames[0], frames[-1]], nice=False, padding=8),
-        axis=alt.Axis(grid=False, tickMinStep=1, format="d"),
-    )
-    colour = alt.Color(
-        "what:N",
-        scale=alt.Scale(domain=[APPEARANCE, MOTION]),
-        legend=alt.Legend(title=None, orient="top", symbolType="stroke") if legend else None,
-    )
-    zero = alt.Chart(pd.DataFrame({"y": [0.0]})).mark_rule(opacity=0.4).encode(y="y:Q")
-    drawn = (
-        alt.Chart(_rows(lines, numbers))
-        .mark_line(point=len(lines) == 1, opacity=1.0 if len(lines) == 1 else 0.6)
-        .encode(
-            x=x,
-            y=alt.Y("value:Q", title="agreement" if legend else None,
-                    scale=alt.Scale(domain=list(domain))),
-            color=colour,
-            strokeDash=alt.StrokeDash("what:N", scale=alt.Scale(
-                domain=[APPEARANCE, MOTION], range=[[1, 0], [5, 3]]), legend=None),
-            detail="net:N",
-        )
-    )  # fmt: skip
-    return (zero + drawn).properties(height=height)

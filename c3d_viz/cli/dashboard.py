@@ -29,7 +29,9 @@ def command(host: str = "127.0.0.1", port: int = 8501) -> list[str]:
     Raises:
         VizError: streamlit or the app's files are missing.
     """
-    main = Path(__file__).parents[2] / "app" / "main.py"
+    package = Path(__file__).parents[1]  # installed, the app lies in it; in a checkout, beside it
+    places = (package / "_app" / "main.py", package.parent / "app" / "main.py")
+    main = next((place for place in places if place.is_file()), places[0])
     if not main.is_file():
         raise VizError(f"the dashboard's files are missing ({main}); install c3d-viz again")
     if importlib.util.find_spec("streamlit") is None:

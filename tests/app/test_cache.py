@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from app.cache import ByteCache, nbytes
+from app.tasks import Cache, nbytes
 
 
 def test_it_is_bounded_in_bytes_and_forgets_the_oldest() -> None:
-    cache = ByteCache(1000)
+    cache = Cache(1000)
     for name in "abc":
         cache.get((name,), lambda: b"x" * 400)
     assert (len(cache), cache.used) == (2, 800)
@@ -23,7 +24,7 @@ def test_it_is_bounded_in_bytes_and_forgets_the_oldest() -> None:
 
 
 def test_use_keeps_a_value() -> None:
-    cache = ByteCache(1000)
+    cache = Cache(1000)
     cache.get(("a",), lambda: b"x" * 400)
     cache.get(("b",), lambda: b"x" * 400)
     cache.get(("a",), lambda: pytest.fail("a was kept"))
@@ -32,27 +33,31 @@ def test_use_keeps_a_value() -> None:
 
 
 def test_a_value_larger_than_the_cache_is_handed_out_and_not_kept() -> None:
-    cache = ByteCache(10)
+    cache = Cache(10)
     assert cache.get(("a",), lambda: b"x" * 11) == b"x" * 11
     assert (len(cache), cache.used) == (0, 0)
 
 
 def test_two_at_once_compute_once() -> None:
-    cache, calls, go = ByteCache(1000), [], threading.Event()
+    cache, calls, go = Cache(1000), [], threading.Event()
 
     def slow() -> str:
         calls.append(1)
         go.wait(5)
         return "value"
 
-    futures = [cache.start(("k",), slow) for _ in range(8)]
-    go.set()
-    assert [f.result(5) for f in futures] == ["value"] * 8
+    with ThreadPoolExecutor(8) as people:
+        asked = [people.submit(cache.get, ("k",), slow) for _ in range(8)]
+        while not cache._running or len(cache._running["k",]._waiting) < 8:
+            time.sleep(0.01)
+        go.set()
+        assert [one.result(5) for one in asked] == ["value"] * 8
     assert len(calls) == 1
+    assert cache._running == {}
 
 
 def test_a_failure_is_raised_and_not_kept() -> None:
-    cache = ByteCache(1000)
+    cache = Cache(1000)
 
     def fail() -> str:
         raise ValueError("no")
@@ -63,7 +68,7 @@ def test_a_failure_is_raised_and_not_kept() -> None:
 
 
 def test_a_clip_that_is_taken_away_takes_its_results_along() -> None:
-    cache = ByteCache(1000)
+    cache = Cache(1000)
     cache.get(("window", "clip-1", 0), lambda: b"xx")
     cache.get(("map", ("window", "clip-1", 0), "conv5b"), lambda: b"xx")
     cache.get(("window", "clip-2", 0), lambda: b"xx")
@@ -72,9 +77,16 @@ def test_a_clip_that_is_taken_away_takes_its_results_along() -> None:
     cache.clear()
     assert (len(cache), cache.used) == (0, 0)
 
+    def taken_away_meanwhile() -> bytes:
+        cache.drop("clip-3")
+        return b"xx"
+
+    assert cache.get(("window", "clip-3", 0), taken_away_meanwhile) == b"xx"
+    assert len(cache) == 0
+
 
 def test_many_threads_keep_the_books_straight() -> None:
-    cache = ByteCache(5000)
+    cache = Cache(5000)
 
     def work(seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -99,9 +111,11 @@ def test_sizes_count_what_is_large() -> None:
 
 
 def test_waiting_does_not_hold_up_other_keys() -> None:
-    cache, go = ByteCache(1000), threading.Event()
-    cache.start(("slow",), lambda: go.wait(5))
+    cache, go = Cache(1000), threading.Event()
+    slow = threading.Thread(target=cache.get, args=(("slow",), lambda: go.wait(5)))
+    slow.start()
     began = time.monotonic()
     assert cache.get(("fast",), lambda: 1) == 1
     assert time.monotonic() - began < 2
     go.set()
+    slow.join()
