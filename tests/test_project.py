@@ -135,7 +135,7 @@ def test_the_package_takes_its_files_along() -> None:
     wanted += [p for p in (ROOT / "app" / "components").iterdir() if p.suffix in (".js", ".css")]
     for path in wanted:
         inside = path.relative_to(ROOT / "app")
-        assert any(inside.match(pattern) for pattern in patterns["app"]), path
+        assert any(inside.match(pattern) for pattern in patterns["c3d_viz._app"]), path
     for path in (PACKAGE / "weights").glob("*.safetensors"):
         assert path.stat().st_size <= 8_000_000
         assert any(path.relative_to(PACKAGE).match(p) for p in patterns["c3d_viz"])
