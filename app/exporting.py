@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from c3d_viz.export import export_clip
 from c3d_viz.finding import make_figure
+from c3d_viz.progress import Progress
 
 from . import work
-from .tasks import Progress
 
 if TYPE_CHECKING:
     from .sessions import Session

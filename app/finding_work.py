@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 import c3d_viz as viz
 from c3d_viz.finding import contrast, curves, stimulus
+from c3d_viz.progress import Progress
 
 from . import work
-from .tasks import Progress
 from .work import CORES, Net, Prepared, Spot
 
 Floats = npt.NDArray[np.float64]

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from c3d_viz.errors import VizError
+from c3d_viz.progress import Progress
 
 log = logging.getLogger("c3d_viz.app")
 Key = tuple[Hashable, ...]
-Progress = Callable[[int, int, str], None]
 EARLY = 0.03  # share that is done before the time left is said
 LOOK = 0.2  # seconds between two looks at whether somebody still waits
 
@@ -45,8 +45,8 @@ class Task:
 
     Attributes:
         label: what is done, for people.
-        done, total, what: the last report: steps done (a fraction counts), steps in all, and what
-            the next one is.
+        done, total, what: the last report: steps done (a fraction counts), steps in all, and a
+            word on it for people.
     """
 
     def __init__(self, label: str = "", held: bool = True) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app import work
 from app.sessions import GRACE, Session, Sessions
+from app.tasks import begin
 from app.uploads import Stored
 
 
@@ -32,14 +33,12 @@ def test_a_closed_session_takes_its_files_and_results_along(tmp_path: Path) -> N
 
 
 def test_a_session_that_ends_stops_its_work(tmp_path: Path) -> None:
-    from app.jobs import Job
-
     def endless(report: Callable[[int, int, str], None]) -> None:
         while True:
             report(0, 1, "")
 
     session = Session(tmp_path)
-    session.jobs["x"] = job = Job("x", endless)
+    session.jobs["x"] = job = begin("x", endless)
     session.close()
     job.wait(5)
     assert job.state == "cancelled"

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app import tasks
-from app.tasks import Cache, Left, Progress, Task, begin, report
+from app.tasks import Cache, Left, Task, begin, report
 from app.work import Turns
 from c3d_viz.errors import ClipError
+from c3d_viz.progress import Progress
 
 
 def until(true: Callable[[], bool]) -> None:

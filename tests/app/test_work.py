@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from asked import right, source
 
-from app import busy, drawing, finding_work, work
+from app import drawing, finding_work, work
 from app.blocks import blocks as network_blocks
+from app.tasks import Left
 from c3d_viz.methods.reading import Reading
 
 
@@ -167,11 +168,11 @@ def test_a_map_that_was_left_is_made_again_for_who_comes_later(
     def once_left(*words: Any, **more: Any) -> Any:
         asked.append(1)
         if len(asked) == 1:
-            raise busy.Left
+            raise Left
         return real(*words, **more)
 
     monkeypatch.setattr(work.Reading, "attribute", once_left)
     att = work.back_projection(net, win, unit, "guided")
     assert len(asked) == 2
     assert att.method == "guided"
-    assert busy._hearing == {}
+    assert work.CACHE._running == {}
