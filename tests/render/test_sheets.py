@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pictures import H, T, W, attribution, gray_frames, noise_map
+from pictures import H, T, W, attribution, gray_frames, noise_map, tiles
 
 from c3d_viz import render
 from c3d_viz.render import (
@@ -18,17 +18,6 @@ from c3d_viz.render import (
 )
 from c3d_viz.render.canvas import PAPER, Canvas, colour_table
 from c3d_viz.render.contact import CloseUp, close_up
-
-
-def tiles(page: np.ndarray, tile: np.ndarray) -> list[tuple[int, int]]:
-    """Top left corners (y, x) of exact copies of ``tile`` in a page."""
-    height, width = tile.shape[:2]
-    first = (page == tile[0, 0]).all(axis=-1)
-    found = []
-    for y, x in np.argwhere(first[: page.shape[0] - height + 1, : page.shape[1] - width + 1]):
-        if np.array_equal(page[y : y + height, x : x + width], tile):
-            found.append((int(y), int(x)))
-    return found
 
 
 def test_filmstrip_holds_every_frame_in_order_at_its_place() -> None:

@@ -1,0 +1,86 @@
+"""The drawing lags behind the maps by a short queue, so memory does not grow with an export."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from exported import Loaded
+
+from c3d_viz import Attribution, render
+from c3d_viz.export import export_clip
+from c3d_viz.export.workers import QUEUE, WORKERS, Workers
+
+JOBS = 30
+
+
+class Seconds:
+    """Where the workers report what they spent."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, float] = {}
+
+    def __call__(self, kind: str) -> Any:
+        return nullcontext()
+
+    def add(self, kind: str, seconds: float) -> None:
+        self.found[kind] = self.found.get(kind, 0.0) + seconds
+
+
+def test_whoever_submits_waits_once_the_queue_is_full() -> None:
+    go, steps, given, clock = threading.Event(), list[str](), list[int](), Seconds()
+
+    def draw(number: int) -> dict[str, float]:
+        assert go.wait(60)
+        return {"pictures": float(number)}
+
+    def produce() -> None:
+        with Workers(steps.append, clock) as workers:
+            for number in range(JOBS):
+                workers.submit(f"map {number}", draw, number)
+                given.append(number)
+
+    producer = threading.Thread(target=produce)
+    producer.start()
+    until = time.monotonic() + 30
+    while len(given) < QUEUE and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.3)  # without a bound all would be given by now
+    assert QUEUE <= len(given) <= QUEUE + WORKERS
+    assert steps == []
+    go.set()
+    producer.join(60)
+    assert steps == [f"map {number}" for number in range(JOBS)]  # in order, and all of them
+    assert clock.found["(pictures, on other threads)"] == sum(range(JOBS))
+
+
+def test_an_export_holds_few_maps_while_the_drawing_is_slow(
+    clip: Path, loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: list[int] = []
+    slow = threading.Lock()
+    original = render.filmstrip
+
+    def filmstrip(*args: Any, **kwargs: Any) -> Any:
+        if slow.acquire(blocking=False):  # the first: nothing is drawn until no more maps come
+            before = -1
+            while (now := count()) != before:
+                before = now
+                time.sleep(0.4)
+            alive.append(now)
+        return original(*args, **kwargs)
+
+    def count() -> int:
+        return sum(type(thing) is Attribution for thing in gc.get_objects())
+
+    others = count()
+    monkeypatch.setattr(render, "filmstrip", filmstrip)
+    export_clip(clip, tmp_path / "out", methods=["deconvnet", "guided"], top=1, loaded=loaded)
+    assert len(list((tmp_path / "out").rglob("map.npz"))) == 22
+    # those queued and drawn, the one just made, and those that a queued sheet will need
+    assert 1 <= alive[0] - others <= QUEUE + WORKERS + 2
