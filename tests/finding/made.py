@@ -116,9 +116,11 @@ def answers(shared: dict[str, int], generator: np.random.Generator) -> Arrays:
     return out
 
 
-def mirrored_clip(name: str, video: str, kind: str, seed: int, right: bool) -> ClipWindow:
-    """A small window; its S and D are those of other frames unless ``right``."""
-    frames = np.random.default_rng(seed).integers(0, 255, (16, 24, 24, 3), np.uint8)
+def mirrored_clip(
+    name: str, video: str, kind: str, seed: int, right: bool, size: int = 24
+) -> ClipWindow:
+    """A window of noise; its S and D are those of other frames unless ``right``."""
+    frames = np.random.default_rng(seed).integers(0, 255, (16, size, size, 3), np.uint8)
     window = ClipWindow(name, video, frames, f"{video}.mp4", 10 + seed, kind)
     if not right:
         shifted: Stimulus = stimulus(np.roll(frames, 3, axis=0))
