@@ -45,5 +45,9 @@ class ShapeError(VizError):
     """A tensor or array does not have the layout the function states."""
 
 
+class FindingError(VizError):
+    """The finding cannot be tested as asked (number of networks or windows, seed)."""
+
+
 class ExportError(VizError):
     """A file or folder cannot be written, or an earlier export is in the way or damaged."""

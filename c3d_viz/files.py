@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
@@ -21,6 +23,7 @@ import numpy.typing as npt
 from .errors import ExportError
 
 _PART = re.compile(r"\..+-[0-9a-f]{32}\.part")
+_TRIAL = 1 << 16  # bytes that a folder must take before work begins
 _DATE = (1980, 1, 1, 0, 0, 0)  # of every member of an npz: a zip's clock would change its bytes
 _MAX_JSON = 64 * 1024**2  # bytes; a manifest of 500 windows has 20 MB
 
@@ -66,6 +69,43 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder, and those above it; it may be there already.
+
+    Raises:
+        ExportError: it cannot be made, or a file is in the way.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise _cannot(Path(path), error) from None
+
+
+def try_folder(path: str | os.PathLike[str]) -> None:
+    """Refuse a folder that cannot be written to, before any work is done; leaves nothing behind.
+
+    A small file is written there and removed again, and so are the folders that were made for it:
+    the only way to meet every reason (rights, a full or read-only disk, names too long).
+
+    Raises:
+        ExportError: which folder, and why.
+    """
+    if not os.fspath(path):
+        raise ExportError("the folder to write to has no name; choose a folder")
+    folder, part = Path(path), _beside(Path(path, "trial"))
+    places = (folder, *folder.parents)
+    missing = tuple(itertools.takewhile(lambda place: not os.path.lexists(place), places))
+    try:
+        make_folder(folder)
+        part.write_bytes(bytes(_TRIAL))
+    except OSError as error:
+        raise _cannot(folder, error) from None
+    finally:
+        for remove in (part.unlink, *(place.rmdir for place in missing)):
+            with contextlib.suppress(OSError, ValueError):
+                remove()
+
+
 def is_part(name: str) -> bool:
     """Whether a file of this name was left half-written by a process that was killed."""
     return _PART.fullmatch(name) is not None
@@ -76,8 +116,8 @@ def _beside(target: Path) -> Path:
     return target.with_name(f".{target.name[:40]}-{uuid.uuid4().hex}.part")
 
 
-def _cannot(path: Path, error: OSError) -> ExportError:
-    reason = error.strerror or error
+def _cannot(path: Path, error: OSError | ValueError) -> ExportError:
+    reason = getattr(error, "strerror", None) or error
     return ExportError(f"cannot write {path}: {reason}; free space or choose another folder")
 
 

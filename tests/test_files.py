@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -115,3 +116,43 @@ def test_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_hash_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     assert files.sha256(tmp_path / "a").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+@pytest.mark.parametrize(
+    "place", ["/dev/null", "/dev/null/x", "/proc/x/y", "a/" + "n" * 300, "a/b\0c", "file/x", "link"]
+)
+def test_a_folder_is_tried_before_any_work(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("link").symlink_to("nowhere")
+    with pytest.raises(ExportError, match=r"cannot write .*: .*; .*choose another"):
+        files.try_folder(place)
+    assert sorted(os.listdir(tmp_path)) == ["file", "link"]
+    assert not Path("file").read_bytes()
+
+
+def test_a_full_disk_is_met_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(ExportError, match="No space left"):
+            files.try_folder(tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ExportError, match="has no name"):
+        files.try_folder("")
+
+
+def test_a_folder_that_was_tried_is_as_before(tmp_path: Path) -> None:
+    files.try_folder(tmp_path / "new" / "folder")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "trial").write_text("mine")
+    files.try_folder(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["trial"]
+    assert (tmp_path / "trial").read_text() == "mine"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import c3d_viz
+from c3d_viz import errors
 from c3d_viz.cli import commands as cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,7 +98,7 @@ def test_links_in_the_docs_lead_somewhere() -> None:
 
 def messages(path: Path) -> list[str]:
     """Words of every error a module raises on purpose: its text without what is filled in."""
-    names = {"VizError", "ClipError", "WeightsError", "LayerError", "ShapeError", "ExportError"}
+    names = {name for name in vars(errors) if name.endswith("Error")}
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):

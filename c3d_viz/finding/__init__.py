@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..files import try_folder
 from ..progress import Progress
 from ..stats import Interval, bootstrap
 from .judge.verdict import decide, effect
@@ -70,8 +71,15 @@ def make_figure(
 
     Returns:
         The files that were written, the PNG first.
+
+    Raises:
+        ExportError: ``out`` cannot be written to.
+        LayerError: no such conv layer, method or number of maps.
+        ClipError, WeightsError: the clip cannot be read, the network not be loaded.
     """
     from .show.figure import write_figure
+
+    try_folder(out)
 
     return write_figure(
         clip_path,
@@ -117,11 +125,15 @@ def run_test(
         resume: use finished work of an earlier run with the same settings.
 
     Raises:
+        ExportError: ``out`` cannot be written to.
+        FindingError: reinit, seed or windows_per_video out of its range.
         ClipError: a path cannot be read.
+        WeightsError: a network cannot be loaded.
     """
     from .study import run
     from .types import StudySettings
 
+    try_folder(out)
     settings = StudySettings(
         reinit=reinit,
         seed=seed,

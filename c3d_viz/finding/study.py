@@ -35,7 +35,7 @@ def run(
     )
     twin = (
         load_model(settings.twin, settings.twin_weights, seed=settings.seed)
-        if settings.twin
+        if settings.twin is not None
         else None
     )
     windows, skipped = real_windows(paths, spec.input, settings.windows_per_video, progress)

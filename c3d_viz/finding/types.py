@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import FindingError
 from ..stats import Interval
 
 Arrays = dict[str, np.ndarray]
@@ -26,7 +27,12 @@ TRAINED, TWIN = "trained", "twin"  # names of networks; the others carry numbers
 
 @dataclass(frozen=True)
 class StudySettings:
-    """Everything the result depends on. The defaults are the rule of docs/finding.md."""
+    """Everything the result depends on. The defaults are the rule of docs/finding.md.
+
+    Raises:
+        FindingError: a number out of its range. Seeds of the networks are counted up from 1000 and
+            2000, so that a thousand is the most that do not meet.
+    """
 
     reinit: int = 10
     seed: int = 0
@@ -42,6 +48,15 @@ class StudySettings:
     synthetic_reinit: int = 4
     perturbed_every: int = 2
     pairs: int = 40
+
+    def __post_init__(self) -> None:
+        for what, value, low, high in (
+            ("reinit (re-initialised networks, 10 for a verdict)", self.reinit, 1, 1000),
+            ("windows of each video", self.windows_per_video, 1, 1000),
+            ("seed", self.seed, 0, 2**32 - 1),
+        ):
+            if not low <= value <= high:
+                raise FindingError(f"{what} must be {low} to {high}, got {value}")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import av
@@ -9,7 +10,8 @@ import cv2
 import pytest
 
 from c3d_viz import finding
-from c3d_viz.errors import LayerError
+from c3d_viz.errors import ExportError, FindingError, LayerError, WeightsError
+from c3d_viz.finding.show.figure import file_names
 
 
 @pytest.mark.slow
@@ -38,3 +40,55 @@ def test_the_figure_refuses_what_it_cannot_draw(files: Path, tmp_path: Path) -> 
     with pytest.raises(LayerError, match="1 to 32"):
         finding.make_figure(clip, tmp_path, maps=99, weights=weights)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("out", ["/dev/null", "/dev/null/x", "n" * 300, ""])
+def test_a_folder_that_cannot_be_written_is_refused_before_any_work(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is read for it: neither the clip nor the weights exist."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ExportError, match="choose"):
+        finding.make_figure("nothing.mp4", out, weights="nothing.pth")
+    with pytest.raises(ExportError, match="choose"):
+        finding.run_test(["nothing.mp4"], out, weights="nothing.pth")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"reinit": 0}, "reinit .* must be 1 to 1000, got 0"),
+        ({"reinit": -1}, "reinit .* must be 1 to 1000, got -1"),
+        ({"reinit": 1001}, "reinit .* must be 1 to 1000"),
+        ({"windows_per_video": 0}, "windows of each video must be 1 to 1000, got 0"),
+        ({"windows_per_video": 10**9}, "windows of each video"),
+        ({"seed": -1}, "seed must be 0 to 4294967295, got -1"),
+        ({"seed": 18446744073709551616}, "seed must be 0 to"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_any_work(
+    given: dict[str, int], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(FindingError, match=says):
+        finding.run_test(["nothing.mp4"], tmp_path / "out", **given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_twin_without_a_name_is_no_network(files: Path, tmp_path: Path) -> None:
+    """None leaves the twin out; an empty name is a slip and not that."""
+    with pytest.raises(WeightsError, match="no model ''"):
+        finding.run_test(
+            [files / "clips"], tmp_path, weights=files / "compact.safetensors", twin=""
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_clip_of_the_longest_name_has_files_of_the_longest() -> None:
+    assert file_names("bikes", "conv5b", "guided") == [
+        "bikes-conv5b-guided.png", "bikes-conv5b-guided.pdf", "bikes-conv5b-guided.mp4",
+    ]  # fmt: skip
+    for name in ("n" * 255, "é" * 127, "\udcff" * 255):
+        for file in file_names(name, "conv5b", "integrated_gradients"):
+            assert len(os.fsencode(file)) <= 255
+            assert "conv5b-integrated_gradients." in file

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from c3d_viz.errors import ExportError
 from c3d_viz.finding.measure.work import Piece, do, one_thread_each
 from c3d_viz.finding.show.report import plain
 
@@ -50,6 +51,9 @@ def test_work_is_kept_and_resumed(tmp_path: Path) -> None:
     do([piece("d")], tmp_path, resume=False)
     assert ran.count("d") == 3
     assert not list(tmp_path.glob("*.part"))
+    assert do([piece("k" * 400)], tmp_path, resume=True)["k" * 400]["x"].tolist() == [400]
+    with pytest.raises(ExportError, match="cannot write"):  # a file is in the way of the folder
+        do([piece("a")], kept, resume=True)
 
 
 def test_json_says_null_for_undefined() -> None:

@@ -17,9 +17,11 @@ import cv2
 import numpy as np
 import torch
 
-from ...files import write_npz
+from ...files import make_folder, write_npz
 from ...progress import Progress
 from ..types import Arrays
+
+_NAME = 200  # characters of a key that fit into a file's name
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Piece:
     def file(self) -> str:
         """Name of its file: key and a hash of the facts."""
         facts = json.dumps(self.facts, sort_keys=True, default=str)
-        readable = re.sub(r"[^A-Za-z0-9@._-]+", "_", self.key)
+        readable = re.sub(r"[^A-Za-z0-9@._-]+", "_", self.key)[:_NAME]
         return f"{readable}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}.npz"
 
 
@@ -62,7 +64,7 @@ def do(
     piece took are kept with it as ``seconds``. With several workers each computes with one
     thread: small volumes gain more from two pieces at a time than from two threads a piece.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     total = sum(piece.cost for piece in pieces)
     done = 0
     found: dict[str, Arrays] = {}

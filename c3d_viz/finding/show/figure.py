@@ -7,6 +7,7 @@ and A(t), M(t), E(t). One colour scale per clip and map. The seed's place is mar
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from ...clips import Clip, cropped_frames, preprocess, read_clip, video_info, window_starts
 from ...engine import top_units, trace
 from ...errors import LayerError
-from ...files import write_bytes
+from ...files import make_folder, write_bytes
 from ...methods import METHODS, Attribution, attribute_many
 from ...nets import CONV_LAYERS, ModelSpec, receptive_field
 from ...progress import Progress
@@ -30,6 +31,7 @@ from .plots import LIGHT, dress
 
 _COLOURS = {"A": LIGHT.trained, "M": LIGHT.twin, "E": "#3d434b"}
 _SEED = "#d81b60"
+_NAME = 200  # bytes of a clip's name that fit into a file's
 
 
 def write_figure(
@@ -80,15 +82,20 @@ def write_figure(
         for att, place in zip(found, seeds, strict=True)
     ]
     figure = draw(frames, pictures, found, measured, caption(clip, spec, method))
-    out.mkdir(parents=True, exist_ok=True)
-    stem = f"{clip.name}-{layer}-{method}"
-    files = [out / f"{stem}.{suffix}" for suffix in ("png", "pdf", "mp4")]
+    make_folder(out)
+    files = [out / name for name in file_names(clip.name, layer, method)]
     for file, dpi in zip(files[:2], (200, 300), strict=True):
         write_bytes(file, _render(figure, file.suffix[1:], dpi))
     tell(maps + 1, "video")
     write_video(files[2], film(frames, pictures), max(clip.fps / 3, 5.0))
     tell(maps + 2, "written")
     return files
+
+
+def file_names(clip: str, layer: str, method: str) -> list[str]:
+    """Names of the figure's PNG, PDF and mp4; a clip's name may be longer than fits into them."""
+    short = os.fsencode(clip)[:_NAME].decode(errors="ignore")
+    return [f"{short}-{layer}-{method}.{suffix}" for suffix in ("png", "pdf", "mp4")]
 
 
 def caption(clip: Clip, spec: ModelSpec, method: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...files import write_bytes, write_json, write_npz, write_text
+from ...files import make_folder, write_bytes, write_json, write_npz, write_text
 from ..judge.analysis import Analysis
 from ..measure.study import Study
 from ..types import DECIDING, TRAINED
@@ -53,7 +53,7 @@ code{font-size:.88em}
 
 def write_report(out: Path, study: Study, analysis: Analysis, *, seconds: float) -> None:
     """Write everything into ``out``; report.html last."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     write_json(out / "result.json", plain(analysis.data))
     write_npz(out / "curves.npz", _curves(study))
     pictures = []
