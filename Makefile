@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 DEMO_OUT ?= demo-out
 
-.PHONY: help setup demo app test check format bench bench-check clean
+.PHONY: help setup demo app test check format bench bench-check matrix clean
 
 help:
 	@echo "make demo    set up, then turn two real clips into pictures: $(DEMO_OUT)/*/index.html"
@@ -18,6 +18,7 @@ help:
 	@echo "make check   ruff, and mypy --strict on c3d_viz"
 	@echo "make bench   compare with other tools, write benchmarks/results.json"
 	@echo "make bench-check  has a measured ratio got worse since then?"
+	@echo "make matrix  the quick tests on every Python with the lowest and the newest libraries"
 	@echo "make format  let ruff tidy the code"
 	@echo "make clean   remove what was built, .venv included"
 
@@ -52,6 +53,9 @@ bench: $(READY_BENCH)
 
 bench-check: $(READY)
 	$(BIN)/python -m benchmarks.check
+
+matrix:
+	$(PYTHON) tools/matrix.py
 
 clean:
 	rm -rf $(VENV) $(BENCH) $(DEMO_OUT) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache test-artefacts
