@@ -1,0 +1,89 @@
+"""What the pages hand to their players: the video of the map, and maps on the scale they state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import c3d_viz as viz
+from app import components, drawing
+from c3d_viz import render
+
+
+def drawn(page: str, **query: str) -> AppTest:
+    """One page, drawn by itself."""
+
+    def script(page: str) -> None:
+        import importlib
+
+        import streamlit as st
+
+        from app import state
+
+        st.session_state["pages"] = {"layers": st.Page(lambda: None, url_path="layers")}
+        st.navigation([st.session_state["pages"]["layers"]], position="hidden")
+        state.view()
+        importlib.import_module(f"app.views.{page}").page()
+
+    test = AppTest.from_function(script, default_timeout=120, args=(page,))
+    for name, value in query.items():
+        test.query_params[name] = value
+    test.run()
+    assert not test.exception
+    return test
+
+
+@pytest.fixture
+def sprites(monkeypatch: pytest.MonkeyPatch) -> list[tuple[viz.Attribution, float | None]]:
+    """Every map that is drawn from now on, and the upper end of its colours."""
+    found: list[tuple[viz.Attribution, float | None]] = []
+    original = drawing.overlay
+
+    def overlay(win: Any, att: Any, look: str, upper: float | None = None) -> Any:
+        found.append((att, upper))
+        return original(win, att, look, upper)
+
+    monkeypatch.setattr(drawing, "overlay", overlay)
+    drawing.CACHE.clear()
+    return found
+
+
+def test_the_layers_page_plays_the_video_of_its_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    films: list[str] = []
+    videos: list[str] = []
+    original = drawing.overlay_video
+
+    def overlay_video(*args: Any) -> str:
+        videos.append(original(*args))
+        return videos[-1]
+
+    monkeypatch.setattr(drawing, "overlay_video", overlay_video)
+    monkeypatch.setattr(components, "film", lambda key, src, alt, **_: films.append(src))
+    drawn("layers", layer="conv4a")
+    assert len(films) == 1
+    assert films == videos
+    assert films[0].startswith("data:video/mp4;base64,")
+
+
+def test_two_methods_are_compared_on_the_scale_of_the_stronger(sprites: list[Any]) -> None:
+    drawn("compare", layer="conv3b", versus="method:gradient")
+    assert {att.method for att, _ in sprites} == {"deconvnet", "gradient"}
+    ends = [float(render.scale_of(render.magnitude(att)).max()) for att, _ in sprites]
+    assert {upper for _, upper in sprites} == {max(ends)}
+    assert max(ends) > min(ends)
+
+
+def test_two_networks_are_compared_each_on_its_own_scale(sprites: list[Any]) -> None:
+    drawn("compare", layer="conv3b", versus="net:untrained")
+    assert len({id(att) for att, _ in sprites}) == 2
+    assert {upper for _, upper in sprites} == {None}
+
+
+def test_methods_side_by_side_share_one_scale(sprites: list[Any]) -> None:
+    drawn("layers", layer="conv3b")
+    together = [(att, upper) for att, upper in sprites if upper is not None]
+    assert {att.method for att, _ in together} == {"deconvnet", "guided", "gradient"}
+    ends = [float(render.scale_of(render.magnitude(att)).max()) for att, _ in together]
+    assert {upper for _, upper in together} == {max(ends)}
