@@ -2,7 +2,8 @@
 
 ``load_model`` is the one door: a file of any known format -> the network and what it expects.
 The way of a file: ``files`` (size, kind) -> ``readers`` (named tensors) -> ``keymaps`` (which
-format) -> ``assemble`` (strict check, transposes) -> model and spec.
+format) -> ``assemble`` (strict check, transposes) -> model and spec. ``load_state`` reads a
+state_dict into a network of any kind.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from .files import MAX_BYTES
 from .inputs import override_input, read_classes, read_mean
 from .keymaps import FORMATS, Fc6Order
 from .own import save_model
+from .raw import Raw
 from .readers import read
 from .report import LayerInfo, Report, format_report, inspect
+from .state import LoadedState, load_state, read_state
 
 __all__ = [
     "DOWNLOADS",
@@ -32,13 +35,17 @@ __all__ = [
     "MODELS",
     "Architecture",
     "LayerInfo",
+    "LoadedState",
+    "Raw",
     "Report",
     "cache_folder",
     "download",
     "format_report",
     "inspect",
     "load_model",
+    "load_state",
     "read_mean",
+    "read_state",
     "save_model",
 ]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..errors import ShapeError, WeightsError
+from ..errors import ShapeError, WeightsError, printable
 from ..nets import C3D, ModelSpec, Pool5
 from . import own
 from .catalogue import MODELS
@@ -18,6 +18,8 @@ from .keymaps import FORMATS, Fc6Order, Format, Layout, recognise, tensorflow_fc
 from .raw import Raw
 
 _POOL5_CELLS = (4, 4)  # height, width of pool5; its time is 1
+# 8-bit floats go with a scale that is stored elsewhere: read as they are they would be wrong.
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _LISTED = 6  # names listed in an error before "and N more"
 
 
@@ -76,11 +78,11 @@ def resolve(raw: Raw, path: Path, fc6_order: Fc6Order | None = None) -> Resoluti
     if len(names) != len(raw.tensors):
         problems.append("two tensors have the same name but for their prefix")
     tensors = {o: raw.tensors[names[t]] for o, t in wanted.items() if t in names}
-    if types := [f"{wanted[o]} {t.dtype}" for o, t in tensors.items() if not t.is_floating_point()]:
-        problems.append(f"not floating point: {listed(types)}")
+    if types := [f"{wanted[o]} {t.dtype}" for o, t in tensors.items() if t.dtype not in FLOATS]:
+        problems.append(f"not floating point numbers of 16 to 64 bits: {listed(types)}")
     width, fc, classes, depths = _sizes(tensors, form.layout)
     problems += _shape_problems(tensors, wanted, form.layout, width, fc, classes, depths)
-    if not problems and (bad := [wanted[o] for o, t in tensors.items() if not _finite(t)]):
+    if not problems and (bad := [wanted[o] for o, t in tensors.items() if not finite(t)]):
         problems.append(f"NaN or infinite numbers in: {listed(bad)}")
     order = form.fc6_order
     if form.key == "tensorflow":
@@ -113,7 +115,7 @@ def spec_of(
     form = found.format
     classes = None
     spec_input, pool5 = form.input, form.pool5
-    line = f"{path.name}: {form.title}, {found.num_classes or 'no'} classes"
+    line = printable(f"{path.name}: {form.title}, {found.num_classes or 'no'} classes")
     if form.key == "c3d_viz":
         stored = raw.metadata.get("name", name)
         name = stored if stored in MODELS else name
@@ -124,7 +126,7 @@ def spec_of(
             )
         spec_input = own.metadata_input(raw.metadata, path, MODELS[name].input)
         pool5 = own.metadata_pool5(raw.metadata, path)
-        line = " ".join(raw.metadata.get("description", "").split())[:120] or line
+        line = printable(" ".join(raw.metadata.get("description", "").split())[:120]) or line
     else:
         name = "c3d"
     return ModelSpec(
@@ -219,7 +221,7 @@ def listed(names: Iterable[str], limit: int = _LISTED) -> str:
 _KINDS = ("weight", "bias")
 
 
-def _finite(tensor: Tensor) -> bool:
+def finite(tensor: Tensor) -> bool:
     """No NaN and no infinity, in one pass: the extremes pass both on."""
     low, high = torch.aminmax(tensor)
     return bool(torch.isfinite(low) and torch.isfinite(high))

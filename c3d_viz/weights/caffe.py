@@ -24,10 +24,20 @@ Floats = npt.NDArray[np.float32]
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _DATA_UNPACKED = 6 << 3 | _FIXED32  # tag byte of one float of BlobProto.data
 _MAX_DIM = 2**31
+_MAX_FIELDS = 100_000  # of a file; the release has 600
+_MAX_PARTS = 16  # of a blob's numbers; the release has 1
 
 
 class _DamagedError(Exception):
     """The bytes are not the message they should be."""
+
+
+class _Message:
+    """The bytes of a protobuf file, and how many fields of it may still be read."""
+
+    def __init__(self, buffer: memoryview) -> None:
+        self.buffer = buffer
+        self.left = _MAX_FIELDS
 
 
 def read_caffe(path: Path, max_bytes: int) -> Raw:
@@ -37,14 +47,16 @@ def read_caffe(path: Path, max_bytes: int) -> Raw:
         # Not closed by hand: arrays may still look into it while an error is on its way out.
         buffer = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     try:
-        for number, wire, start, end in _fields(buffer, 0, len(buffer)):
+        message = _Message(buffer)
+        for number, wire, start, end in _fields(message, 0, len(buffer)):
             if number == 100:
                 raise WeightsError(
                     f"{path}: is a Caffe file of the newer `layer` form (C3D v1.1 and later); "
                     f"only the C3D v1.0 release is read"
                 )
             if number == 2 and wire == _BYTES:
-                tensors.update(_layer(path, buffer, start, end, tensors))
+                tensors.update(_layer(path, message, start, end, tensors))
+                files.check_count(path, len(tensors))
     except _DamagedError as error:
         raise WeightsError(
             f"{path}: not a Caffe model of the C3D release, or damaged ({error})"
@@ -58,7 +70,7 @@ def read_binaryproto(path: Path, max_bytes: int = files.MAX_BYTES) -> Floats:
     with files.open_checked(path) as file:
         data = file.read()
     try:
-        blob = _blob(memoryview(data), 0, len(data))
+        blob = _blob(_Message(memoryview(data)), 0, len(data))
     except _DamagedError as error:
         raise WeightsError(f"{path}: not a .binaryproto mean, or damaged ({error})") from None
     if blob.shape[0] != 1:
@@ -68,31 +80,34 @@ def read_binaryproto(path: Path, max_bytes: int = files.MAX_BYTES) -> Floats:
 
 
 def _layer(
-    path: Path, buffer: memoryview, start: int, end: int, known: dict[str, Tensor]
+    path: Path, message: _Message, start: int, end: int, known: dict[str, Tensor]
 ) -> dict[str, Tensor]:
     name, blobs = "", []
-    for number, wire, a, b in _fields(buffer, start, end):
+    for number, wire, a, b in _fields(message, start, end):
         if number == 4 and wire == _BYTES:
-            name = bytes(buffer[a:b]).decode("utf-8", "replace")
+            name = bytes(message.buffer[a : min(b, a + 1000)]).decode("utf-8", "replace")
         elif number == 6 and wire == _BYTES:
-            blobs.append(torch.from_numpy(_blob(buffer, a, b)))
+            blobs.append(torch.from_numpy(_blob(message, a, b)))
     keys = ["weight", "bias", *(f"blob{i}" for i in range(2, len(blobs)))]
     tensors = {f"{name}.{key}": blob for key, blob in zip(keys, blobs, strict=False)}
-    if twice := tensors.keys() & known.keys():
-        raise WeightsError(f"{path}: layer {name[:60]!r} is there twice ({', '.join(twice)})")
+    if tensors.keys() & known.keys():
+        raise WeightsError(f"{path}: layer {name[:60]!r} is there twice")
     return tensors
 
 
-def _blob(buffer: memoryview, start: int, end: int) -> Floats:
+def _blob(message: _Message, start: int, end: int) -> Floats:
+    buffer = message.buffer
     dims = [0, 0, 0, 0, 0]
     parts: list[Floats] = []
     position = start
     while position < end:
+        if len(parts) > _MAX_PARTS:
+            raise _DamagedError(f"the numbers of a blob are in more than {_MAX_PARTS} parts")
         if buffer[position] == _DATA_UNPACKED:
             run, position = _unpacked(buffer, position, end)
             parts.append(run)
             continue
-        number, wire, a, b = _field(buffer, position, end)
+        number, wire, a, b = _field(message, position, end)
         position = b
         if 1 <= number <= 5 and wire == _VARINT:
             dims[number - 1] = a
@@ -125,16 +140,20 @@ def _unpacked(buffer: memoryview, start: int, end: int) -> tuple[Floats, int]:
     return np.ascontiguousarray(rows[:count, 1:]).view("<f4").ravel(), start + 5 * count
 
 
-def _fields(buffer: memoryview, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+def _fields(message: _Message, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     position = start
     while position < end:
-        field = _field(buffer, position, end)
+        field = _field(message, position, end)
         yield field
         position = field[3]
 
 
-def _field(buffer: memoryview, position: int, end: int) -> tuple[int, int, int, int]:
+def _field(message: _Message, position: int, end: int) -> tuple[int, int, int, int]:
     """One field: (number, wire type, value or start of the bytes, end)."""
+    message.left -= 1
+    if message.left < 0:
+        raise _DamagedError(f"it has more than {_MAX_FIELDS:,} fields")
+    buffer = message.buffer
     tag, position = _varint(buffer, position, end)
     number, wire = tag >> 3, tag & 7
     if number == 0:

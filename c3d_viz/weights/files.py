@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Literal
 
@@ -12,6 +14,9 @@ from ..errors import WeightsError
 Container = Literal["safetensors", "torch zip", "torch pickle", "npz", "h5", "caffe"]
 
 MAX_BYTES = 2 * 1024**3  # full C3D with its optimiser state is below 1 GB
+MAX_TENSORS = 10_000  # a large video transformer has 1,000
+_MAX_NAME = 500  # characters
+_MAX_DIRECTORY = 1_500_000  # bytes of a zip's directory: room for all tensors' names
 _BOMB_BYTES = 64 * 1024**2  # below this, a high compression ratio does no harm
 _BOMB_RATIO = 20  # trained float weights hardly compress at all
 _H5 = b"\x89HDF\r\n\x1a\n"
@@ -55,7 +60,7 @@ def container(path: Path, max_bytes: int = MAX_BYTES) -> Container:
     if head.startswith(_H5):
         return "h5"
     if head.startswith(b"PK"):
-        names = check_zip(path, max_bytes)
+        names = [member.filename for member in check_zip(path, max_bytes)]
         if any(name.endswith("data.pkl") for name in names):
             return "torch zip"
         if names and all(name.endswith(".npy") for name in names):
@@ -73,19 +78,29 @@ def container(path: Path, max_bytes: int = MAX_BYTES) -> Container:
     )
 
 
-def check_zip(path: Path, max_bytes: int = MAX_BYTES) -> list[str]:
-    """Names in a zip directory after a check of what the archive would unpack to.
+class _Directory(io.FileIO):
+    """A zip file for ``zipfile``, which reads the whole directory at once and without a limit."""
 
-    Refused are archives that declare more than the cap, compress like a bomb, or declare more
-    compressed bytes than the file has (overlapping members).
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _MAX_DIRECTORY:
+            raise ValueError(f"its directory has {size_text(size)}, for thousands of members")
+        return super().read(size)
+
+
+def check_zip(path: Path, max_bytes: int = MAX_BYTES) -> list[zipfile.ZipInfo]:
+    """Members of a zip archive after a check of what the archive would unpack to.
+
+    Refused are archives that declare more than the cap, compress like a bomb, declare more
+    compressed bytes than the file has (overlapping members), or name a member twice.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _Directory(path) as file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
         raise WeightsError(
             f"{path}: damaged or cut archive ({_why(error)}); copy it again"
         ) from None
+    check_count(path, len(members), MAX_TENSORS + 100, "archive members")
     unpacked = sum(member.file_size for member in members)
     packed = sum(member.compress_size for member in members)
     if unpacked > max_bytes:
@@ -102,7 +117,23 @@ def check_zip(path: Path, max_bytes: int = MAX_BYTES) -> list[str]:
         )
     if any(member.flag_bits & 1 for member in members):
         raise WeightsError(f"{path}: the archive is encrypted")
-    return [member.filename for member in members]
+    if len({member.filename for member in members}) != len(members):
+        raise WeightsError(f"{path}: refused, its archive has two members of the same name")
+    return members
+
+
+def check_count(path: Path, count: int, limit: int = MAX_TENSORS, what: str = "tensors") -> None:
+    """Refuse a file of more parts than any checkpoint has: each takes time."""
+    if count > limit:
+        raise WeightsError(
+            f"{path}: refused, it holds {count:,} {what}; no checkpoint has more than {limit:,}"
+        )
+
+
+def check_names(path: Path, names: Iterable[str]) -> None:
+    """Refuse names of tensors that are thousands of letters long."""
+    if long := next((name for name in names if len(name) > _MAX_NAME), None):
+        raise WeightsError(f"{path}: refused, a tensor's name has {len(long):,} letters")
 
 
 def check_expansion(path: Path, what: str, declared: int, stored: int, max_bytes: int) -> None:

@@ -37,15 +37,18 @@ def override_input(
     changes: dict[str, object] = {}
     if channel_order is not None:
         if channel_order not in ("RGB", "BGR"):
-            raise WeightsError(f"channel_order must be RGB or BGR, got {channel_order!r}")
+            raise WeightsError(f"channel_order must be RGB or BGR, got {_short(channel_order)}")
         changes["channel_order"] = channel_order
     if scale is not None:
-        if not (np.isfinite(scale) and scale > 0):
-            raise WeightsError(f"scale must be a positive number, got {scale!r}")
-        changes["scale"] = float(scale)
+        factor = _numbers([scale])
+        if not (factor and np.isfinite(factor[0]) and factor[0] > 0):
+            raise WeightsError(f"scale must be a positive number, got {_short(scale)}")
+        changes["scale"] = factor[0]
     if crop is not None:
-        if tuple(crop) != INPUT_SHAPE[2:]:
-            raise WeightsError(f"crop must be (112, 112), which C3D's fc6 fixes; got {crop!r}")
+        if _numbers(crop) != list(INPUT_SHAPE[2:]):
+            raise WeightsError(
+                f"crop must be (112, 112), which C3D's fc6 fixes; got {_short(crop)}"
+            )
         changes["crop"] = INPUT_SHAPE[2:]
     if resize is not None:
         changes["resize"] = _resize(resize)
@@ -118,16 +121,36 @@ def read_classes(classes: str | Path | Sequence[str], count: int) -> tuple[str, 
 
 
 def _resize(resize: int | tuple[int, int]) -> int | tuple[int, int]:
-    sides = (resize,) if isinstance(resize, int) else tuple(int(side) for side in resize)
-    if len(sides) > 2 or not all(INPUT_SHAPE[2] <= side <= 4096 for side in sides):
+    sides = _numbers((resize,) if isinstance(resize, int) else resize)
+    if len(sides) not in (1, 2) or not all(
+        INPUT_SHAPE[2] <= side <= 4096 and side == int(side) for side in sides
+    ):
         raise WeightsError(
-            f"resize must be (height, width) or the short side, each 112 to 4096, got {resize!r}"
+            f"resize must be (height, width) or the short side, each 112 to 4096, got "
+            f"{_short(resize)}"
         )
-    return (sides[0], sides[1]) if len(sides) == 2 else sides[0]
+    whole = [int(side) for side in sides]
+    return (whole[0], whole[1]) if len(whole) == 2 else whole[0]
 
 
 def _three(mean: Sequence[float]) -> tuple[float, float, float]:
-    values = [float(value) for value in mean]
+    values = _numbers(mean)
     if len(values) != 3 or not all(0 <= value <= 255 for value in values):
-        raise WeightsError(f"mean must be three numbers 0-255 or a file, got {mean!r}")
+        raise WeightsError(f"mean must be three numbers 0-255 or a file, got {_short(mean)}")
     return (values[0], values[1], values[2])
+
+
+def _numbers(values: object) -> list[float]:
+    """Values as numbers; none for what is no list of numbers."""
+    try:
+        return [float(value) for value in values]  # type: ignore[attr-defined]
+    except (TypeError, ValueError, OverflowError):
+        return []
+
+
+def _short(value: object) -> str:
+    """A value for an error line (a number of 5,000 digits cannot even be written)."""
+    try:
+        return f"{value!r:.80}"
+    except ValueError:
+        return "a number of thousands of digits"

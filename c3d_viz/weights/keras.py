@@ -1,12 +1,15 @@
 """Keras weight files (HDF5). h5py is needed only here: ``pip install 'c3d-viz[keras]'``.
 
-Layout: the root (or its group ``model_weights``) lists ``layer_names``; each layer is a group
-with ``weight_names`` that point at datasets, e.g. ``conv1/conv1/kernel:0`` or ``conv1_W``. Both
-lists are bytes in old files and text in new ones; where one is missing the groups are walked.
+Layout: the root (or its group ``model_weights``) has a group for each layer with its arrays at
+some depth, e.g. ``conv1/conv1/kernel:0`` or ``conv1/conv1_W``. The attributes ``layer_names`` and
+``weight_names``, which list them again, are not read: the names of groups and the number of axes
+say the same, and a list can be made to take any time (many texts that lie at one place).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ from . import files
 from .raw import Raw
 
 _MAX_DEPTH = 4  # layer / layer / kernel:0, with one level to spare
+_MAX_OBJECTS = 1000  # groups and arrays; the library takes a tenth of a millisecond for each
+_MAX_CHUNKS = 10_000  # of an array
 
 
 def read_h5(path: Path, max_bytes: int) -> Raw:
@@ -30,22 +35,17 @@ def read_h5(path: Path, max_bytes: int) -> Raw:
             f"{path}: is a Keras .h5 file; reading it needs h5py: pip install 'c3d-viz[keras]'"
         ) from None
     tensors: dict[str, Tensor] = {}
+    total = 0
     try:
         with h5py.File(path, "r") as file:
-            root = _child(path, file, "model_weights", h5py)
-            root = file if root is None else root
-            total = 0
-            for layer in _names(root, "layer_names") or list(root):
-                group = _child(path, root, layer, h5py)
-                if not isinstance(group, h5py.Group):
-                    continue
-                for dataset in _datasets(path, group, h5py):
-                    total += _declared(path, dataset, total, max_bytes)
-                    kind = "bias" if dataset.ndim == 1 else "weight"
-                    key = f"{layer}.{kind}"
-                    if key in tensors:
-                        raise WeightsError(f"{path}: layer {layer!r} has more than one {kind}")
-                    tensors[key] = torch.from_numpy(np.ascontiguousarray(dataset[()]))
+            root = dict(_children(path, file, h5py)).get("model_weights", file)
+            for layer, dataset in _datasets(path, root, h5py):
+                total += _declared(path, dataset, total, max_bytes)
+                kind = "bias" if dataset.ndim == 1 else "weight"
+                key = f"{layer}.{kind}"
+                if key in tensors:
+                    raise WeightsError(f"{path}: layer {layer[:80]!r} has more than one {kind}")
+                tensors[key] = torch.from_numpy(np.ascontiguousarray(dataset[()]))
     except WeightsError:
         raise
     except Exception as error:
@@ -56,40 +56,32 @@ def read_h5(path: Path, max_bytes: int) -> Raw:
     return Raw("h5", tensors)
 
 
-def _names(group: Any, attribute: str) -> list[str]:
-    if attribute not in group.attrs:
-        return []
-    names = np.atleast_1d(group.attrs[attribute]).tolist()
-    return [n.decode("utf-8", "replace") if isinstance(n, bytes) else str(n) for n in names]
-
-
-def _child(path: Path, group: Any, name: str, h5py: Any) -> Any:
-    """A member of a group, None where there is none. Links out of the file are refused."""
-    node = group
-    for part in name.strip("/").split("/"):
-        if not isinstance(node, h5py.Group) or part not in node:
-            return None
-        link = node.get(part, getlink=True)
-        if not isinstance(link, h5py.HardLink):
-            raise WeightsError(f"{path}: refused, {name!r} is a link to another place or file")
-        node = node[part]
-    return node
-
-
-def _datasets(path: Path, group: Any, h5py: Any, depth: int = 0) -> list[Any]:
-    if depth >= _MAX_DEPTH:
-        raise WeightsError(f"{path}: refused, its groups are nested too deeply")
-    named = _names(group, "weight_names")
-    found: list[Any] = []
-    for name in named or list(group):
-        node = _child(path, group, name, h5py)
-        if node is None and named:
-            raise WeightsError(f"{path}: {group.name} names {name!r}, which is not there")
-        if isinstance(node, h5py.Dataset):
-            found.append(node)
+def _datasets(path: Path, root: Any, h5py: Any) -> Iterator[tuple[str, Any]]:
+    """(layer, dataset) of all that lies below the groups of ``root``."""
+    groups = [(name, node, 1) for name, node in _children(path, root, h5py)]
+    opened = len(groups)
+    while groups:
+        layer, node, depth = groups.pop()
+        if isinstance(node, h5py.Dataset) and depth > 1:
+            yield layer, node
         elif isinstance(node, h5py.Group):
-            found.extend(_datasets(path, node, h5py, depth + 1))
-    return found
+            if depth > _MAX_DEPTH:
+                raise WeightsError(f"{path}: refused, its groups are nested too deeply")
+            inside = [(layer, child, depth + 1) for _, child in _children(path, node, h5py)]
+            opened += len(inside)
+            files.check_count(path, opened, _MAX_OBJECTS, "groups and arrays")
+            groups += inside
+
+
+def _children(path: Path, group: Any, h5py: Any) -> list[tuple[str, Any]]:
+    """Members of a group. Links to another place or out of the file are refused."""
+    files.check_count(path, len(group), _MAX_OBJECTS, "groups and arrays")
+    children = []
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise WeightsError(f"{path}: refused, {name[:80]!r} is a link to another place or file")
+        children.append((name, group[name]))
+    return children
 
 
 def _declared(path: Path, dataset: Any, before: int, max_bytes: int) -> int:
@@ -100,9 +92,10 @@ def _declared(path: Path, dataset: Any, before: int, max_bytes: int) -> int:
         )
     if dataset.external or dataset.is_virtual:
         raise WeightsError(f"{path}: refused, {dataset.name} keeps its data in another file")
-    declared = int(dataset.dtype.itemsize)
-    for length in dataset.shape:
-        declared *= int(length)
-    stored = int(dataset.id.get_storage_size())
+    declared = math.prod(map(int, dataset.shape)) * int(dataset.dtype.itemsize)
+    stored = min(int(dataset.id.get_storage_size()), path.stat().st_size)
     files.check_expansion(path, str(dataset.name), before + declared, before + stored, max_bytes)
+    if dataset.chunks:
+        chunks = (-(-n // chunk) for n, chunk in zip(dataset.shape, dataset.chunks, strict=True))
+        files.check_count(path, math.prod(chunks), _MAX_CHUNKS, "chunks in one array")
     return declared

@@ -12,7 +12,7 @@ from typing import Literal
 
 from ..nets import CAFFE_INPUT, COMPACT_INPUT, CONV_LAYERS, LAYERS, MMACTION_INPUT, InputSpec, Pool5
 from .files import Container
-from .raw import Raw
+from .raw import Raw, without_prefixes
 
 # torch: conv (out, in, t, h, w), linear (out, in).
 # caffe: conv the same, linear (1, 1, 1, out, in), bias (1, 1, 1, 1, n).
@@ -183,8 +183,8 @@ FORMATS: tuple[Format, ...] = (
 def recognise(raw: Raw) -> tuple[Format, dict[str, str]] | None:
     """The format that shares most names with the file, and the file's own name of each of them.
 
-    DataParallel's ``module.`` and TensorFlow's ``var_name/`` are looked through. None when no
-    format shares at least a quarter of its names.
+    ``module.``, ``model.`` and the like (see ``without_prefixes``) and TensorFlow's ``var_name/``
+    are looked through. None when no format shares at least a quarter of its names.
     """
     own = {_bare(name, raw.container): name for name in raw.tensors}
     best, best_score = None, 0.25
@@ -203,7 +203,7 @@ def _bare(name: str, container: Container) -> str:
     if container == "npz":
         return name.rsplit("/", 1)[-1] if name.count("/") == 1 else name
     if container in _TORCH:
-        return name.removeprefix("module.")
+        return without_prefixes(name)
     return name
 
 

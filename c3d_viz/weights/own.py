@@ -10,13 +10,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
-from ..errors import WeightsError
+from ..errors import WeightsError, printable
 from ..files import whole_file
-from ..nets import C3D, InputSpec, ModelSpec, Pool5
+from ..nets import C3D, INPUT_SHAPE, InputSpec, ModelSpec, Pool5
+from . import files
+from .inputs import override_input
+
+_CHECKED = {"channel_order", "mean", "scale", "resize", "crop"}
+_INPUT_FIELDS = _CHECKED | {"frames", "mean_volume"}
 
 
 def save_model(
@@ -76,7 +82,7 @@ def metadata_classes(metadata: Mapping[str, str], path: Path) -> tuple[str, ...]
         return None
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise WeightsError(f"{path}: metadata 'classes' must be a JSON list of names")
-    return tuple(value)
+    return tuple(printable(name[:200]) for name in value)
 
 
 def metadata_pool5(metadata: Mapping[str, str], path: Path) -> Pool5:
@@ -86,7 +92,7 @@ def metadata_pool5(metadata: Mapping[str, str], path: Path) -> Pool5:
         return "ceil"
     if value == "padded":
         return "padded"
-    raise WeightsError(f"{path}: metadata 'pool5' must be 'ceil' or 'padded', got {value!r}")
+    raise WeightsError(f"{path}: metadata 'pool5' must be 'ceil' or 'padded', got {value!r:.60}")
 
 
 def metadata_input(metadata: Mapping[str, str], path: Path, default: InputSpec) -> InputSpec:
@@ -97,27 +103,17 @@ def metadata_input(metadata: Mapping[str, str], path: Path, default: InputSpec) 
     if not isinstance(value, dict):
         raise WeightsError(f"{path}: metadata 'input' must be a JSON object")
     try:
-        changes: dict[str, object] = {}
-        for key, field in value.items():
-            if key == "channel_order" and field in ("RGB", "BGR"):
-                changes[key] = field
-            elif key == "mean":
-                a, b, c = field
-                changes[key] = (float(a), float(b), float(c))
-            elif key == "scale":
-                changes[key] = float(field)
-            elif key == "frames":
-                changes[key] = int(field)
-            elif key == "resize" and isinstance(field, int):
-                changes[key] = field
-            elif key in ("resize", "crop"):
-                height, width = field
-                changes[key] = (int(height), int(width))
-            elif key != "mean_volume":
-                raise ValueError(f"{key}={field!r}")
-        return default.replace(**changes)
-    except (TypeError, ValueError) as error:
-        raise WeightsError(f"{path}: metadata 'input' cannot be used: {error}") from error
+        if unknown := value.keys() - _INPUT_FIELDS:
+            raise WeightsError(f"unknown {', '.join(sorted(unknown))}")
+        if value.get("frames", default.frames) != INPUT_SHAPE[1]:
+            raise WeightsError(f"frames must be {INPUT_SHAPE[1]}")
+        if not isinstance(value.get("mean", []), list):  # text would be the name of a file
+            raise WeightsError("mean must be three numbers")
+        given: dict[str, Any] = {k: value[k] for k in _CHECKED & value.keys()}
+        return override_input(default, **given)
+    except (TypeError, WeightsError) as error:
+        reason = files.one_line(error)
+        raise WeightsError(f"{path}: metadata 'input' cannot be used: {reason}") from None
 
 
 def _parse(metadata: Mapping[str, str], key: str, path: Path) -> object:
@@ -126,7 +122,7 @@ def _parse(metadata: Mapping[str, str], key: str, path: Path) -> object:
         return None
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no JSON, or a number of thousands of digits
         if key == "pool5":
             return text  # a bare word
         raise WeightsError(f"{path}: metadata {key!r} is not JSON: {text[:60]!r}") from None

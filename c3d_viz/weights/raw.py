@@ -31,3 +31,20 @@ class Raw:
     def mapped(self) -> bool:
         """The tensors look into the file, which may change or go: copy what is kept."""
         return self.container in ("torch zip", "safetensors")
+
+
+_WRAPPERS = {"module", "_orig_mod"}  # of DataParallel and torch.compile, at any depth
+_PREFIXES = ("model.", "net.", "network.")  # where training frameworks keep the network
+
+
+def without_wrappers(name: str) -> str:
+    """``module.encoder._orig_mod.conv.weight`` -> ``encoder.conv.weight``."""
+    return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
+
+
+def without_prefixes(name: str) -> str:
+    """Without wrappers, and without ``model.``, ``net.`` and the like at the front."""
+    name = without_wrappers(name)
+    while name.startswith(_PREFIXES):
+        name = name.split(".", 1)[1]
+    return name

@@ -21,8 +21,12 @@ from . import files
 from .caffe import read_caffe
 from .files import Container
 from .keras import read_h5
-from .pickles import read_torch
 from .raw import Raw
+from .torch_files import read_torch
+
+_MAX_HEADER = 4 * 1024**2  # bytes of a safetensors header: 400 for each of 10,000 tensors
+_MAX_ARRAYS = 1000  # in an .npz; numpy takes a millisecond for each
+_MAX_NPY_HEADER = 1000  # characters
 
 
 def read(path: Path, max_bytes: int = files.MAX_BYTES) -> Raw:
@@ -36,6 +40,8 @@ def read(path: Path, max_bytes: int = files.MAX_BYTES) -> Raw:
         raw = READERS[kind](path, max_bytes)
     except MemoryError:
         raise WeightsError(f"{path}: does not fit into memory") from None
+    files.check_count(path, len(raw.tensors))
+    files.check_names(path, raw.tensors)
     if not raw.tensors:
         raise WeightsError(f"{path}: holds no weights")
     return raw
@@ -43,13 +49,25 @@ def read(path: Path, max_bytes: int = files.MAX_BYTES) -> Raw:
 
 def read_safetensors(path: Path, max_bytes: int) -> Raw:
     """A safetensors file. Its library checks the header against the file's size."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
+    with files.open_checked(path) as head:
+        length = int.from_bytes(head.read(8), "little")
+    if length > _MAX_HEADER:
+        raise WeightsError(
+            f"{path}: refused, its header has {files.size_text(length)}, for more tensors than "
+            f"any checkpoint has"
+        )
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys()
+            files.check_count(path, len(names))
+            tensors = {name: file.get_tensor(name) for name in names}
             return Raw("safetensors", tensors, dict(file.metadata() or {}))
-    except (SafetensorError, OSError, ValueError, TypeError, RuntimeError) as error:
+    except WeightsError:
+        raise
+    except Exception as error:
+        # Types that torch or the library does not know fail in ways of their own.
         raise WeightsError(
             f"{path}: damaged or cut safetensors file ({files.one_line(error)})"
         ) from None
@@ -60,6 +78,7 @@ def read_npz(path: Path, max_bytes: int) -> Raw:
     tensors: dict[str, Tensor] = {}
     try:
         with zipfile.ZipFile(path) as archive:
+            files.check_count(path, len(archive.namelist()), _MAX_ARRAYS, "arrays")
             for member in archive.infolist():
                 with archive.open(member) as file:
                     _check_header(path, member.filename, *read_npy_header(file), member.file_size)
@@ -93,9 +112,9 @@ def read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and dtype a .npy stream declares. ValueError for anything but versions 1 and 2."""
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file, _MAX_NPY_HEADER)
     elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file, _MAX_NPY_HEADER)
     else:
         raise ValueError(f"unknown .npy version {version}")
     return tuple(shape), dtype
@@ -110,6 +129,7 @@ def to_tensor(array: npt.NDArray[Any]) -> Tensor:
 def _check_header(
     path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], stored: int
 ) -> None:
+    name = name[:80]
     if dtype.kind != "f" or dtype.itemsize not in (2, 4, 8):
         raise WeightsError(f"{path}: {name} has type {dtype}; weights are floating point numbers")
     declared = dtype.itemsize

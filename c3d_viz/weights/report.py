@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import printable
 from ..nets import ModelSpec
 from . import files
 from .assemble import Resolution, resolve, spec_of
@@ -93,7 +94,10 @@ def inspect(path: str | Path, *, max_bytes: int = files.MAX_BYTES) -> Report:
 
 
 def format_report(report: Report) -> str:
-    """The report as plain text, a few lines of facts and a table of the tensors."""
+    """The report as plain text, a few lines of facts and a table of the tensors.
+
+    Whatever the names in the file hold, each line is printable.
+    """
     spec = report.spec
     wanted = spec.input
     mean = ", ".join(f"{m:g}" for m in wanted.mean)
@@ -124,7 +128,7 @@ def format_report(report: Report) -> str:
     lines = [f"{key:<11}{value}" for key, value in facts]
     lines += [f"{'note':<11}{note}" for note in report.notes]
     lines.append("")
-    rows = [(item.name, item.source, _shape(item.shape), item.dtype) for item in report.layers]
+    rows = [(item.name, printable(item.source), _shape(item.shape), item.dtype) for item in report.layers]
     header = ("parameter", "name in the file", "shape in the file", "type")
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     for row in [header, *rows]:
@@ -132,7 +136,7 @@ def format_report(report: Report) -> str:
         lines.append("  ".join(cells).rstrip())
     lines.append("")
     lines += [f"problem: {problem}" for problem in report.problems] or ["loads: yes"]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _notes(found: Resolution, wrapped: str | None, ignored: tuple[str, ...]) -> tuple[str, ...]:
