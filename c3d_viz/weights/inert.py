@@ -121,10 +121,16 @@ def make(what: object, args: Any) -> object:
     return {} if called in _DICTS else Thing(called or kind(what))
 
 
-def storage(pid: Any) -> Storage | Thing:
-    """("storage", class, key, device, count), and (view key, first, count) of old torch."""
+def stored(pid: Any) -> Storage | Thing:
+    """What torch keeps beside the pickle.
+
+    ("storage", class, key, device, count), and (view key, first, count) of old torch; or
+    ("module", class, file, source) of the old form, where the class is all that is wanted.
+    """
     if len(pid) > 6:
         raise ValueError("a storage of too many properties")
+    if pid[0] == "module":
+        return Thing(kind(pid[1]))
     _, what, key, _, count, *view = pid
     key = str(key) if _small(key) else key
     first = view[0][1] if view and view[0] else 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import WeightsError
+from ..errors import WeightsError, printable
 from ..nets import INPUT_SHAPE, ChannelOrder, InputSpec
 from . import files
 from .caffe import read_binaryproto
@@ -106,10 +106,10 @@ def read_classes(classes: str | Path | Sequence[str], count: int) -> tuple[str, 
         with files.open_checked(path) as file:
             data: bytes = file.read()
         try:
-            names = [line.strip() for line in data.decode("utf-8-sig").splitlines()]
+            lines = data.decode("utf-8-sig").splitlines()
         except UnicodeDecodeError:
             raise WeightsError(f"{path}: class names must be UTF-8 text, one a line") from None
-        names = [name for name in names if name]
+        names = [line.strip() for line in lines if line.strip()]
         what = str(path)
     else:
         names, what = [str(name) for name in classes], "classes"
@@ -117,7 +117,7 @@ def read_classes(classes: str | Path | Sequence[str], count: int) -> tuple[str, 
         raise WeightsError(
             f"{what}: has {len(names)} class names, the weights have {count} classes"
         )
-    return tuple(names)
+    return tuple(map(printable, names))
 
 
 def _resize(resize: int | tuple[int, int]) -> int | tuple[int, int]:

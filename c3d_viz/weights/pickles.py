@@ -100,8 +100,8 @@ class Machine:
             self._set(made, args[0])
         self.push(made)
 
-    def storage(self, pid: Any) -> None:
-        found = inert.storage(pid)
+    def stored(self, pid: Any) -> None:
+        found = inert.stored(pid)
         if isinstance(found, Storage):
             self.storages.setdefault(found.key, found)
         self.push(found)
@@ -169,8 +169,8 @@ _STEPS: dict[str, Callable[[Machine, Any], object]] = {
     "OBJ": _obj,
     "INST": lambda m, a: m.make(inert.name(*a.split(" ", 1)), m.to_mark()),
     "BUILD": lambda m, _: m.stack.pop(),  # the state of an object that is not built
-    "PERSID": lambda m, a: m.storage(a),
-    "BINPERSID": lambda m, _: m.storage(m.stack.pop()),
+    "PERSID": lambda m, a: m.stored(a),
+    "BINPERSID": lambda m, _: m.stored(m.stack.pop()),
 }
 for _prefix in ("", "BIN", "LONG_BIN"):
     _STEPS[f"{_prefix}PUT"] = lambda m, a: m.memo.update({a: m.stack[-1]})

@@ -128,7 +128,10 @@ def format_report(report: Report) -> str:
     lines = [f"{key:<11}{value}" for key, value in facts]
     lines += [f"{'note':<11}{note}" for note in report.notes]
     lines.append("")
-    rows = [(item.name, printable(item.source), _shape(item.shape), item.dtype) for item in report.layers]
+    rows = [
+        (item.name, printable(item.source), _shape(item.shape), item.dtype)
+        for item in report.layers
+    ]
     header = ("parameter", "name in the file", "shape in the file", "type")
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     for row in [header, *rows]:
