@@ -58,6 +58,15 @@ def test_the_rank_condition_stops_a_lucky_network() -> None:
     assert supported <= 10  # 1 in 11 expected; without the condition about 30 %
 
 
+def test_false_alarms_are_the_networks_whose_interval_lies_above_the_others() -> None:
+    g = np.random.default_rng(3)
+    alike = g.normal(0, 0.05, (20, 4))
+    assert effect(alike.mean(1), alike, VIDEOS, resamples=200).false_alarms == 0
+    alike[:, 2] += 1.0
+    assert effect(alike.mean(1), alike, VIDEOS, resamples=200).false_alarms == 1
+    assert effect(alike[:, 0], alike[:, :1], VIDEOS, resamples=200).false_alarms == 0
+
+
 def test_both_methods_must_agree() -> None:
     good, bad = simulated(0, 0.2)["gradient"], simulated(0, -0.2)["guided"]
     assert decide({"gradient": good, "guided": bad}, RIGHT).answer == "inconclusive"

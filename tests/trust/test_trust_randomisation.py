@@ -28,6 +28,30 @@ def test_permuted_and_reinitialised_networks() -> None:
             assert not torch.equal(fresh.state_dict()[name], values)
 
 
+def test_biases_are_permuted_among_themselves() -> None:
+    model = tiny()
+    with torch.no_grad():
+        for values in model.parameters():
+            if values.ndim == 1:
+                values.copy_(torch.arange(len(values)) + 1.0)
+    mixed = trust.permuted(model, 1).state_dict()
+    for name, values in model.state_dict().items():
+        if name.endswith("bias"):
+            assert torch.equal(mixed[name].sort().values, values)
+    assert not torch.equal(mixed["fc6.bias"], model.state_dict()["fc6.bias"])
+    assert not torch.equal(mixed["conv5b.bias"], model.state_dict()["conv5b.bias"])
+
+
+def test_randomised_layers_of_one_shape_have_weights_of_their_own() -> None:
+    model, drawn = tiny(), {}
+    for seed in (0, 1):
+        *_, (_, network) = trust.randomised_top_down(model, ("conv5b", "conv5a"), seed)
+        drawn[seed] = {k: network.state_dict()[f"{k}.weight"].clone() for k in ("conv5a", "conv5b")}
+    assert drawn[0]["conv5a"].shape == drawn[0]["conv5b"].shape
+    assert not torch.equal(drawn[0]["conv5a"], drawn[0]["conv5b"])
+    assert not torch.equal(drawn[0]["conv5b"], drawn[1]["conv5b"])
+
+
 def test_layers_are_randomised_from_the_top() -> None:
     model = tiny()
     names = ("conv5b", "conv5a")

@@ -144,6 +144,18 @@ def test_wrong_numbers(tmp_path: Path, weights: Weights) -> None:
     refused(path)
 
 
+@pytest.mark.parametrize("number", [float("inf"), -float("inf"), float("nan")])
+def test_one_number_that_is_not_finite_is_enough(
+    tmp_path: Path, weights: Weights, number: float
+) -> None:
+    state = rename(weights, MMACTION)
+    name = next(key for key in state if key.endswith("weight"))
+    state[name] = state[name].clone()
+    state[name].view(-1)[7] = number
+    torch.save(state, tmp_path / "w.pth")
+    refused(tmp_path / "w.pth", f"NaN or infinite numbers in: {name}")
+
+
 def test_h5py_missing_names_the_extra(
     tmp_path: Path, weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
