@@ -5,9 +5,18 @@ from .chain.field import field_of
 from .chain.forward import opened
 from .chain.signals import pool_forward
 from .chain.walk import Record, Walker, backproject_chain, forward
+from .flags import full_precision
 from .general import backproject
-from .listen import check_input, check_recorded, eval_view, full_precision, recording
+from .listen import (
+    check_input,
+    check_recorded,
+    eval_view,
+    follows_clip,
+    recording,
+    undisturbed,
+)
 from .precision import Precision, bf16_share, settled
+from .report import RuleReport, crossed, way
 from .rules import RULES, BackProjection
 from .tracing import Trace, activation, peak, top_units, trace
 from .units import Unit, check_unit, locate
@@ -18,6 +27,7 @@ __all__ = [
     "Chain",
     "Precision",
     "Record",
+    "RuleReport",
     "Trace",
     "Unit",
     "Walker",
@@ -29,9 +39,11 @@ __all__ = [
     "check_input",
     "check_recorded",
     "check_unit",
+    "crossed",
     "cut",
     "eval_view",
     "field_of",
+    "follows_clip",
     "forward",
     "full_precision",
     "locate",
@@ -42,4 +54,6 @@ __all__ = [
     "settled",
     "top_units",
     "trace",
+    "undisturbed",
+    "way",
 ]

@@ -15,13 +15,13 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import LayerError, ShapeError, VizError
-from ..nets import layer_module
+from ..nets import layer_module, unwrapped
+from .flags import full_precision
 
 # (layer, module, its first input, its output) -> what to keep
 Keep = Callable[[str, nn.Module, Tensor, Tensor], Tensor]
@@ -32,66 +32,116 @@ def eval_view(model: nn.Module) -> nn.Module:
 
     The view has modules of its own and the model's parameters and buffers (no memory is spent on
     weights), so dropout and batch statistics are off without a flag of the caller's model moving.
+    Wrappers that only call another module (``unwrapped``) are looked through, and compiled modules
+    run as the Python that they were compiled from.
 
     Raises:
-        VizError: the model is in training mode and cannot be copied.
+        VizError: the model is in training mode, or partly compiled, and cannot be copied.
     """
-    if not any(module.training for module in model.modules()):
+    model = unwrapped(model)
+    compiled = any(_is_compiled(module) for module in model.modules())
+    if not compiled and not any(module.training for module in model.modules()):
         return model
     memo: dict[int, object] = {
         id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())
     }
     try:
-        return copy.deepcopy(model, memo).eval()
+        return _eager(copy.deepcopy(model, memo)).eval()
     except Exception as error:
+        mode, advice = "is in training mode", "call model.eval() first"
+        if compiled:
+            mode, advice = "is partly compiled", "give the modules before torch.compile"
         raise VizError(
-            f"{type(model).__name__} is in training mode and its structure cannot be copied "
-            f"({error}); call model.eval() first"
+            f"{type(model).__name__} {mode} and its structure cannot be copied ({error}); {advice}"
         ) from error
 
 
-@contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
-    """Within the block, convolutions on a GPU keep float32 and give the same bits each time.
+def _is_compiled(module: nn.Module) -> bool:
+    return unwrapped(module) is not module or module._compiled_call_impl is not None
 
-    cuDNN's defaults round to TF32 and may pick another kernel each time. The flags are the
-    process's, so they are set for as short as possible. Nothing to do on a CPU.
+
+def _eager(model: nn.Module) -> nn.Module:
+    for module in list(model.modules()):
+        module._compiled_call_impl = None
+        for name, child in module.named_children():
+            setattr(module, name, unwrapped(child))
+    return model
+
+
+@contextmanager
+def undisturbed(device: torch.device) -> Iterator[None]:
+    """Within the block, what the caller has switched on changes nothing: autocast, TF32, inference.
+
+    Gradients stay on or off as they are.
     """
-    cudnn: Any = torch.backends.cudnn
-    wanted = {"deterministic": True, "benchmark": False, "allow_tf32": False}
-    before = {name: getattr(cudnn, name) for name in wanted} if device.type == "cuda" else {}
-    try:
-        for name in before:
-            setattr(cudnn, name, wanted[name])
+    with (
+        torch.inference_mode(False),
+        torch.autocast(device.type, enabled=False),
+        full_precision(device),
+    ):
         yield
-    finally:
-        for name, value in before.items():
-            setattr(cudnn, name, value)
 
 
 def check_input(model: nn.Module, x: Tensor) -> None:
-    """Raise ShapeError unless ``x`` is one clip (1, ...) of floats on the model's device."""
-    if x.ndim < 2 or x.shape[0] != 1:
+    """Raise unless ``x`` is one clip (1, ...) of floats on the device of a model that can be read.
+
+    Raises:
+        ShapeError: ``x`` is something else.
+        VizError: the model is scripted, traced or quantised, or no module at all.
+    """
+    _check_model(model)
+    if not isinstance(x, Tensor):
+        raise ShapeError(
+            f"x must be one tensor (1, C, T, H, W), got {type(x).__name__}; a network of several "
+            f"inputs needs a module around it that takes one clip"
+        )
+    if x.layout != torch.strided:
+        raise ShapeError(f"x must be a dense tensor, got {x.layout}; give x.to_dense()")
+    if x.ndim < 2 or x.shape[0] != 1 or not x.numel():
         raise ShapeError(f"one clip at a time: x must be (1, C, T, H, W), got {tuple(x.shape)}")
     if not x.is_floating_point():
         raise ShapeError(f"x must be floating point, got {x.dtype}; use preprocess()")
     parameter = next(model.parameters(), None)
-    if parameter is None:
-        return
-    if parameter.device != x.device:
+    if parameter is not None and parameter.device != x.device:
         raise ShapeError(f"x is on {x.device} and the model on {parameter.device}; move one")
-    if parameter.dtype != x.dtype:
+    if parameter is not None and parameter.dtype != x.dtype:
         raise ShapeError(f"x is {x.dtype} and the model {parameter.dtype}; convert one")
+    if x.device.type == "meta":
+        raise ShapeError("x is on the device meta, which holds no values; give a real clip")
+
+
+def _check_model(model: nn.Module) -> None:
+    """Refuse what no hook and no gradient gets into; it would answer with zeros or nothing."""
+    if not isinstance(model, nn.Module):
+        raise VizError(f"the model must be a torch.nn.Module, got {type(model).__name__}")
+    for name, module in model.named_modules():
+        where = f"its layer {name}" if name else "it"
+        if isinstance(module, torch.jit.ScriptModule):
+            raise VizError(
+                f"the model cannot be looked into: {where} is a scripted or traced program "
+                f"(TorchScript); give the Python module it was made from"
+            )
+        if type(module).__module__.startswith("torch.") and ".quantized" in type(module).__module__:
+            raise VizError(
+                f"the model has no gradients: {where} is quantised ({type(module).__name__}); "
+                f"give the floating-point model it was made from"
+            )
 
 
 class _Listener:
     """A hook of this package: it only reads, so ``has_hooks`` leaves it out."""
 
-    def __init__(self, hook: Callable[[nn.Module, tuple[Tensor, ...], object], None]) -> None:
+    def __init__(self, hook: Callable[[nn.Module, tuple[object, ...], object], None]) -> None:
         self._hook = hook
 
-    def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
-        self._hook(module, inputs, output)
+    def __call__(
+        self,
+        module: nn.Module,
+        inputs: tuple[object, ...],
+        named: dict[str, object],
+        output: object,
+    ) -> None:
+        self._hook(module, (*inputs, *named.values()), output)
 
 
 def has_hooks(module: nn.Module) -> bool:
@@ -115,17 +165,23 @@ def split_call(layer: str) -> tuple[str, int | None]:
     its last call.
     """
     name, mark, call = layer.rpartition("#")
-    if mark and call.isdigit():
+    if mark and call.isascii() and call.isdigit() and len(call) < 10:
         return name, int(call)
     return layer, None
 
 
 @contextmanager
-def recording(model: nn.Module, layers: Sequence[str], keep: Keep) -> Iterator[dict[str, Tensor]]:
+def recording(
+    model: nn.Module, layers: Sequence[str], keep: Keep, *, skipped: dict[str, str] | None = None
+) -> Iterator[dict[str, Tensor]]:
     """Within the block, ``keep(layer, module, input, output)`` of each call goes to the result.
 
     The result is filled by forward passes of *this* thread only and has the layers in the order
-    in which they ran. Hooks are gone when the block is left, also by an exception.
+    in which they ran. Hooks are gone when the block is left, also by an exception: what activation
+    checkpointing runs again in a backward pass is not heard.
+
+    Args:
+        skipped: where to write the reason why a layer cannot be recorded, instead of raising.
 
     Raises:
         LayerError: no such layer, or its module returns something else than a tensor.
@@ -137,19 +193,24 @@ def recording(model: nn.Module, layers: Sequence[str], keep: Keep) -> Iterator[d
     def listen(layer: str, module: nn.Module, wanted: int | None) -> None:
         calls = 0
 
-        def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
+        def hook(module: nn.Module, inputs: tuple[object, ...], output: object) -> None:
             nonlocal calls
             if threading.get_ident() != owner:
                 return
             call, calls = calls, calls + 1
             if wanted is not None and call != wanted:
                 return
-            if not isinstance(output, Tensor):
-                raise LayerError(f"layer {layer!r} returns {type(output).__name__}, not a tensor")
             kept.pop(layer, None)  # a later call also counts as later in order
-            kept[layer] = keep(layer, module, inputs[0], output)
+            if isinstance(output, Tensor):
+                x = next((value for value in inputs if isinstance(value, Tensor)), output)
+                kept[layer] = keep(layer, module, x, output)
+                return
+            reason = f"returns {type(output).__name__}, not a tensor"
+            if skipped is None:
+                raise LayerError(f"layer {layer!r} {reason}")
+            skipped[layer] = reason
 
-        handles.append(module.register_forward_hook(_Listener(hook)))
+        handles.append(module.register_forward_hook(_Listener(hook), with_kwargs=True))
 
     try:
         for layer in dict.fromkeys(layers):
@@ -169,3 +230,17 @@ def check_recorded(kept: dict[str, Tensor], layers: Sequence[str]) -> None:
                 f"the forward pass does not call layer {layer!r} (as often as that); choose a "
                 f"module it calls"
             )
+
+
+def follows_clip(model: nn.Module, x: Tensor, layer: str) -> bool:
+    """Whether what a layer answers changes with the clip, seen by running two clips."""
+    answers = []
+    for clip in (x.clone(), 1 - x):
+        with (
+            undisturbed(x.device),
+            torch.no_grad(),
+            recording(model, [layer], lambda _l, _m, _x, output: output.clone()) as kept,
+        ):
+            model(clip)
+        answers.append(kept[layer])
+    return not torch.equal(*answers)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..errors import VizError
+from .report import RuleReport
 from .units import Unit
 
 
@@ -77,8 +78,11 @@ class BackProjection:
         values: (C, T, H, W) of the input's C, T, H, W and dtype, signed.
         unit: where it started, with a concrete position.
         activation: what the unit answered in the forward pass.
+        report: what the rule met on the unit's way; None where no rule was asked for, or the
+            gradient's, which holds at every activation.
     """
 
     values: Tensor
     unit: Unit
     activation: float
+    report: RuleReport | None = None

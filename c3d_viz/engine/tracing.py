@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import LayerError
 from ..nets import C3D, LAYERS
-from .listen import check_input, check_recorded, eval_view, full_precision, has_hooks, recording
+from .listen import check_input, check_recorded, eval_view, has_hooks, recording, undisturbed
 from .units import Unit, check_unit, locate, refuse_nan
 
 _SWITCH = "switches of "
@@ -32,11 +32,13 @@ class Trace:
         switches: per max-pooling module, up to the deepest traced layer, int64 (C, T', H', W'):
             the flat index into T x H x W of the input cell that each output cell took, as
             ``nn.MaxPool3d(return_indices=True)`` gives it. Empty unless asked for.
+        skipped: where no layers were named, why a layer was left out, by its name.
     """
 
     activations: dict[str, Tensor]
     output: Tensor
     switches: dict[str, Tensor] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 def trace(
@@ -52,19 +54,20 @@ def trace(
         model: any module. In training mode, a view of it in eval mode is run (dropout and batch
             statistics off); the model's own flags never move.
         x: one clip (1, C, T, H, W), floating point, on the model's device.
-        layers: names; None is every layer (of C3D: conv1a ... fc8; otherwise every module without
-            children).
+        layers: names; None is every layer that can be recorded (of C3D: conv1a ... fc8; otherwise
+            every module without children), and ``skipped`` says what could not.
         switches: also record the max-pooling modules' switches. Costs a second pooling each.
 
     Raises:
         LayerError: a layer that does not exist, is not called, or gives no tensor.
         ShapeError: ``x`` is not one clip on the model's device and of its dtype.
+        VizError: the model is scripted, traced or quantised.
     """
-    wanted = (
-        [layers] if isinstance(layers, str) else list(_every(model) if layers is None else layers)
-    )
     check_input(model, x)
     model = eval_view(model)
+    skipped: dict[str, str] | None = {} if layers is None else None
+    named = _every(model) if layers is None else layers
+    wanted = [named] if isinstance(named, str) else list(named)
     copying = _writes_in_place(model)
     ran: list[str] = []
 
@@ -79,19 +82,23 @@ def trace(
 
     pools = [name for name, module in model.named_modules() if isinstance(module, nn.MaxPool3d)]
     with (
+        undisturbed(x.device),
         torch.no_grad(),
-        full_precision(x.device),
         recording(model, pools if switches else (), keep_switches) as taken,
-        recording(model, wanted, keep) as kept,
+        recording(model, wanted, keep, skipped=skipped) as kept,
     ):
-        output = model(x)
-    check_recorded(kept, wanted)
+        output = model(x.clone())  # a model may write to its input
+    if skipped is None:
+        check_recorded(kept, wanted)
+    else:
+        _leave_out(kept, wanted, skipped)
     deepest = max(i for i, name in enumerate(ran) if not name.startswith(_SWITCH)) if kept else -1
     before = {name.removeprefix(_SWITCH) for name in ran[:deepest] if name.startswith(_SWITCH)}
     return Trace(
         {layer: _without_batch(layer, kept[layer]) for layer in kept},
         output,
         {name: _without_batch(name, taken[name]) for name in taken if name in before},
+        skipped or {},
     )
 
 
@@ -180,6 +187,17 @@ def _switches(pool: nn.Module, x: Tensor) -> Tensor:
         return_indices=True,
     )[1]
     return indices
+
+
+def _leave_out(kept: dict[str, Tensor], wanted: Sequence[str], skipped: dict[str, str]) -> None:
+    """Say for every layer that is not among the kept, or must not be, why."""
+    for layer in wanted:
+        if layer not in kept:
+            skipped.setdefault(layer, "the forward pass does not call it")
+        elif kept[layer].ndim < 2 or kept[layer].shape[0] != 1:
+            skipped[layer] = f"gives {tuple(kept.pop(layer).shape)}, not (1, C, ...)"
+        else:
+            skipped.pop(layer, None)  # an earlier call gave no tensor, the last one did
 
 
 def _without_batch(layer: str, output: Tensor) -> Tensor:

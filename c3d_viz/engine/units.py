@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,11 +23,28 @@ class Unit:
         channel: feature map, from 0.
         at: ``(t, h, w)`` in the layer's own grid, ``()`` for a fully connected layer; None is
             the channel's strongest position, found when the unit is used.
+
+    Raises:
+        LayerError: something else than a name and whole numbers.
     """
 
     layer: str
     channel: int
     at: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            channel = operator.index(self.channel)
+            at = None if self.at is None else tuple(operator.index(i) for i in self.at)
+        except TypeError:
+            raise LayerError(
+                f"a unit is a layer's name, a channel and a position, whole numbers from 0, as in "
+                f"Unit('conv5b', 3, (0, 2, 4)); got {self.layer!r}, {self.channel!r}, {self.at!r}"
+            ) from None
+        if not isinstance(self.layer, str):
+            raise LayerError(f"a layer is named by a string as 'conv5b', got {self.layer!r}")
+        object.__setattr__(self, "channel", channel)
+        object.__setattr__(self, "at", at)
 
 
 def check_unit(shape: Sequence[int], unit: Unit) -> None:

@@ -8,12 +8,13 @@ runs the model.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 import torch
 from torch import Tensor, nn
 
-from ..engine import Unit, check_recorded, recording
+from ..engine import Unit, check_recorded, crossed, follows_clip, recording, undisturbed, way
 
 IG_STEPS = 32
 
@@ -22,7 +23,7 @@ def input_x_gradient(model: nn.Module, x: Tensor, unit: Unit) -> Tensor:
     """Gradient of the unit times the input (Shrikumar et al. 2016); both (1, 3, T, H, W)."""
     from captum.attr import InputXGradient
 
-    with torch.inference_mode(False):
+    with undisturbed(x.device):
         values: Tensor = InputXGradient(_answer(model, unit)).attribute(_leaf(x))
     return values.detach()
 
@@ -45,7 +46,7 @@ def integrated_gradients(
             progress(min(next(done), IG_STEPS), IG_STEPS)
         return answer(x)
 
-    with torch.inference_mode(False):
+    with undisturbed(x.device):
         values: Tensor = IntegratedGradients(reported).attribute(
             _leaf(x), n_steps=IG_STEPS, internal_batch_size=1
         )
@@ -68,6 +69,11 @@ def _answer(model: nn.Module, unit: Unit) -> Callable[[Tensor], Tensor]:
         with recording(model, [unit.layer], keep) as kept:
             model(x * 1)  # a model may start with an in-place operation
         check_recorded(kept, [unit.layer])
-        return kept[unit.layer]
+        found = kept[unit.layer]
+        if not torch.is_grad_enabled() or not x.requires_grad:
+            return found
+        depends = partial(follows_clip, model, x[:1].detach(), unit.layer)
+        # captum needs a way back, also where there is none and the map is zero
+        return found if crossed(way(found, x), unit.layer, depends) else found + 0 * x.sum()
 
     return answer

@@ -20,7 +20,17 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from ..engine import Unit, check_input, check_recorded, eval_view, locate, recording
+from ..engine import (
+    Unit,
+    check_input,
+    check_recorded,
+    crossed,
+    eval_view,
+    locate,
+    recording,
+    undisturbed,
+    way,
+)
 from ..errors import LayerError, VizError
 
 Average = Literal["volume", "time_step"]
@@ -58,7 +68,7 @@ def grad_cam(
     Raises:
         LayerError: layer or unit do not exist, the layer has no (T, H, W) grid, or does not lie
             below the unit.
-        VizError: unknown ``average``.
+        VizError: unknown ``average``; the layer is computed without gradient; or NaN comes out.
     """
     if average not in get_args(Average):
         raise VizError(f"no average {average!r}; there are {', '.join(get_args(Average))}")
@@ -68,10 +78,12 @@ def grad_cam(
 
     def keep(name: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
         # the place in the graph, and a copy: an in-place ReLU may overwrite the tensor itself
+        if not output.requires_grad:
+            raise VizError(f"the model computes {name} without gradient; choose another layer")
         edges[name] = get_gradient_edge(output)
         return output.clone()
 
-    with torch.inference_mode(False), torch.enable_grad():
+    with undisturbed(x.device), torch.enable_grad():
         wanted = [layer, unit.layer]
         with recording(model, wanted, keep) as kept:
             model(x.detach().clone().requires_grad_() * 1)
@@ -81,12 +93,12 @@ def grad_cam(
             raise LayerError(f"{layer} has no (T, H, W) grid; choose a convolutional layer")
         unit = locate(answer[0].detach(), unit)
         assert unit.at is not None
-        (slope,) = torch.autograd.grad(
-            answer[(0, unit.channel, *unit.at)], [edges[layer]], allow_unused=True
-        )
-    if slope is None:
-        raise LayerError(f"{unit.layer} does not depend on {layer}; choose a layer below it")
+        if not crossed(way(answer, edges[layer]), unit.layer, lambda: False):
+            raise LayerError(f"{unit.layer} does not depend on {layer}; choose a layer below it")
+        (slope,) = torch.autograd.grad(answer[(0, unit.channel, *unit.at)], [edges[layer]])
     weights = slope[0].mean(dim=(1, 2, 3) if average == "volume" else (2, 3), keepdim=True)
     values = (weights * activation[0].detach()).sum(dim=0).clamp_min(0)
+    if not bool(torch.isfinite(values).all()):
+        raise VizError(f"Grad-CAM of {unit.layer} at {layer} is NaN; check the input and weights")
     array: npt.NDArray[np.float32] = values.to("cpu", torch.float32).numpy()
     return GradCam(array, layer, unit, average)

@@ -28,7 +28,7 @@ from ..engine import (
     pool_forward,
     trace,
 )
-from ..nets import C3D
+from ..nets import C3D, unwrapped
 from .registry import METHODS, Attribution, Progress, _attributions, _levels, attribute_many
 
 
@@ -52,7 +52,7 @@ class Reading:
     def __init__(self, model: nn.Module, x: Tensor) -> None:
         check_input(model, x)
         self.trace: Trace = trace(model, x)
-        self._model = model
+        self._model = unwrapped(model)
         self._x = x
 
     @property

@@ -20,6 +20,7 @@ from ..engine import (
     BackProjection,
     Chain,
     Precision,
+    RuleReport,
     Unit,
     activation,
     backproject,
@@ -34,6 +35,7 @@ from ..engine import (
     trace,
 )
 from ..errors import VizError
+from ..nets import unwrapped
 from . import captum as captum_methods
 
 # (model in eval mode, one clip, unit with a position) -> what the unit sees, of the clip's shape.
@@ -52,12 +54,19 @@ class Attribution:
         unit: the unit, with a concrete position.
         method: key of METHODS.
         activation: the unit's answer in the forward pass; 0 where a unit does not respond.
+        report: for deconvnet and guided, what their rule met on the unit's way; else None.
     """
 
     values: npt.NDArray[np.float32]
     unit: Unit
     method: str
     activation: float
+    report: RuleReport | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines that have to stand wherever the map is shown; mostly none."""
+        return () if self.report is None else self.report.notes(self.method)
 
 
 @dataclass(frozen=True)
@@ -168,6 +177,7 @@ def attribute_many(
     if precision not in get_args(Precision):
         raise VizError(f"no precision {precision!r}; there are {', '.join(get_args(Precision))}")
     check_input(model, x)
+    model = unwrapped(model)
     how = METHODS[method]
     if how.rule is not None:
         found = _by_rule(model, x, list(units), how.rule, precision)
@@ -188,7 +198,13 @@ def _attributions(
             back = next(found, None)
         if back is None:
             return
-        yield Attribution(_array(back.values), back.unit, method, back.activation)
+        values = _array(back.values)
+        if not (np.isfinite(values).all() and np.isfinite(back.activation)):
+            raise VizError(
+                f"the map of {back.unit.layer} channel {back.unit.channel} holds NaN or infinite "
+                f"values; check the input and weights"
+            )
+        yield Attribution(values, back.unit, method, back.activation, back.report)
 
 
 def _levels(

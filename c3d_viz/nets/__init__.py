@@ -1,6 +1,7 @@
 """Networks: C3D by the names of its paper, what a network takes as input, its layers as a table."""
 
 from .c3d import C3D, CONV_LAYERS, INPUT_SHAPE, LAYERS, initialise, layer_module, receptive_field
+from .names import nearest, unwrapped
 from .spec import (
     CAFFE_INPUT,
     COMPACT_INPUT,
@@ -27,6 +28,8 @@ __all__ = [
     "initialise",
     "layer_module",
     "layer_table",
+    "nearest",
     "receptive_field",
     "table_text",
+    "unwrapped",
 ]

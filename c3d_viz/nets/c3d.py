@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import LayerError, ShapeError
+from .names import module_named, nearest, unwrapped
 from .spec import Pool5
 
 INPUT_SHAPE = (3, 16, 112, 112)  # C, T, H, W
@@ -146,18 +147,19 @@ def layer_module(model: nn.Module, layer: str) -> nn.Module:
     For C3D, conv and fc names mean the output *after* the layer's ReLU (fc8: the logits). For
     any other network the name is the module's own, as in ``dict(model.named_modules())``.
 
+    Wrappers (``module.``, ``_orig_mod.``) may stand in the name or not, as in the model.
+
     Raises:
-        LayerError: no such layer; the message lists what there is.
+        LayerError: no such layer; the message names the nearest.
     """
-    modules: dict[str, nn.Module] = dict(model.named_modules())
-    del modules[""]
+    model = unwrapped(model)
     if isinstance(model, C3D) and layer in LAYERS and layer != "fc8":
-        suffix = layer.removeprefix("conv").removeprefix("fc")
-        return modules[f"relu{suffix}"]
-    if layer in modules:
-        return modules[layer]
-    known = LAYERS if isinstance(model, C3D) else tuple(modules)
-    raise LayerError(f"no layer {layer!r}; this model has {', '.join(known) or 'none'}")
+        layer = f"relu{layer.removeprefix('conv').removeprefix('fc')}"
+    module = module_named(model, layer)
+    if module is None:
+        known = LAYERS if isinstance(model, C3D) else [n for n, _ in model.named_modules() if n]
+        raise LayerError(f"no layer {layer!r}; this model has {nearest(layer, known)}")
+    return module
 
 
 @dataclass(frozen=True)

@@ -52,9 +52,9 @@ def test_zero_counts_as_blocked() -> None:
 
 
 def test_pooling_sends_the_signal_to_the_first_of_equal_maxima() -> None:
-    net = nn.Sequential(nn.MaxPool3d((1, 1, 4)), mix([[2.0]]))
+    net = nn.Sequential(nn.ReLU(), nn.MaxPool3d((1, 1, 4)), mix([[2.0]]))
     for rule in RULES:
-        values = one(net, point(1, 7, 7, 3), Unit("1", 0, (0, 0, 0)), rule)
+        values = one(net, point(1, 7, 7, 3), Unit("2", 0, (0, 0, 0)), rule)
         assert values.flatten().tolist() == [0, 2, 0, 0]
 
 
@@ -69,7 +69,7 @@ def test_overlapping_pools_sum_where_unpooling_overwrites() -> None:
     add.weight.data.fill_(1.0)
     x = point(0, 1, 9, 1, 0)
     for rule in RULES:
-        values = one(nn.Sequential(pool, add), x, Unit("1", 0, (0, 0, 0)), rule)
+        values = one(nn.Sequential(nn.ReLU(), pool, add), x, Unit("2", 0, (0, 0, 0)), rule)
         assert values.flatten().tolist() == [0, 0, 2, 0, 0]
     _, switches = F.max_pool3d(x, (1, 1, 3), (1, 1, 2), return_indices=True)
     written = F.max_unpool3d(
@@ -91,9 +91,10 @@ def test_a_relu_with_a_ceiling_also_blocks_above_it(top: float, form: nn.Module)
 
 
 def test_other_activations_keep_their_gradient() -> None:
-    net = nn.Sequential(nn.LeakyReLU(0.5), mix([[-3.0]]))
-    at = Unit("1", 0, (0, 0, 0))
+    top = (mix([[-3.0]]), nn.ReLU(), mix([[1.0]]))
+    net = nn.Sequential(nn.LeakyReLU(0.5), *top)
+    at = Unit("3", 0, (0, 0, 0))
     assert [float(one(net, point(-1.0), at, rule)) for rule in RULES] == [-1.5, -1.5, -1.5]
     clipped = nn.Hardtanh(-1, 1)  # not a ReLU: its floor is not 0
-    net = nn.Sequential(clipped, mix([[-3.0]]))
+    net = nn.Sequential(clipped, *top)
     assert [float(one(net, point(-0.5), at, rule)) for rule in RULES] == [-3, -3, -3]

@@ -78,7 +78,8 @@ def test_strides_dilation_groups_remainders_and_reuse(rule: str) -> None:
     ).double()
     x = clip((1, 2, 9, 37, 23), dtype=torch.float64)
     units = [Unit("8", c) for c in range(6)] + [Unit("1#1", 2), Unit("1#0", 3)]
-    units += [Unit("1", 2), Unit("5", 0, (3, 2, 4)), Unit("3", 1), Unit("4", 2), Unit("0", 2)]
+    units += [Unit("1", 2), Unit("5", 0, (3, 2, 4)), Unit("3", 1), Unit("4", 2)]
+    units += [Unit("0", 2)] if rule == "gradient" else []  # no ReLU lies below it
     for values, back in zip(
         by_chain(net, x, units, rule), backproject(net, x, units, rule), strict=True
     ):

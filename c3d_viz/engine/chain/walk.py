@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..precision import Precision
+from ..report import RuleReport, refuse_plain
 from ..rules import BackProjection, rule_named
 from ..units import Unit
 from .boxes import Box, Chain, cut, window
@@ -69,12 +70,22 @@ class Walker:
         """The back-projection of a unit that the recorded forward pass has found."""
         level = key[0]
         unit, activation = record.found[key]
+        report = self._report(level, unit)
         signal, box, level = self._start(x, level, unit, activation)
         while level:
             signal, box, level = self._step(record, signal, box, level)
         values = x.new_zeros(x.shape[1:])
         values[cut(box, self._chain.full(0))] = signal
-        return BackProjection(values, unit, activation)
+        return BackProjection(values, unit, activation, report)
+
+    def _report(self, level: int, unit: Unit) -> RuleReport | None:
+        """How many ReLUs lie below a level; a chain has no other activations."""
+        if not self._rule.asks_backward:
+            return None
+        relus = sum(isinstance(step, nn.ReLU) for step in self._chain.steps[:level])
+        if not relus:
+            raise refuse_plain(self._rule.name, unit.layer, ())
+        return RuleReport(relus)
 
     def _start(
         self, x: Tensor, level: int, unit: Unit, activation: float

@@ -1,0 +1,159 @@
+"""What a rule did on a unit's way: how many ReLUs it met, and what it had to leave as it was.
+
+A rule is defined at ReLUs. Where a unit's way back meets none, the map called guided or deconvnet
+would be the plain gradient, so it is refused; where other activations lie between the ReLUs, the
+map says so. The way is read off autograd's graph: only what lies between the unit's layer and the
+clip counts, not what the network holds elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import BackwardCFunction
+from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
+
+from ..errors import VizError
+
+RULED = "_RuledReLU"  # the graph's name for a ReLU that goes back by a rule
+# Nodes of the graph that are no plain sum, product, choice or average, by the name people know.
+# Several activations spelled out by hand show up as their parts.
+_ACTIVATIONS = {
+    "Silu": "SiLU", "Gelu": "GELU", "Elu": "ELU", "Celu": "CELU", "LeakyRelu": "LeakyReLU",
+    "PreluKernel": "PReLU", "RreluWithNoise": "RReLU", "Hardswish": "Hardswish",
+    "Hardsigmoid": "Hardsigmoid", "Sigmoid": "Sigmoid", "Tanh": "Tanh", "Softplus": "Softplus",
+    "Mish": "Mish", "LogSigmoid": "LogSigmoid", "Hardshrink": "Hardshrink",
+    "Softshrink": "Softshrink", "Hardtanh": "Hardtanh", "Threshold": "Threshold", "Glu": "GLU",
+    "Softmax": "Softmax", "LogSoftmax": "LogSoftmax", "Maximum": "maximum", "Minimum": "minimum",
+    "Fmax": "maximum", "Where": "where", "Clamp": "clamp", "ClampMin": "clamp",
+    "ClampMax": "clamp", "MaskedFill": "masked_fill", "Abs": "abs", "Sin": "sin", "Cos": "cos",
+    "Exp": "exp", "Erf": "erf", "Log1P": "log1p", "Atan": "atan",
+    "Relu": "a ReLU inside compiled or scripted code",
+}  # fmt: skip
+_PLAIN_FUNCTIONS = {RULED, "CheckpointFunction"}
+
+
+@dataclass(frozen=True)
+class RuleReport:
+    """What lies on a unit's way to the clip.
+
+    Attributes:
+        relus: how many ReLUs the rule holds at.
+        others: the other activations there, each name once, in order of their names. They keep
+            their ordinary gradient under every rule. An activation written as a formula shows up
+            as its parts (``x * sigmoid(x)`` as Sigmoid), one of products and sums alone not at all.
+    """
+
+    relus: int
+    others: tuple[str, ...] = ()
+
+    def notes(self, method: str) -> tuple[str, ...]:
+        """Lines for people, to stand wherever the map does; () where the rule held throughout."""
+        if not self.others:
+            return ()
+        relus = "1 ReLU" if self.relus == 1 else f"{self.relus} ReLUs"
+        return (
+            f"{method} holds at ReLUs only: {relus} on this unit's way; {', '.join(self.others)} "
+            f"there kept the ordinary gradient.",
+        )
+
+
+def refuse_plain(rule: str, layer: str, others: Iterable[str]) -> VizError:
+    """The error for a map that would be called ``rule`` and be the gradient."""
+    known = ", ".join(others)
+    return VizError(
+        f"{rule} changes ReLUs only, and the way from {layer} to the clip has none "
+        f"({'only ' + known if known else 'nor any activation that is known'}): the map would be "
+        f"the plain gradient; ask for method 'gradient'"
+    )
+
+
+@dataclass(frozen=True)
+class Way:
+    """The part of autograd's graph between a layer and the clip.
+
+    Attributes:
+        reaches: whether there is one.
+        report: what lies on it.
+        reentrant: it holds an activation checkpoint that only a full ``backward()`` can cross.
+        nodes: of the graph, those of the way, the clip's own left out.
+    """
+
+    reaches: bool
+    report: RuleReport
+    reentrant: bool = False
+    nodes: frozenset[Node] = frozenset()
+
+
+def way(layer: Tensor, clip: Tensor | GradientEdge) -> Way:
+    """Read the way from ``layer`` back to ``clip`` off the graph; nothing is computed."""
+    if not layer.requires_grad:
+        return Way(False, RuleReport(0))
+    with torch.inference_mode(False), torch.enable_grad():
+        start = get_gradient_edge(layer).node
+        goal = (get_gradient_edge(clip) if isinstance(clip, Tensor) else clip).node
+    users: dict[Node, list[Node]] = {start: []}  # by node: those that hand their signal to it
+    waiting = [start]
+    while waiting:
+        node = waiting.pop()
+        for below, _ in node.next_functions:
+            if below is None:
+                continue
+            if below not in users:
+                users[below] = []
+                waiting.append(below)
+            users[below].append(node)
+    if goal not in users:
+        return Way(False, RuleReport(0))
+    on_way, waiting = {goal}, [goal]
+    while waiting:
+        for user in users[waiting.pop()]:
+            if user not in on_way:
+                on_way.add(user)
+                waiting.append(user)
+    stems = [_stem(node) for node in on_way]
+    names = {name for node in on_way if (name := _activation(node)) is not None}
+    report = RuleReport(stems.count(RULED), tuple(sorted(names)))
+    return Way(True, report, "CheckpointFunction" in stems, frozenset(on_way - {goal}))
+
+
+def _stem(node: Node) -> str:
+    return re.sub(r"Backward\d*$", "", node.name())
+
+
+def _activation(node: Any) -> str | None:
+    stem = _stem(node)
+    if isinstance(node, BackwardCFunction):
+        return None if stem in _PLAIN_FUNCTIONS else f"{stem} (an autograd function of its own)"
+    if stem == "Elu" and node._saved_scale != 1:
+        return "SELU"
+    return _ACTIVATIONS.get(stem)
+
+
+def crossed(passage: Way, layer: str, depends: Callable[[], bool]) -> bool:
+    """Whether there is a way back that can be walked; False where the layer sees no clip.
+
+    Args:
+        passage: what ``way`` found.
+        layer: its name.
+        depends: whether the layer's answers follow the clip all the same; asked only if need be.
+
+    Raises:
+        VizError: the way is cut, or holds a re-entrant activation checkpoint.
+    """
+    if passage.reentrant:
+        raise VizError(
+            f"{layer} lies above a re-entrant activation checkpoint, which no gradient of the clip "
+            f"can cross; use checkpoint(..., use_reentrant=False), or switch checkpointing off"
+        )
+    if not passage.reaches and depends():
+        raise VizError(
+            f"the model detaches {layer} from its input (detach, no_grad, a re-entrant checkpoint "
+            f"or an operation without gradient): there is no way back to the clip"
+        )
+    return passage.reaches

@@ -1,0 +1,306 @@
+"""Whatever a caller has switched on or wrapped, answers are the same and nothing is changed."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from nets import Residual, clip, mini_c3d
+from torch import Tensor, nn
+
+import c3d_viz as viz
+from c3d_viz.engine import Unit, flags
+from c3d_viz.engine.flags import HeldFlags, full_precision
+from c3d_viz.errors import LayerError, ShapeError, VizError
+from c3d_viz.gradcam import grad_cam
+from c3d_viz.methods import METHODS, Reading
+from c3d_viz.nets.c3d import C3D
+
+X = clip((1, 3, 4, 6, 6))
+UNIT = Unit("down", 1, (0, 1, 1))
+
+
+def everything(net: nn.Module, x: Tensor, unit: Unit = UNIT, layer: str = "second") -> list[Any]:
+    maps = [viz.attribute(net, x, unit, method).values for method in METHODS]
+    return [*maps, grad_cam(net, x, layer, unit).values, viz.trace(net, x, layer).output.numpy()]
+
+
+# ---- nothing of the caller's is changed, and nothing of the caller's changes the answer
+
+
+class Writes(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Residual()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x.mul_(0.5).add_(1.0))
+
+
+def test_a_model_that_writes_to_its_input_never_reaches_the_callers_clip() -> None:
+    net, x = Writes().eval(), X.clone()
+    unit = Unit("net.down", 1, (0, 1, 1))
+    first = everything(net, x, unit, "net.second")
+    Reading(net, x)
+    list(viz.attribute_many(net, x, [Unit("net.down", 1)]))
+    assert torch.equal(x, X)
+    for one, other in zip(first, everything(net, x, unit, "net.second"), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_around_a_call_changes_nothing(dtype: torch.dtype) -> None:
+    net, chain, y = Residual().eval(), mini_c3d(), clip()
+    deep = Unit("relu3a", 1, (2, 3, 4))
+    expected = [*everything(net, X), *everything(chain, y, deep, "relu2a")]
+    with torch.autocast("cpu", dtype):
+        found = [*everything(net, X), *everything(chain, y, deep, "relu2a")]
+        assert torch.is_autocast_enabled("cpu")
+    for one, other in zip(expected, found, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+
+
+def test_threads_hold_and_free_the_flags_together() -> None:
+    """The first to come keeps the caller's, the last to go puts them back, in either order."""
+    caller = {"deterministic": False, "benchmark": True, "other": 5}
+    for first_leaves_first in (True, False):
+        cudnn = SimpleNamespace(**caller)
+        held = HeldFlags(cudnn, {"deterministic": True, "benchmark": False})
+        inside, leave = [threading.Event(), threading.Event()], [threading.Event() for _ in "ab"]
+
+        def work(number: int, held: HeldFlags = held, inside=inside, leave=leave) -> None:  # type: ignore[no-untyped-def]
+            with held.held():
+                inside[number].set()
+                leave[number].wait(20)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in (0, 1)]
+        for number, thread in enumerate(threads):
+            thread.start()
+            assert inside[number].wait(20)
+            assert vars(cudnn) == {"deterministic": True, "benchmark": False, "other": 5}
+        order = (0, 1) if first_leaves_first else (1, 0)
+        leave[order[0]].set()
+        threads[order[0]].join(20)
+        assert vars(cudnn) == {"deterministic": True, "benchmark": False, "other": 5}
+        leave[order[1]].set()
+        threads[order[1]].join(20)
+        assert vars(cudnn) == caller
+
+
+def test_full_precision_holds_cudnns_flags_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cudnn = SimpleNamespace(deterministic=False, benchmark=True, allow_tf32=True)
+    before = dict(vars(cudnn))
+    monkeypatch.setattr(flags, "_CUDNN", HeldFlags(cudnn, flags._CUDNN._wanted))
+    with full_precision(torch.device("cpu")):
+        assert vars(cudnn) == before
+    with pytest.raises(KeyError), full_precision(torch.device("cuda")):  # noqa: PT012
+        with full_precision(torch.device("cuda")):
+            pass
+        assert vars(cudnn) == {"deterministic": True, "benchmark": False, "allow_tf32": False}
+        raise KeyError
+    assert vars(cudnn) == before
+
+
+# ---- wrapped, compiled, called by keyword
+
+
+class Keyword(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(8)
+        self.conv, self.relu, self.top = nn.Conv3d(3, 4, 3), nn.ReLU(), nn.Conv3d(4, 2, 1)
+        self.pool = nn.MaxPool3d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.top(input=self.relu(input=self.pool(input=self.conv(input=x))))
+
+
+def test_modules_called_by_keyword() -> None:
+    net = Keyword().eval()
+    seen = viz.trace(net, X, switches=True)
+    assert list(seen.activations) == ["conv", "pool", "relu", "top"]
+    with torch.no_grad():
+        pooled, taken = torch.nn.functional.max_pool3d(net.conv(X), 2, return_indices=True)
+    assert torch.equal(seen.activations["pool"], pooled[0])
+    assert torch.equal(seen.switches["pool"], taken[0])
+    chain = nn.Sequential(net.conv, net.pool, net.relu, net.top).eval()
+    for method in METHODS:
+        values = viz.attribute(net, X, Unit("top", 1, (0, 1, 0)), method).values
+        expected = viz.attribute(chain, X, Unit("3", 1, (0, 1, 0)), method).values
+        np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
+def test_names_go_through_wrappers_either_way() -> None:
+    net = Residual().eval()
+    expected = everything(net, X)
+    parallel = nn.DataParallel(net)
+    for wrapped in (parallel, torch.compile(net, backend="eager")):
+        for unit, layer in (
+            (UNIT, "second"),
+            (Unit("module.down", 1, UNIT.at), "_orig_mod.second"),
+        ):
+            for one, other in zip(everything(wrapped, X, unit, layer), expected, strict=True):
+                np.testing.assert_array_equal(one, other)
+    assert viz.trace(net, X, "module.second").activations["module.second"].shape[0] == 4
+
+
+def test_a_wrapped_c3d_keeps_the_papers_names(tiny_c3d: C3D) -> None:
+    x = clip((1, 3, 16, 112, 112))
+    seen = viz.trace(nn.DataParallel(tiny_c3d), x)
+    assert list(seen.activations) == list(viz.trace(tiny_c3d, x).activations)
+    values = seen.activations["conv2a"]
+    assert torch.equal(values, viz.trace(tiny_c3d, x, "conv2a").activations["conv2a"])
+    assert float(values.min()) == 0.0  # after the ReLU
+    unit = Unit("conv2a", 1)
+    one = viz.attribute(nn.DataParallel(tiny_c3d), x, unit, "guided")
+    np.testing.assert_array_equal(one.values, viz.attribute(tiny_c3d, x, unit, "guided").values)
+
+
+def test_compiled_parts_run_as_the_python_they_were_made_from() -> None:
+    net = nn.Sequential(Residual(), nn.Conv3d(6, 2, 1)).eval()
+    whole = copy.deepcopy(net)
+    whole.compile(backend="eager")
+    part = nn.Sequential(torch.compile(net[0], backend="eager"), net[1]).eval()
+    unit = Unit("1", 1, (0, 1, 1))
+    expected = everything(net, X, unit, "0.second")
+    for compiled in (whole, part):
+        for one, other in zip(everything(compiled, X, unit, "0.second"), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert type(part[0]).__name__ == "OptimizedModule"
+
+
+# ---- what is refused
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:torch.(ao|quantize).*deprecated")
+def test_scripted_traced_and_quantised_models_are_told_what_to_give() -> None:
+    net = nn.Sequential(nn.Conv3d(3, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2)).eval()
+    quantised = torch.ao.quantization.quantize_dynamic(copy.deepcopy(net), {nn.Linear})
+    part = nn.Sequential(torch.jit.script(net), nn.Identity()).eval()
+    for model, message in (
+        (torch.jit.script(net), "it is a scripted or traced program"),
+        (torch.jit.trace(net, X), "it is a scripted or traced program"),
+        (part, "its layer 0 is a scripted or traced program"),
+        (quantised, r"its layer 3 is quantised \(Linear\); give the floating-point model"),
+        (lambda x: x, "must be a torch.nn.Module, got function"),
+    ):
+        for call in (
+            lambda m: viz.trace(m, X),
+            lambda m: viz.attribute(m, X, Unit("1", 0), "guided"),
+            lambda m: viz.attribute(m, X, Unit("1", 0), "input_x_gradient"),
+            lambda m: grad_cam(m, X, "0", Unit("3", 0)),
+            lambda m: Reading(m, X),
+        ):
+            with pytest.raises(VizError, match=message):
+                call(model)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ([X, X], "one tensor .1, C, T, H, W., got list; a network of several"),
+        (X.numpy(), "got ndarray"),
+        (X.to_sparse(), r"dense tensor, got torch.sparse_coo; give x.to_dense\(\)"),
+        (X[:, :, :0], "one clip at a time"),
+    ],
+)
+def test_what_is_no_clip_is_refused(x: Any, message: str) -> None:
+    net = Residual().eval()
+    for call in (
+        lambda: viz.trace(net, x),
+        lambda: viz.attribute(net, x, UNIT),
+        lambda: viz.attribute(net, x, UNIT, "integrated_gradients"),
+        lambda: grad_cam(net, x, "second", UNIT),
+    ):
+        with pytest.raises(ShapeError, match=message):
+            call()
+
+
+@pytest.mark.parametrize(
+    "parts", [("conv3a", 0.5), ("conv3a", None), ("conv3a", 1, (0, 0.5, 1)), (3, 0), ("a", 0, 5)]
+)
+def test_a_unit_is_a_name_and_whole_numbers(parts: tuple[Any, ...]) -> None:
+    with pytest.raises(LayerError, match=r"whole numbers|named by a string"):
+        Unit(*parts)
+
+
+def test_whole_numbers_of_any_kind_make_the_same_unit() -> None:
+    unit = Unit("conv3a", np.int64(1), [np.int32(0), 1, 2])  # type: ignore[arg-type]
+    assert unit == Unit("conv3a", 1, (0, 1, 2))
+    assert hash(unit) == hash(Unit("conv3a", 1, (0, 1, 2)))
+
+
+def test_an_unknown_layer_gets_the_three_nearest() -> None:
+    net = nn.Sequential(*(nn.Sequential(nn.Conv3d(3, 3, 1), nn.ReLU()) for _ in range(6))).eval()
+    for name in ("conv3a#²", "relu#٣", "relu#" + "9" * 5000, "x" * 100_000):
+        with pytest.raises(LayerError, match="this model has 18 layers, the nearest are"):
+            viz.trace(net, X, name)
+    with pytest.raises(LayerError, match=r"the nearest are 4\.1, .*, "):
+        viz.attribute(net, X, Unit("4.11", 0))
+    with pytest.raises(
+        LayerError, match=r"stem, .*\(nearest: first, stem, second\)|nearest: first"
+    ):
+        viz.trace(Residual().eval(), X, "firts")
+
+
+# ---- cut ways, and ways that were never there
+
+
+class Cut(nn.Module):
+    """``how`` stands between the clip and two layers."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.how = how
+        self.conv, self.relu, self.top = nn.Conv3d(3, 2, 1), nn.ReLU(), nn.Conv3d(2, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.how == "no_grad":
+            with torch.no_grad():
+                return self.relu(self.top(self.relu(self.conv(x))))
+        cut = {
+            "detach": lambda x: x.detach(),
+            "data": lambda x: x.data * 2,
+            "numpy": lambda x: torch.from_numpy(x.detach().numpy().copy()),
+            "steps": lambda x: (x > 0.5).float(),
+            "alone": torch.ones_like,
+        }[self.how](x)
+        return self.relu(self.top(self.relu(self.conv(cut)))) + x.mean()
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("how", ["detach", "data", "numpy", "steps", "no_grad", "alone"])
+def test_a_cut_way_is_an_error_and_a_layer_that_sees_no_clip_a_map_of_zeros(
+    how: str, frozen: bool
+) -> None:
+    net = Cut(how).eval().requires_grad_(not frozen)
+    for method in METHODS:
+        unit = Unit("top", 1, (1, 2, 3))
+        if how == "alone":
+            att = viz.attribute(net, X, unit, method)
+            assert att.values.shape == X.shape[1:]
+            assert not att.values.any()
+        else:
+            with pytest.raises(VizError, match="the model detaches top from its input"):
+                viz.attribute(net, X, unit, method)
+
+
+def test_nan_weights_give_an_error_also_where_a_position_is_given() -> None:
+    for spoil in (float("nan"), float("inf")):
+        net, chain = Residual().eval(), mini_c3d()
+        net.first.weight.data[0, 0, 1, 1, 1] = spoil
+        chain.conv2a.weight.data[0, 0, 1, 1, 1] = spoil
+        for model, x, unit in ((net, X, UNIT), (chain, clip(), Unit("relu3a", 1, (2, 3, 4)))):
+            for method in METHODS:
+                with pytest.raises(VizError, match="holds NaN or infinite"):
+                    viz.attribute(model, x, unit, method)
+        with pytest.raises(VizError, match="NaN"):
+            grad_cam(net, X, "second", UNIT)
