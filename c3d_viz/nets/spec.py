@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ShapeError
+
 ChannelOrder = Literal["RGB", "BGR"]
 Pool5 = Literal["ceil", "padded"]
+
+
+_LONGEST = 4096  # of a side, and of a clip
+
+
+def _whole(value: object) -> int | None:
+    """A whole number of pixels or frames, else None."""
+    if isinstance(value, int | np.integer) and 1 <= value <= _LONGEST:
+        return int(value)
+    return None
+
+
+def _pair(value: object) -> tuple[int, int] | None:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return None
+    height, width = _whole(value[0]), _whole(value[1])
+    return None if height is None or width is None else (height, width)
+
+
+def _numbers(values: object) -> tuple[float, ...] | None:
+    if not isinstance(values, tuple | list | np.ndarray):
+        return None
+    try:
+        numbers = tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None
 
 
 @dataclass(frozen=True)
@@ -28,6 +58,9 @@ class InputSpec:
         frames: number of consecutive frames T.
         mean_volume: (3, T, resize height, resize width) float32 in ``channel_order``, taken off
             before the crop in place of ``mean``; None for a mean per channel.
+
+    Raises:
+        ShapeError: a field that is none of that; sides and frames go from 1 to 4096.
     """
 
     channel_order: ChannelOrder = "BGR"
@@ -39,6 +72,32 @@ class InputSpec:
     mean_volume: npt.NDArray[np.float32] | None = dataclasses.field(
         default=None, repr=False, compare=False
     )
+
+    def __post_init__(self) -> None:
+        short = _whole(self.resize)
+        resize = (short,) if short is not None else _pair(self.resize)
+        if resize is None:
+            raise ShapeError(
+                f"resize must be (height, width) or the short side, each 1 to {_LONGEST}, got "
+                f"{self.resize!r}"
+            )
+        crop, frames = _pair(self.crop), _whole(self.frames)
+        if crop is None:
+            raise ShapeError(f"crop must be (height, width), 1 to {_LONGEST}, got {self.crop!r}")
+        if frames is None:
+            raise ShapeError(f"frames must be a number from 1 to {_LONGEST}, got {self.frames!r}")
+        if self.channel_order not in get_args(ChannelOrder):
+            raise ShapeError(f"channel_order must be RGB or BGR, got {self.channel_order!r}")
+        mean, scale = _numbers(self.mean), _numbers((self.scale,))
+        if mean is None or len(mean) != 3:
+            raise ShapeError(f"mean must be three numbers, one a channel, got {self.mean!r}")
+        if scale is None or not scale[0]:
+            raise ShapeError(f"scale must be a number that is not 0, got {self.scale!r}")
+        for name, value in (
+            ("resize", resize if short is None else short), ("crop", crop), ("frames", frames),
+            ("mean", mean), ("scale", scale[0]),
+        ):  # fmt: skip
+            object.__setattr__(self, name, value)
 
     def replace(self, **changes: object) -> InputSpec:
         """A copy with some fields changed."""
