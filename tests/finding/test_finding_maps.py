@@ -9,10 +9,12 @@ import torch
 from tiny import tiny
 
 from c3d_viz.clips import preprocess_frames
-from c3d_viz.engine import top_units, trace
+from c3d_viz.engine import activation, peak, top_units, trace
 from c3d_viz.finding.measure.contrasts import paired_positional, positional
+from c3d_viz.finding.measure.curves import curves
 from c3d_viz.finding.measure.maps import measure
 from c3d_viz.finding.measure.perturbation import _answers, perturb
+from c3d_viz.finding.measure.stimulus import stimulus
 from c3d_viz.finding.measure.windows import ClipWindow, frozen, synthetic_windows
 from c3d_viz.finding.probe import Pass
 from c3d_viz.methods import attribute_many
@@ -68,3 +70,54 @@ def test_perturbation_of_a_still_clip_loses_no_motion() -> None:
     assert np.nanmax(np.abs(got["motion"])) < 1e-5
     assert np.nanmax(np.abs(got["texture"])) > 1e-3
     assert np.isnan(got["motion"][..., [0, 15]]).all()
+
+
+def test_both_directions_by_hand() -> None:
+    """Oracle: attribute_many and curves, on the clip and on its frames in the other order."""
+    model, window = tiny(), synthetic_windows(1, 3)[0]
+    methods = ("guided", "gradient")
+    got = measure(model, COMPACT_INPUT, window, methods, units=2)
+    reversed_frames = window.frames[::-1].copy()
+    channels = None
+    for direction, frames in enumerate((window.frames, reversed_frames)):
+        x = preprocess_frames(frames, COMPACT_INPUT)
+        seen = trace(model, x, ["conv5b"])
+        if channels is None:  # the reversed clip keeps the channels of the clip
+            channels = [unit.channel for unit in top_units(seen, "conv5b", 2)]
+        units = [peak(seen, "conv5b", channel) for channel in channels]
+        assert got["at"][direction].tolist() == [list(unit.at) for unit in units]
+        assert got["activation"][direction] == pytest.approx(
+            [activation(seen, unit) for unit in units], rel=1e-4
+        )
+        for number, method in enumerate(methods):
+            maps = np.stack([a.values for a in attribute_many(model, x, units, method)])
+            by_hand = curves(maps, stimulus(frames))
+            for key in ("A", "M", "E"):
+                np.testing.assert_allclose(
+                    got[key][direction, number], getattr(by_hand, key), atol=2e-3
+                )
+    assert got["channels"].tolist() == channels
+    assert not np.allclose(got["A"], got["M"], atol=0.1, equal_nan=True)
+
+
+def test_perturbation_by_hand() -> None:
+    model, window = tiny(), synthetic_windows(1, 3)[0]
+    got = perturb(model, COMPACT_INPUT, window, units=2)
+    for direction, frames in enumerate((window.frames, window.frames[::-1].copy())):
+        places = [tuple(at) for at in got["at"][direction]]
+
+        def answer(changed: np.ndarray, places: list[tuple[int, ...]] = places) -> np.ndarray:
+            x = preprocess_frames(changed, COMPACT_INPUT)
+            layer = trace(model, x, ["conv5b"]).activations["conv5b"]
+            pairs = zip(got["channels"], places, strict=True)
+            return np.array([float(layer[(channel, *at)]) for channel, at in pairs])
+
+        whole = answer(frames)
+        for t in (1, 14):
+            still, plain = frames.copy(), frames.copy()
+            still[t] = frames[t - 1]
+            plain[t] = cv2.GaussianBlur(frames[t], (0, 0), 3.0)
+            for key, changed in (("motion", still), ("texture", plain)):
+                expected = (whole - answer(changed)) / whole
+                assert got[key][direction, :, t] == pytest.approx(expected, abs=2e-4)
+    assert np.nanmax(np.abs(got["motion"] - got["texture"])) > 5e-3
