@@ -1,17 +1,9 @@
 """Videos, frame folders and GIFs: 16 frames of one as a ``Clip``, and as the input of a network."""
 
-from .clip import (
-    Clip,
-    cropped_frames,
-    preprocess,
-    preprocess_frames,
-    read_clip,
-    read_clips,
-    video_info,
-    window_starts,
-)
+from .clip import Clip, read_clip, read_clips, video_info, window_starts
 from .demo import demo_clips
 from .folder import counting_order
+from .prepare import cropped_frames, preprocess, preprocess_frames
 from .suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, begins_like_video
 from .timeline import motion_energy, read_thumbnails
 from .video import VideoInfo

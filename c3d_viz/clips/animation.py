@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .folder import opened_picture, rgb_of
-from .frame import Frame
+from .frame import SourceFrame
 from .opening import FALLBACK_FPS, PathLike, shown
 from .video import VideoInfo
 
@@ -34,11 +34,11 @@ class WebPFile:
         with opened_picture(self.path, self.label) as picture:
             height, width = rgb_of(picture, self.label).shape[:2]
             count = int(getattr(picture, "n_frames", 1))
-        fps = self.fps()
+        fps = self.about()[0]
         return VideoInfo(count, fps, width, height, count / fps)
 
-    def fps(self) -> float:
-        """Pictures a second on average; 25 where the file states no time."""
+    def about(self) -> tuple[float, tuple[str, ...]]:
+        """Pictures a second on average, 25 where the file states no time; no notes."""
         times = []
         with self.path.open("rb") as file:
             file.seek(12)
@@ -47,13 +47,24 @@ class WebPFile:
                 if chunk[:4] == b"ANMF":  # x, y, width, height and duration, three bytes each
                     times.append(int.from_bytes(file.read(15)[12:], "little"))
                 file.seek(end)
-        return 1000 * len(times) / sum(times) if sum(times) else FALLBACK_FPS
+        return (1000 * len(times) / sum(times) if sum(times) else FALLBACK_FPS), ()
 
-    def frames(self, numbers: Sequence[int]) -> Iterator[tuple[int, Frame]]:
-        """Yield ``(number, (H, W, 3) uint8 RGB)`` for ascending numbers; ends with the file."""
+    def frames(
+        self, numbers: Sequence[int], *, skip_damaged: bool = False
+    ) -> Iterator[SourceFrame]:
+        """Yield a SourceFrame for each of the ascending numbers; ends with the file.
+
+        With ``skip_damaged`` it ends before the first picture that is damaged.
+        """
         with opened_picture(self.path, self.label) as picture:
             for number in numbers:
                 if number >= getattr(picture, "n_frames", 1):
                     return
-                picture.seek(number)
-                yield number, rgb_of(picture, self.label)
+                try:
+                    picture.seek(number)
+                    frame = rgb_of(picture, self.label)
+                except (OSError, EOFError):
+                    if skip_damaged:  # later pictures are drawn over this one
+                        return
+                    raise
+                yield SourceFrame(number, frame)

@@ -1,4 +1,4 @@
-"""From a video file or a folder of frames to 16-frame clips, and from a clip to the net's input.
+"""From a video file or a folder of frames to 16-frame clips.
 
 Only the frames asked for are kept in memory, however long the video is.
 """
@@ -11,39 +11,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
-from ..errors import ClipError, ShapeError
-from ..nets import InputSpec
+from ..errors import ClipError
 from .frame import Frame
-from .opening import PathLike, shown
+from .opening import PathLike, check_pixels, shown
 from .source import open_source
-from .timeline import motion_energy, read_thumbnails
 from .video import VideoInfo
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-__all__ = [
-    "Clip",
-    "VideoInfo",
-    "cropped_frames",
-    "motion_energy",
-    "preprocess",
-    "preprocess_frames",
-    "read_clip",
-    "read_clips",
-    "read_thumbnails",
-    "resized_frames",
-    "video_info",
-    "window_starts",
-]
-
-MAX_CLIP_PIXELS = 300_000_000  # of one clip: 16 frames of 4K are 133 million
+MAX_FRAMES = 1_000_000  # of all windows together: more cannot be listed quickly
+MAX_NUMBER = 1_000_000_000  # of a frame: a year of video
 _FRAME_FOLDER_NAMES = {"frames", "images", "imgs", "jpegimages", "rgb"}
 
 
@@ -58,6 +36,8 @@ class Clip:
         source: path as it was given.
         start: number of the first frame, counted from 0.
         stride: distance between neighbouring frames of the clip in the source.
+        notes: what people should know who look at it, a line each: frames that a decoder filled
+            in or that follow a damaged one, colours without tone mapping.
     """
 
     frames: Frame
@@ -65,6 +45,7 @@ class Clip:
     source: str
     start: int
     stride: int = 1
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -113,31 +94,40 @@ def read_clips(
     source = open_source(path)
     windows = [[start + i * stride for i in range(frames)] for start in starts]
     wanted = sorted({number for window in windows for number in window})
-    fps = source.fps()
+    fps, notes = source.about()
     held: dict[int, Frame] = {}
+    flaws: dict[int, str] = {}
     at = 0
-    for number, frame in source.frames(wanted):
-        height, width = frame.shape[:2]
-        if height * width * frames > MAX_CLIP_PIXELS:
-            raise ClipError(
-                f"{shown(path)}: {frames} frames of {width} x {height} are more than the "
-                f"{MAX_CLIP_PIXELS // 1_000_000} million pixels a clip may have; scale it down"
-            )
+    for number, frame, flaw in source.frames(wanted):
+        check_pixels(shown(path), frames, frame.shape[1], frame.shape[0])
         held[number] = frame
+        if flaw:
+            flaws[number] = flaw
         while at < len(windows) and number == windows[at][-1]:
             at += 1
             keep = windows[at][0] if at < len(windows) else number + 1
             stack = _take(held, windows[at - 1], keep)
-            yield Clip(stack, fps, os.fspath(path), starts[at - 1], stride)
+            told = (*notes, *_flaw_notes(windows[at - 1], flaws))
+            yield Clip(stack, fps, os.fspath(path), starts[at - 1], stride, told)
             del stack  # or this window would stay in memory until the next is whole
     if at < len(windows):
-        have = source.info().frames
-        if have > windows[at][-1]:
+        info = source.info()
+        if info.frames > windows[at][-1]:
             raise ClipError(
-                f"{shown(path)} states {have} frames but ends before frame {windows[at][-1]}: it "
-                f"is truncated; choose an earlier start, or copy the file again"
+                f"{shown(path)} states {info.frames} frames but ends before frame "
+                f"{windows[at][-1]}: it is truncated; choose an earlier start, or copy it again"
             )
-        raise _too_short(path, have, starts[at], frames, stride)
+        why = "".join(f" ({note})" for note in info.notes if note not in notes)
+        raise _too_short(path, info.frames, starts[at], frames, stride, why)
+
+
+def _flaw_notes(window: list[int], flaws: dict[int, str]) -> Iterator[str]:
+    """One line for each run of frames with the same flaw: "frames 20-23: ..."."""
+    for flaw, run in itertools.groupby(window, flaws.get):
+        if flaw:
+            first, *rest = run
+            which = f"frames {first}-{rest[-1]}" if rest else f"frame {first}"
+            yield f"{which}: {flaw}"
 
 
 def _take(held: dict[int, Frame], window: list[int], keep: int) -> Frame:
@@ -175,94 +165,6 @@ def window_starts(
     return sorted({int((2 * i + 1) * room // (2 * windows)) for i in range(windows)})
 
 
-def resized_frames(clip: Clip, spec: InputSpec) -> Frame:
-    """Frames in the size before the crop, (T, H', W', 3) uint8 RGB, bilinear as the release."""
-    height, width = _resized_size(clip.frames.shape[1:3], spec)
-    return np.stack(
-        [cv2.resize(f, (width, height), interpolation=cv2.INTER_LINEAR) for f in clip.frames]
-    ).astype(np.uint8, copy=False)
-
-
-def cropped_frames(clip: Clip, spec: InputSpec) -> Frame:
-    """The exact pixels the net sees, (T, 112, 112, 3) uint8 RGB: resized, then centre crop."""
-    resized = resized_frames(clip, spec)
-    top, left = _crop_offset(resized.shape[1:3], spec)
-    height, width = spec.crop
-    return np.ascontiguousarray(resized[:, top : top + height, left : left + width])
-
-
-def preprocess(clip: Clip, spec: InputSpec) -> Tensor:
-    """The net's input (1, 3, T, 112, 112) float32, channels in ``spec.channel_order``.
-
-    As the authors' release: resize, subtract the mean (volume or channel), centre crop, scale.
-
-    Raises:
-        ShapeError: the clip has not ``spec.frames`` frames, or the mean volume does not fit.
-    """
-    return preprocess_frames(
-        cropped_frames(clip, spec), spec, resized=_resized_size(clip.frames.shape[1:3], spec)
-    )
-
-
-def preprocess_frames(
-    frames: Frame, spec: InputSpec, *, resized: tuple[int, int] | None = None
-) -> Tensor:
-    """The same for frames (T, 112, 112, 3) uint8 RGB that are cropped already.
-
-    ``resized`` is the (height, width) they were cropped from; it places a mean volume. By
-    default ``spec.resize``, or the volume's own size where that is only a short side.
-    """
-    import torch
-
-    expected = (spec.frames, *spec.crop, 3)
-    if frames.shape != expected or frames.dtype != np.uint8:
-        raise ShapeError(
-            f"frames must be uint8 RGB of shape {expected} (T, H, W, 3), got {frames.dtype} "
-            f"{frames.shape}; read {spec.frames} frames and crop them with cropped_frames()"
-        )
-    if spec.channel_order == "BGR":
-        frames = frames[..., ::-1]
-    x = frames.astype(np.float32).transpose(3, 0, 1, 2)  # (T,H,W,C) -> (C,T,H,W)
-    x = (x - _mean(spec, resized)) * np.float32(spec.scale)
-    return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))[None]
-
-
-def _mean(spec: InputSpec, resized: tuple[int, int] | None) -> npt.NDArray[np.float32]:
-    """What is taken off, broadcastable to (3, T, H, W) of the crop."""
-    if spec.mean_volume is None:
-        return np.array(spec.mean, dtype=np.float32).reshape(3, 1, 1, 1)
-    volume = spec.mean_volume
-    size = resized or (spec.resize if isinstance(spec.resize, tuple) else volume.shape[2:4])
-    if volume.shape != (3, spec.frames, *size):
-        raise ShapeError(
-            f"the mean volume has shape {volume.shape}, frames resized to {size[1]} x {size[0]} "
-            f"need {(3, spec.frames, *size)} (C, T, H, W); use the volume made for this size"
-        )
-    top, left = _crop_offset((size[0], size[1]), spec)
-    height, width = spec.crop
-    return volume[:, :, top : top + height, left : left + width].astype(np.float32, copy=False)
-
-
-def _resized_size(size: Sequence[int], spec: InputSpec) -> tuple[int, int]:
-    """(height, width) after the resize: fixed, or by the short side with the aspect kept."""
-    if isinstance(spec.resize, tuple):
-        return spec.resize
-    height, width = size
-    factor = spec.resize / min(height, width)
-    return int(height * factor + 0.5), int(width * factor + 0.5)
-
-
-def _crop_offset(size: Sequence[int], spec: InputSpec) -> tuple[int, int]:
-    """(top, left) of the centre crop; the release's (8, 29) for 128 x 171."""
-    top, left = size[0] - spec.crop[0], size[1] - spec.crop[1]
-    if top < 0 or left < 0:
-        raise ShapeError(
-            f"the crop {spec.crop[1]} x {spec.crop[0]} is larger than the frames resized to "
-            f"{size[1]} x {size[0]}; raise InputSpec.resize"
-        )
-    return top // 2, left // 2
-
-
 def _check_window(path: PathLike, starts: Sequence[int], frames: int, stride: int) -> None:
     if frames < 1 or stride < 1:
         raise ClipError(
@@ -272,14 +174,21 @@ def _check_window(path: PathLike, starts: Sequence[int], frames: int, stride: in
         raise ClipError(
             f"{shown(path)}: start must be 0 or more, got {min(starts)}; frames count from 0"
         )
+    if frames * len(starts) > MAX_FRAMES or max(starts, default=0) + frames * stride > MAX_NUMBER:
+        raise ClipError(
+            f"{shown(path)}: {len(starts)} windows of {frames} frames at stride {stride} are more "
+            f"than any video has; ask for {MAX_FRAMES:,} frames at most"
+        )
     if any(b < a for a, b in itertools.pairwise(starts)):
         raise ClipError(f"{shown(path)}: starts must ascend, got {list(starts)}")
 
 
-def _too_short(path: PathLike, have: int, start: int, frames: int, stride: int) -> ClipError:
+def _too_short(
+    path: PathLike, have: int, start: int, frames: int, stride: int, why: str = ""
+) -> ClipError:
     span = (frames - 1) * stride + 1
     every = "" if stride == 1 else f" at stride {stride}"
-    plural = "frame" if have == 1 else "frames"
+    plural = ("frame" if have == 1 else "frames") + why
     if have < span:
         return ClipError(
             f"{shown(path)} has {have} {plural}; a window of {frames}{every} needs {span}: give a "

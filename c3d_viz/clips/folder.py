@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import ClipError
-from .frame import Frame
+from .frame import Frame, SourceFrame
 from .opening import FALLBACK_FPS, MAX_FRAME_PIXELS, PathLike, shown
 from .suffixes import PICTURE_SUFFIXES
 from .video import VideoInfo
@@ -52,12 +52,16 @@ class FrameFolder:
         count = len(self.files)
         return VideoInfo(count, FALLBACK_FPS, width, height, count / FALLBACK_FPS)
 
-    def fps(self) -> float:
-        """25: pictures carry no frame rate."""
-        return FALLBACK_FPS
+    def about(self) -> tuple[float, tuple[str, ...]]:
+        """25 frames per second, for pictures carry no rate, and no notes."""
+        return FALLBACK_FPS, ()
 
-    def frames(self, numbers: Sequence[int]) -> Iterator[tuple[int, Frame]]:
-        """Yield ``(number, (H, W, 3) uint8 RGB)`` for ascending numbers; ends with the folder.
+    def frames(
+        self, numbers: Sequence[int], *, skip_damaged: bool = False
+    ) -> Iterator[SourceFrame]:
+        """Yield a SourceFrame for each of the ascending numbers; ends with the folder.
+
+        With ``skip_damaged``, pictures that cannot be read are left out.
 
         Raises:
             ClipError: a picture is damaged, too large, or of another size than the others.
@@ -67,7 +71,12 @@ class FrameFolder:
             if number >= len(self.files):
                 return
             file = self.files[number]
-            frame = _read(file)
+            try:
+                frame = _read(file)
+            except ClipError:
+                if skip_damaged:
+                    continue
+                raise
             if first is None:
                 first = (file, frame.shape)
             elif frame.shape != first[1]:
@@ -76,7 +85,7 @@ class FrameFolder:
                     f"{first[0].name} is {first[1][1]} x {first[1][0]}; all frames of a folder "
                     f"must have one size"
                 )
-            yield number, frame
+            yield SourceFrame(number, frame)
 
 
 def counting_order(name: str) -> tuple[list[str | int], str]:

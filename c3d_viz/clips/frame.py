@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Any
+import gc
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
 import numpy.typing as npt
 
 Frame = npt.NDArray[np.uint8]
+# The part of a display matrix that turns: display x = a x + c y, display y = b x + d y.
+Turn = tuple[int, int, int, int]
+UPRIGHT: Turn = (1, 0, 0, 1)
 
 
-def to_rgb(frame: av.VideoFrame) -> Frame:
+class SourceFrame(NamedTuple):
+    """A frame of a source, (H, W, 3) uint8 RGB, and what is wrong with it, if anything."""
+
+    number: int
+    frame: Frame
+    flaw: str = ""
+
+
+def to_rgb(frame: av.VideoFrame, turn: Turn) -> Frame:
     """(H, W, 3) uint8 RGB, upright. 8 bits whatever the source has; its own colour matrix."""
-    return upright(np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8), frame)
+    return upright(np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8), turn)
 
 
-def to_small_rgb(frame: av.VideoFrame, height: int) -> Frame:
+def to_small_rgb(frame: av.VideoFrame, turn: Turn, height: int) -> Frame:
     """(height, w, 3) uint8 RGB, upright, scaled down before it is converted: cheap."""
-    tall, wide = upright_size(frame)
+    tall, wide = upright_size(frame, turn)
     width = max(2, round(wide * height / tall))
-    turned = upright_size(frame) != (frame.height, frame.width)
-    stored = (height, width) if turned else (width, height)
+    stored = (height, width) if _lying(turn) else (width, height)
     small = frame.to_ndarray(format="rgb24", width=stored[0], height=stored[1])
-    return upright(np.asarray(small, dtype=np.uint8), frame)
+    return upright(np.asarray(small, dtype=np.uint8), turn)
 
 
-def upright(image: Frame, frame: av.VideoFrame) -> Frame:
-    """Turn and mirror an image (H, W, ...) as the frame's display matrix asks."""
-    matrix = _display_matrix(frame)
-    if matrix is None:
+def upright(image: Frame, turn: Turn) -> Frame:
+    """Turn and mirror an image (H, W, ...) as the display matrix asks."""
+    if turn == UPRIGHT:
         return image
-    a, b, c, d = matrix  # display x = a x + c y, display y = b x + d y
-    if abs(a) >= abs(b):
-        mirror_x, mirror_y = a < 0, d < 0
-    else:
+    a, b, c, d = turn
+    if _lying(turn):
         image = image.swapaxes(0, 1)
         mirror_x, mirror_y = c < 0, b < 0
+    else:
+        mirror_x, mirror_y = a < 0, d < 0
     if mirror_x:
         image = image[:, ::-1]
     if mirror_y:
@@ -44,16 +54,29 @@ def upright(image: Frame, frame: av.VideoFrame) -> Frame:
     return np.ascontiguousarray(image)
 
 
-def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int] | None:
+def turn_of(frame: av.VideoFrame) -> Turn:
+    """How the frame asks to be shown. Ask one frame of a file, and call ``let_go`` after it."""
     data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
-        return None
+        return UPRIGHT
     a, b, _, c, d, *_ = np.frombuffer(data, dtype=np.int32).tolist()
     return a, b, c, d
 
 
-def upright_size(frame: av.VideoFrame) -> tuple[int, int]:
-    matrix = _display_matrix(frame)
-    if matrix is None or abs(matrix[0]) >= abs(matrix[1]):
-        return frame.height, frame.width
-    return frame.width, frame.height
+def let_go(pixels: int) -> None:
+    """Free a frame that ``turn_of`` has looked at and nobody holds.
+
+    PyAV's ``side_data`` ties a frame into a circle. Python's collector frees it some time later,
+    called by the number of objects, not by their size: large frames would pile up.
+    """
+    if pixels > 1_000_000:
+        gc.collect(1)
+
+
+def upright_size(frame: av.VideoFrame, turn: Turn) -> tuple[int, int]:
+    """(height, width) as shown."""
+    return (frame.width, frame.height) if _lying(turn) else (frame.height, frame.width)
+
+
+def _lying(turn: Turn) -> bool:
+    return abs(turn[0]) < abs(turn[1])

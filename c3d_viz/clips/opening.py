@@ -1,31 +1,29 @@
-"""Open a video file safely, and number its frames without decoding them."""
+"""Open a video file safely: no other file, no network, no absurd size, the track people mean."""
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import av
 import av.stream
-import numpy as np
-import numpy.typing as npt
 from av.container import InputContainer
 
 from ..errors import ClipError
 
 PathLike = str | os.PathLike[str]
 
-MAX_FRAME_PIXELS = 36_000_000  # 8K UHD is 33.2 million
+# The one cap, of a clip whatever its number of frames, and of a frame: a sixteenth. 4K has 8.3.
+MAX_CLIP_PIXELS = 300_000_000
+MAX_FRAME_PIXELS = MAX_CLIP_PIXELS // 16
 FALLBACK_FPS = 25.0  # when a file does not state its rate
-# One packet is one frame in these codecs, so packets number frames. (A VP8 packet may be hidden.)
-_COUNTABLE = {"h264", "hevc", "vp9", "av1", "libdav1d", "mjpeg", "prores", "gif", "ffv1"}
 # Text that ffmpeg would take for pictures, and lists that would open further files.
 _REFUSED = {"tty", "bin", "hls", "dash", "concat", "sdp", "imf", "ffmetadata", "lavfi"}
+_STILLS = {"mjpeg", "png", "webp", "bmp", "tiff"}
+_HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics, ITU-T H.273
 
 
 def shown(path: PathLike) -> str:
@@ -40,8 +38,13 @@ def _lenient(version: str) -> dict[str, Any]:
 
 
 @contextmanager
-def opened(path: Path, label: str) -> Iterator[tuple[InputContainer, av.VideoStream]]:
-    """The open container and its first real video stream.
+def opened(
+    path: Path, label: str, threads: int | None = None
+) -> Iterator[tuple[InputContainer, av.VideoStream]]:
+    """The open container and the video stream that a player shows.
+
+    ``threads`` decode; by default as many as there are cores, up to 4. With one, an error is the
+    error of the packet that was given last.
 
     Raises:
         ClipError: it cannot be opened, holds no pictures, or holds absurdly large ones.
@@ -65,34 +68,60 @@ def opened(path: Path, label: str) -> Iterator[tuple[InputContainer, av.VideoStr
         ) from None
     try:
         with container:
-            yield container, _video_stream(container, label)
+            yield container, _video_stream(container, label, threads)
     except (av.FFmpegError, IndexError, ValueError, OverflowError) as error:
         raise ClipError(  # what a damaged header makes PyAV say, far from any frame
             f"{label} is damaged ({type(error).__name__} while reading it); re-encode it"
         ) from None
 
 
-def _video_stream(container: InputContainer, label: str) -> av.VideoStream:
+def _video_stream(container: InputContainer, label: str, threads: int | None) -> av.VideoStream:
     if set(container.format.name.split(",")) & _REFUSED:
         raise ClipError(
             f"{label} is a text or playlist file, not a video; give the video file itself"
         )
-    for stream in container.streams.video:
-        if stream.disposition & av.stream.Disposition.attached_pic:
-            continue  # cover art of a music file
-        context: Any = stream.codec_context
-        if context is None:
-            raise ClipError(
-                f"{label} holds video of a codec that ffmpeg does not know, or is damaged; "
-                f"re-encode it as H.264"
-            )
-        check_size(label, context.width, context.height)
-        stream.thread_type = "AUTO"
-        context.thread_count = min(4, os.cpu_count() or 1)  # each thread holds frames
-        return stream
-    kinds = sorted({stream.type for stream in container.streams})
-    only = f" (only {', '.join(kinds)})" if kinds else ""
-    raise ClipError(f"{label} has no video stream{only}; give a file with pictures in it")
+    streams = _tracks(container)
+    if not streams:
+        kinds = sorted({stream.type for stream in container.streams})
+        only = f" (only {', '.join(kinds)})" if kinds else ""
+        raise ClipError(f"{label} has no video stream{only}; give a file with pictures in it")
+    stream = min(streams, key=_unlike_a_film)
+    context: Any = stream.codec_context
+    if context is None:
+        raise ClipError(
+            f"{label} holds video of a codec that ffmpeg does not know, or is damaged; "
+            f"re-encode it as H.264"
+        )
+    check_size(label, context.width, context.height)
+    stream.thread_type = "AUTO"
+    context.thread_count = threads or min(4, os.cpu_count() or 1)  # each thread holds frames
+    return stream
+
+
+def _tracks(container: InputContainer) -> list[av.VideoStream]:
+    """Video streams without the cover art of music files."""
+    cover = av.stream.Disposition.attached_pic
+    return [stream for stream in container.streams.video if not stream.disposition & cover]
+
+
+def _unlike_a_film(stream: av.VideoStream) -> tuple[bool, ...]:
+    """Sorts the track that a player shows first: known, moving, marked as the default."""
+    context: Any = stream.codec_context
+    default = stream.disposition & av.stream.Disposition.default
+    still = context is not None and context.name in _STILLS
+    return context is None, stream.frames == 1, still, not default
+
+
+def notes_on(container: InputContainer, stream: av.VideoStream) -> tuple[str, ...]:
+    """What people should know who look at this file's frames, a line each."""
+    notes = []
+    tracks = _tracks(container)
+    if len(tracks) > 1:
+        notes.append(f"video track {tracks.index(stream) + 1} of {len(tracks)} is read")
+    curve = _HDR.get(int(stream.codec_context.color_trc or 0))
+    if curve:
+        notes.append(f"high dynamic range ({curve}), shown without tone mapping: colours are dull")
+    return tuple(notes)
 
 
 def fps_of(stream: av.VideoStream) -> float:
@@ -110,63 +139,15 @@ def check_size(label: str, width: int, height: int) -> None:
         )
 
 
-def undecodable(label: str, number: int, error: Exception) -> ClipError:
-    """The error for a frame that ffmpeg cannot decode, or (StopIteration) for none at all."""
-    if isinstance(error, StopIteration):
-        return ClipError(f"{label} holds no frame that can be decoded; re-encode it")
-    return ClipError(
-        f"{label} is damaged or truncated: frame {number} cannot be decoded; choose a window "
-        f"before it, or re-encode the file"
-    )
+def check_pixels(label: str, count: int, width: int, height: int) -> None:
+    """Raise ClipError for more than MAX_CLIP_PIXELS in ``count`` frames together."""
+    if count * width * height > MAX_CLIP_PIXELS:
+        raise ClipError(
+            f"{label}: {count} frames of {width} x {height} are more than the "
+            f"{MAX_CLIP_PIXELS // 1_000_000} million pixels a clip may have; scale it down"
+        )
 
 
-@dataclass(frozen=True)
-class Index:
-    """Packets of one stream: ``pts`` in order of display, and ``exact`` if they number frames."""
-
-    count: int
-    exact: bool
-    pts: npt.NDArray[np.int64]
-    keys: npt.NDArray[np.int64]  # display numbers of the keyframes
-    key_dts: npt.NDArray[np.int64]
-
-
-def index_of(path: Path, label: str) -> Index:
-    """The file's Index, kept while the file does not change. Reads all of it, decodes nothing."""
-    stat = path.stat()
-    return _cached_index(str(path.absolute()), label, stat.st_size, stat.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=16)
-def _cached_index(path: str, label: str, size: int, mtime: int) -> Index:
-    """Read every packet of the stream without decoding it."""
-    rows: list[tuple[int | None, int | None, bool]] = []
-    whole = True
-    with opened(Path(path), label) as (container, stream):
-        try:
-            for packet in container.demux(stream):
-                if packet.size and not packet.is_discard:
-                    rows.append((packet.pts, packet.dts, packet.is_keyframe))
-        except av.FFmpegError:
-            whole = False  # truncated: the frames before are still there
-        countable = stream.codec_context.name in _COUNTABLE
-    none = np.zeros(0, dtype=np.int64)
-    if not (whole and countable and rows) or any(p is None or d is None for p, d, _ in rows):
-        return Index(len(rows), False, none, none, none)
-    pts = np.array([row[0] for row in rows], dtype=np.int64)
-    dts = np.array([row[1] for row in rows], dtype=np.int64)
-    key = np.array([row[2] for row in rows])
-    order = np.argsort(pts, kind="stable")
-    ordered = pts[order]
-    # Frames before the first keyframe would be dropped by some decoders, kept by others.
-    exact = bool(key[0] and order[0] == 0 and np.all(np.diff(ordered) > 0))
-    keys = np.flatnonzero(key[order]).astype(np.int64)
-    return Index(len(rows), exact, ordered, keys, dts[order][keys])
-
-
-def keyframe_before(index: Index | None, number: int) -> tuple[int, int] | None:
-    """Display number and decoding time stamp of the last keyframe at or before ``number``."""
-    if index is None:
-        return None
-    at = int(np.searchsorted(index.keys, number, side="right")) - 1
-    return None if at < 0 else (int(index.keys[at]), int(index.key_dts[at]))
+def no_frames(label: str) -> ClipError:
+    """The error for a file of which nothing can be decoded."""
+    return ClipError(f"{label} holds no frame that can be decoded; re-encode it")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import ClipError
-from .frame import Frame, to_small_rgb
-from .opening import PathLike, shown
+from .frame import Frame, SourceFrame, to_small_rgb
+from .opening import PathLike, check_pixels, no_frames, shown
 from .source import Source, open_source
 from .video import VideoFile, VideoInfo
 
@@ -48,7 +49,7 @@ def motion_energy(path: PathLike, max_samples: int = 240) -> npt.NDArray[np.floa
     found: list[tuple[int, float]] = []
     last: tuple[int, npt.NDArray[np.float32]] | None = None
     wanted = sorted({*first.tolist(), *(first + 1).tolist()})
-    for number, frame in _small(source, wanted, _HEIGHT):
+    for number, frame, _ in _small(source, wanted, _HEIGHT):
         gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
         if last is not None and last[0] == number - 1:
             found.append((number - 1, float(np.abs(gray - last[1]).mean())))
@@ -90,10 +91,12 @@ def read_thumbnails(
     else:
         numbers = np.arange(0, total, every)
     numbers = np.unique(_beside_keyframes(source, numbers, info, after=0))
-    pairs = list(_small(source, numbers.tolist(), height))
-    if not pairs:
-        raise ClipError(f"{shown(path)} holds no frame that can be decoded; re-encode it")
-    return [number for number, _ in pairs], np.stack([frame for _, frame in pairs])
+    width = max(2, round(info.width * height / info.height))
+    check_pixels(shown(path), len(numbers), width, height)
+    pictures = list(_small(source, numbers.tolist(), height))
+    if not pictures:
+        raise no_frames(shown(path))
+    return [p.number for p in pictures], np.stack([p.frame for p in pictures])
 
 
 def _beside_keyframes(
@@ -109,20 +112,13 @@ def _beside_keyframes(
     return np.asarray(keys[np.maximum(at, 0)] + after)
 
 
-def _small(source: Source, numbers: Sequence[int], height: int) -> Iterator[tuple[int, Frame]]:
-    """Frames scaled to ``height``; a damaged rest of the file is left out."""
+def _small(source: Source, numbers: Sequence[int], height: int) -> Iterator[SourceFrame]:
+    """Frames scaled to ``height``; what is damaged is left out."""
     if isinstance(source, VideoFile):
-        frames = source.frames(numbers, lambda frame: to_small_rgb(frame, height))
+        yield from source.frames(numbers, partial(to_small_rgb, height=height), skip_damaged=True)
     else:
-        frames = ((n, _shrunk(frame, height)) for n, frame in source.frames(numbers))
-    given = 0
-    try:
-        for item in frames:
-            given += 1
-            yield item
-    except ClipError:
-        if not given:
-            raise
+        for number, frame, _ in source.frames(numbers, skip_damaged=True):
+            yield SourceFrame(number, _shrunk(frame, height))
 
 
 def _shrunk(frame: Frame, height: int) -> Frame:

@@ -62,7 +62,7 @@ class SyntheticClip:
     source: str
 
     def clip(self) -> Clip:
-        """The frames as a :class:`c3d_viz.clips.clip.Clip`, as if read from a file."""
+        """The frames as a :class:`c3d_viz.clips.Clip`, as if read from a file."""
         return Clip(self.frames, FPS, self.source, 0)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import c3d_viz as viz
 from app import work
 from app.samples import Source
-from c3d_viz.clips.clip import video_info
+from c3d_viz.clips import video_info
 
 
 def source(path: Path, key: str) -> Source:

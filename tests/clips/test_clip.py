@@ -17,7 +17,7 @@ from video_files import (
     write_test_video,
 )
 
-from c3d_viz.clips.clip import (
+from c3d_viz.clips import (
     Clip,
     cropped_frames,
     motion_energy,
@@ -25,10 +25,10 @@ from c3d_viz.clips.clip import (
     preprocess_frames,
     read_clip,
     read_thumbnails,
-    resized_frames,
     video_info,
     window_starts,
 )
+from c3d_viz.clips.prepare import resized_frames
 from c3d_viz.errors import ClipError, ShapeError
 from c3d_viz.nets.spec import CAFFE_INPUT, COMPACT_INPUT, MMACTION_INPUT, InputSpec
 

@@ -21,9 +21,7 @@ from video_files import (
     write_test_video,
 )
 
-from c3d_viz.clips import clip as clips
-from c3d_viz.clips import opening as video_open
-from c3d_viz.clips.clip import motion_energy, read_clip, read_clips, video_info
+from c3d_viz.clips import motion_energy, opening, read_clip, read_clips, video, video_info
 from c3d_viz.errors import ClipError
 
 
@@ -163,8 +161,16 @@ def test_truncated_file_gives_what_is_whole(tmp_path: Path) -> None:
 def test_corrupted_file(shared_data: Path) -> None:
     path = shared_data / "odd" / "corrupted.mp4"
     assert read_clip(path, start=10).frames.shape == (16, 720, 1280, 3)
-    with pytest.raises(ClipError, match=r"corrupted.mp4 is damaged or truncated: frame 28 cannot"):
+    with pytest.raises(ClipError, match=r"corrupted.mp4 is damaged or truncated: frame 30 cannot"):
         read_clip(path, start=20)
+    clip = read_clip(path, start=31)
+    assert clip.frames.shape == (16, 720, 1280, 3)
+    assert clip.notes == (
+        f"frame 31: {video.DOUBTFUL}",
+        f"frame 32: {video.CONCEALED}",
+        f"frames 33-46: {video.DOUBTFUL}",
+    )
+    assert read_clip(path, start=10).notes == ()
 
 
 @pytest.mark.parametrize(
@@ -198,13 +204,13 @@ def test_absurd_sizes_are_refused_before_they_are_decoded(
 
     header[29:33] = zlib.crc32(bytes(header[12:29])).to_bytes(4, "big")
     (folder / "1.png").write_bytes(bytes(header))
-    with pytest.raises(ClipError, match="at most 36 million pixels a frame"):
+    with pytest.raises(ClipError, match="at most 18 million pixels a frame"):
         read_clip(folder, frames=1)
     path = write_test_video(tmp_path / "a.mp4", numbered_frames(20))
-    monkeypatch.setattr(clips, "MAX_CLIP_PIXELS", 16 * 48 * 64 - 1)
+    monkeypatch.setattr(opening, "MAX_CLIP_PIXELS", 16 * 48 * 64 - 1)
     with pytest.raises(ClipError, match="16 frames of 64 x 48 are more than"):
         read_clip(path)
-    monkeypatch.setattr(video_open, "MAX_FRAME_PIXELS", 48 * 64 - 1)
+    monkeypatch.setattr(opening, "MAX_FRAME_PIXELS", 48 * 64 - 1)
     with pytest.raises(ClipError, match="frames of 64 x 48 pixels; at most"):
         read_clip(path)
 

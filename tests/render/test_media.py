@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from video_files import frame_numbers, numbered_frames
 
-from c3d_viz.clips.clip import read_clip
+from c3d_viz.clips import read_clip
 from c3d_viz.errors import ExportError, ShapeError
 from c3d_viz.render import media
 from c3d_viz.render.media import encode_png, encode_video, write_image, write_video

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from c3d_viz.clips.clip import cropped_frames
+from c3d_viz.clips import cropped_frames
 from c3d_viz.errors import ClipError
 from c3d_viz.nets.spec import COMPACT_INPUT
 from c3d_viz.synthetic.generate import (

@@ -1,0 +1,106 @@
+"""From a clip to the network's input: resize, crop, mean and scale, as the authors' release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ShapeError
+from ..nets import InputSpec
+from .clip import Clip
+from .frame import Frame
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def resized_frames(clip: Clip, spec: InputSpec) -> Frame:
+    """Frames in the size before the crop, (T, H', W', 3) uint8 RGB, bilinear as the release."""
+    height, width = _resized_size(clip.frames.shape[1:3], spec)
+    return np.stack(
+        [cv2.resize(f, (width, height), interpolation=cv2.INTER_LINEAR) for f in clip.frames]
+    ).astype(np.uint8, copy=False)
+
+
+def cropped_frames(clip: Clip, spec: InputSpec) -> Frame:
+    """The exact pixels the net sees, (T, 112, 112, 3) uint8 RGB: resized, then centre crop."""
+    resized = resized_frames(clip, spec)
+    top, left = _crop_offset(resized.shape[1:3], spec)
+    height, width = spec.crop
+    return np.ascontiguousarray(resized[:, top : top + height, left : left + width])
+
+
+def preprocess(clip: Clip, spec: InputSpec) -> Tensor:
+    """The net's input (1, 3, T, 112, 112) float32, channels in ``spec.channel_order``.
+
+    As the authors' release: resize, subtract the mean (volume or channel), centre crop, scale.
+
+    Raises:
+        ShapeError: the clip has not ``spec.frames`` frames, or the mean volume does not fit.
+    """
+    return preprocess_frames(
+        cropped_frames(clip, spec), spec, resized=_resized_size(clip.frames.shape[1:3], spec)
+    )
+
+
+def preprocess_frames(
+    frames: Frame, spec: InputSpec, *, resized: tuple[int, int] | None = None
+) -> Tensor:
+    """The same for frames (T, 112, 112, 3) uint8 RGB that are cropped already.
+
+    ``resized`` is the (height, width) they were cropped from; it places a mean volume. By
+    default ``spec.resize``, or the volume's own size where that is only a short side.
+    """
+    import torch
+
+    expected = (spec.frames, *spec.crop, 3)
+    if frames.shape != expected or frames.dtype != np.uint8:
+        raise ShapeError(
+            f"frames must be uint8 RGB of shape {expected} (T, H, W, 3), got {frames.dtype} "
+            f"{frames.shape}; read {spec.frames} frames and crop them with cropped_frames()"
+        )
+    if spec.channel_order == "BGR":
+        frames = frames[..., ::-1]
+    x = frames.astype(np.float32).transpose(3, 0, 1, 2)  # (T,H,W,C) -> (C,T,H,W)
+    x = (x - _mean(spec, resized)) * np.float32(spec.scale)
+    return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))[None]
+
+
+def _mean(spec: InputSpec, resized: tuple[int, int] | None) -> npt.NDArray[np.float32]:
+    """What is taken off, broadcastable to (3, T, H, W) of the crop."""
+    if spec.mean_volume is None:
+        return np.array(spec.mean, dtype=np.float32).reshape(3, 1, 1, 1)
+    volume = spec.mean_volume
+    size = resized or (spec.resize if isinstance(spec.resize, tuple) else volume.shape[2:4])
+    if volume.shape != (3, spec.frames, *size):
+        raise ShapeError(
+            f"the mean volume has shape {volume.shape}, frames resized to {size[1]} x {size[0]} "
+            f"need {(3, spec.frames, *size)} (C, T, H, W); use the volume made for this size"
+        )
+    top, left = _crop_offset((size[0], size[1]), spec)
+    height, width = spec.crop
+    return volume[:, :, top : top + height, left : left + width].astype(np.float32, copy=False)
+
+
+def _resized_size(size: Sequence[int], spec: InputSpec) -> tuple[int, int]:
+    """(height, width) after the resize: fixed, or by the short side with the aspect kept."""
+    if isinstance(spec.resize, tuple):
+        return spec.resize
+    height, width = size
+    factor = spec.resize / min(height, width)
+    return int(height * factor + 0.5), int(width * factor + 0.5)
+
+
+def _crop_offset(size: Sequence[int], spec: InputSpec) -> tuple[int, int]:
+    """(top, left) of the centre crop; the release's (8, 29) for 128 x 171."""
+    top, left = size[0] - spec.crop[0], size[1] - spec.crop[1]
+    if top < 0 or left < 0:
+        raise ShapeError(
+            f"the crop {spec.crop[1]} x {spec.crop[0]} is larger than the frames resized to "
+            f"{size[1]} x {size[0]}; raise InputSpec.resize"
+        )
+    return top // 2, left // 2
