@@ -42,6 +42,8 @@ _PNG = [
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
     *(cv2.IMWRITE_PNG_COMPRESSION, 1),
 ]
+MAX_PIXELS = 300_000_000  # of a video, all frames together: they are encoded in memory
+MAX_SIDE = 16_384  # of a frame: H.264's limit
 VideoFormat = Literal["mp4", "gif"]
 
 
@@ -59,7 +61,8 @@ def write_video(
         scale: whole-number enlargement without smoothing; 112 pixels are small on a screen.
 
     Raises:
-        ShapeError: frames of another layout, a rate that is not positive, scale below 1.
+        ShapeError: frames of another layout, a rate that is not positive, scale below 1, or more
+            than MAX_PIXELS or MAX_SIDE after it.
         ExportError: another suffix, or the place cannot be written.
     """
     kind = Path(path).suffix.lower()
@@ -183,8 +186,16 @@ def _checked(frames: Frames, fps: float, scale: int) -> Frames:
         raise ShapeError(
             f"frames must be uint8 RGB (T, H, W, 3), got {frames.dtype} {frames.shape}"
         )
-    if not (np.isfinite(fps) and fps > 0):
-        raise ShapeError(f"fps must be a number above 0, got {fps}")
-    if scale < 1:
+    if not 0.01 <= fps <= 10_000:  # what both formats can state; NaN is neither
+        raise ShapeError(f"fps must be a number above 0, from 0.01 to 10000, got {fps}")
+    if scale < 1 or scale != int(scale):
         raise ShapeError(f"scale must be a whole number of at least 1, got {scale}")
+    count, height, width = (int(n) for n in frames.shape[:3])
+    height, width = height * int(scale), width * int(scale)
+    if count * height * width > MAX_PIXELS or max(height, width) > MAX_SIDE:
+        raise ShapeError(
+            f"{count} frames of {width} x {height} are more than a video may have: at most "
+            f"{MAX_PIXELS // 1_000_000} million pixels together and {MAX_SIDE} a side; "
+            f"lower scale, or write fewer frames"
+        )
     return frames

@@ -175,11 +175,25 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
         write_video(tmp_path / "a.mp4", frames / 255, 10)
     with pytest.raises(ShapeError, match="got uint8"):
         encode_video(frames[0], 10)
-    for fps in (0, -1, float("nan"), float("inf")):
+    for fps in (0, -1, float("nan"), float("inf"), 1e-9, 1e30):
         with pytest.raises(ShapeError, match="fps must be a number above 0"):
             encode_video(frames, fps)
     with pytest.raises(ShapeError, match="scale must be a whole number of at least 1"):
         encode_video(frames, 10, scale=0)
+    with pytest.raises(ShapeError, match="scale must be a whole number of at least 1"):
+        encode_video(frames, 10, scale=1.5)  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="a picture must be uint8"):
         encode_png(frames)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["mp4", "gif"])
+def test_videos_too_large_for_memory_are_refused(tmp_path: Path, kind: str) -> None:
+    frames = solid((9, 9, 9), 112)
+    for scale in (5000, np.int32(5000), 10**9):
+        with pytest.raises(ShapeError, match=r"16 frames of .* at most 300 million pixels"):
+            write_video(tmp_path / f"a.{kind}", frames, 10, scale=scale)
+    thin = np.zeros((1, 1, 20_000, 3), np.uint8)
+    with pytest.raises(ShapeError, match=r"1 frames of 20000 x 1 are more .* 16384 a side"):
+        encode_video(thin, 10, kind=kind)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
