@@ -68,6 +68,14 @@ def test_too_short_a_clip_is_refused(tmp_path: Path, make_video: Callable[..., P
     assert list(folder.iterdir()) == []
 
 
+def test_sixteen_frames_are_enough(tmp_path: Path, make_video: Callable[..., Path]) -> None:
+    data = make_video(tmp_path / "x.mp4", np.zeros((16, 48, 64, 3), np.uint8)).read_bytes()
+    (tmp_path / "s").mkdir()
+    stored = store_clip(tmp_path / "s", "short.mp4", data)
+    assert stored.info is not None
+    assert stored.info.frames == 16
+
+
 def test_too_large_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "CLIP_LIMIT_MB", 1)
     monkeypatch.setattr(uploads, "WEIGHTS_LIMIT_MB", 1)

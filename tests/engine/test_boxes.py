@@ -48,6 +48,25 @@ def test_what_is_no_chain_is_left_to_the_general_engine() -> None:
     assert chain_of(C3D(5, width=1, fc=4), (3, 16, 56, 56)) is None
 
 
+@pytest.mark.parametrize(
+    "register",
+    [
+        "register_forward_hook",
+        "register_forward_pre_hook",
+        "register_full_backward_hook",
+        "register_full_backward_pre_hook",
+    ],
+)
+def test_whoever_hooks_into_a_step_is_heard(register: str) -> None:
+    """The explicit walk calls no module, so a chain with somebody's hooks is none."""
+    net = nn.Sequential(nn.Conv3d(2, 2, 1), nn.ReLU(), nn.Conv3d(2, 2, 1))
+    for module in (net[0], net[1]):
+        handle = getattr(module, register)(lambda *_: None)
+        assert chain_of(net, (2, 4, 8, 8)) is None
+        handle.remove()
+        assert chain_of(net, (2, 4, 8, 8)) is not None
+
+
 @pytest.mark.parametrize("ceil", [False, True])
 def test_output_sizes_are_pytorchs(ceil: bool) -> None:
     for n in range(2, 12):

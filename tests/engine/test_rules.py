@@ -6,10 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from engines import one, point
-from nets import (
-    RULES,
-)
-from torch import nn
+from nets import RULES
+from torch import Tensor, nn
 
 from c3d_viz.engine.general import backproject
 from c3d_viz.engine.tracing import Unit
@@ -98,3 +96,38 @@ def test_other_activations_keep_their_gradient() -> None:
     clipped = nn.Hardtanh(-1, 1)  # not a ReLU: its floor is not 0
     net = nn.Sequential(clipped, *top)
     assert [float(one(net, point(-0.5), at, rule)) for rule in RULES] == [-3, -3, -3]
+
+
+IN_PLACE = {
+    "relu": lambda x: F.relu(x, True),
+    "relu_": torch.relu_,
+    "clamp_": lambda x: x.clamp_(0),
+    "clamp_min_": lambda x: x.clamp_min_(0),
+    "threshold": lambda x: F.threshold(x, 0, 0, True),
+    "threshold by name": lambda x: F.threshold(x, threshold=0, value=0, inplace=True),
+    "relu6": lambda x: F.relu6(x, True),
+    "hardtanh": lambda x: F.hardtanh(x, 0.0, 9.0, True),
+}
+
+
+@pytest.mark.parametrize("form", list(IN_PLACE))
+@pytest.mark.parametrize("rule", RULES)
+def test_what_reads_a_tensor_after_a_relu_in_place_reads_what_it_left(form: str, rule: str) -> None:
+    """Both ways from the tensor lead through the ReLU: by hand 2 g + 3 g where it let through."""
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.start = mix([[1.0, 0.0], [0.0, 1.0]])
+            self.end = mix([[2.0, 2.0]])
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.start(x)
+            answer = IN_PLACE[form](x)
+            return self.end(answer) + 3 * x.sum(1, keepdim=True)
+
+    x = torch.tensor([4.0, -1.0]).view(1, 2, 1, 1, 1)
+    found = next(backproject(nn.Sequential(Twice()), x, [Unit("0", 0, (0, 0, 0))], rule))
+    assert found.activation == 2 * 4 + 3 * 4
+    passed = [5.0, 5.0 if rule == "deconvnet" else 0.0]
+    assert found.values.flatten().tolist() == passed

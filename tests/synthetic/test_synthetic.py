@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 from c3d_viz.clips import cropped_frames
 from c3d_viz.errors import ClipError
@@ -17,7 +20,8 @@ from c3d_viz.synthetic.generate import (
     sample_clip,
 )
 from c3d_viz.synthetic.library import load_library, procedural_library, split_of
-from c3d_viz.synthetic.scene import CLASSES, HOWS
+from c3d_viz.synthetic.pixels import render
+from c3d_viz.synthetic.scene import CLASSES, HOWS, sample_scenes
 
 SEEDS = range(4)
 
@@ -149,6 +153,39 @@ def test_positive_control_starts_to_move_at_frame_8() -> None:
     other = positive_control(0, motion_first=True, noise=0.0)
     assert changed(other).any((1, 2)).tolist() == [t < 8 for t in range(1, 16)]
     assert clip.frames[0].std() > 15  # textured
+
+
+def test_the_two_orders_have_scenes_of_their_own() -> None:
+    """Or the controls of both directions would share whatever is odd about a scene."""
+    first, other = (positive_control(0, motion_first=m, noise=0.0) for m in (False, True))
+    apart = np.abs(first.frames[0].astype(int) - other.frames[0])
+    assert np.median(apart) > 10
+
+
+def test_motion_of_the_last_frame_points_as_that_of_the_frame_before() -> None:
+    for how, axis, sign in (("right", 0, 1), ("left", 0, -1), ("down", 1, 1), ("up", 1, -1)):
+        clip = sample_clip(how=how, seed=3)
+        last, before = (clip.motion[t][clip.masks[t]].mean(0) for t in (15, 14))
+        assert sign * last[axis] > 0.3
+        np.testing.assert_allclose(last, before, atol=0.05)
+
+
+def test_a_mask_leaves_out_what_an_occluder_hides() -> None:
+    library = procedural_library(0)
+    scenes = sample_scenes(library, 16, torch.Generator().manual_seed(1), clutter=1.0)
+    barred = scenes.bar[:, 3] > 0
+    assert 2 < int(barred.sum()) < 14
+    bare = replace(scenes, bar=scenes.bar * torch.tensor([1.0, 1.0, 1.0, 0.0]))
+    with_bar, without = (render(library, s, 112).alpha for s in (scenes, bare))
+    assert torch.equal(with_bar[~barred], without[~barred])
+    hidden = (without - with_bar)[barred]
+    assert float(hidden.min()) > -1e-6
+    # the bar crosses the target: some of it is hidden, and where it is, all of it
+    share = hidden.sum((1, 2, 3)) / without[barred].sum((1, 2, 3))
+    assert float(share.min()) > 0
+    assert float(share.mean()) > 0.05
+    whole = without[barred] > 0.99
+    assert float(with_bar[barred][whole].min()) == 0
 
 
 def test_positive_control_has_weak_sensor_noise() -> None:

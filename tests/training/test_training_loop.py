@@ -101,6 +101,34 @@ def test_a_resumed_run_with_pictures_counts_them(tmp_path: Path) -> None:
     assert (state.seen, state.stills) == (16, 8)
 
 
+def test_a_checkpoint_holds_every_count(tmp_path: Path) -> None:
+    state, _ = small_run()
+    state.step, state.seen, state.stills, state.spent = 3, 24, 7, 1.5
+    state.net.fc8.bias.data.fill_(2.0)
+    state.ema.fc8.bias.data.fill_(3.0)
+    loop.save(state, tmp_path / "checkpoint.pt")
+    again, _ = small_run()
+    loop.restore(again, tmp_path / "checkpoint.pt")
+    assert (again.step, again.seen, again.stills, again.spent) == (3, 24, 7, 1.5)
+    assert again.net.fc8.bias.detach().eq(2.0).all()
+    assert again.ema.fc8.bias.detach().eq(3.0).all()
+
+
+def test_averages_lag_behind_and_counters_do_not(tmp_path: Path) -> None:
+    """After a step the averaged weights lie between old and new; whole numbers are the new."""
+    state, settings = small_run(steps=1, ema=0.99, ema_lag=3)
+    old = {k: v.clone() for k, v in state.ema.state_dict().items()}
+    loop.fit(state, pictures, settings, tmp_path)
+    decay, new, mean = 1 / 4, state.net.state_dict(), state.ema.state_dict()
+    counters = [k for k, v in new.items() if not v.is_floating_point()]
+    assert counters
+    for key, value in mean.items():
+        if key in counters:
+            assert int(value) == int(new[key]) == int(old[key]) + 1
+        else:
+            assert torch.allclose(value, decay * old[key] + (1 - decay) * new[key], atol=1e-6), key
+
+
 @pytest.mark.slow
 def test_training_learns_and_logs(tmp_path: Path) -> None:
     state, settings = small_run(steps=40, log_every=0.0)
