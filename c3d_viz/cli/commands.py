@@ -190,10 +190,7 @@ def export(
         manifest = export_clip(
             clip,
             out,
-            model=network.model,
-            weights=network.weights,
-            seed=network.seed,
-            **network.overrides,
+            network=network,
             layers=layer or "all",
             methods=method or ("deconvnet",),
             top=top,
@@ -214,10 +211,25 @@ def export(
     if timings:
         for name, seconds in spent.items():
             say(f"{name:<30}{seconds:9.2f} s", err=True)
-    described: Any = read_json(manifest) or {}
+    described = read_json(manifest) or {}
     if "model" in described:
         say(f"weights in use: {described['model']['weights']}", err=True)
+        for line in _less_than_asked(described):
+            say(line, err=True)
     say(f"open {manifest.with_name('index.html')}")
+
+
+def _less_than_asked(manifest: dict[str, Any]) -> list[str]:
+    """What there is less of than was asked for, a line each."""
+    asked, windows = manifest["parameters"], manifest["windows"]
+    lines = []
+    if len(windows) < asked["windows"]:
+        lines.append(f"windows: {len(windows)}, not {asked['windows']}: the video has no more room")
+    few = [x for x in windows[0]["layers"] if len(x["units"]) < asked["top"]]
+    if few and not asked["channel"]:
+        layers = ", ".join(f"{x['layer']} has {x['shape'][0]}" for x in few)
+        lines.append(f"maps: all of a layer where it has fewer than {asked['top']}: {layers}")
+    return lines
 
 
 @app.command()
@@ -225,9 +237,8 @@ def export(
 def layers(network: Network) -> None:
     """Print every layer: shape, receptive field, parameters."""
     from ..nets import layer_table, table_text
-    from ..weights import load_model
 
-    net, spec = load_model(network.model, network.weights, seed=network.seed, **network.overrides)
+    net, spec = network.load()
     say(table_text(layer_table(net), spec))
 
 
@@ -259,15 +270,7 @@ def dashboard(
     """Serve the dashboard on this machine."""
     from .dashboard import serve
 
-    status = serve(
-        host=host,
-        port=port,
-        model=network.model,
-        weights=network.weights,
-        seed=network.seed,
-        overrides=network.overrides,
-    )
-    raise typer.Exit(status)
+    raise typer.Exit(serve(network, host=host, port=port))
 
 
 @app.command(

@@ -11,16 +11,13 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..errors import VizError
+from .options import Network
 from .progress import say
 
-NETWORK = (
-    "C3D_VIZ_NETWORK"  # what `load_model` is to be called with, as JSON; app/state.py reads it
-)
+NETWORK = "C3D_VIZ_NETWORK"  # a NetworkChoice as JSON; app/state.py reads it
 
 
 def command(host: str = "127.0.0.1", port: int = 8501) -> list[str]:
@@ -62,23 +59,14 @@ def check_port(host: str, port: int) -> None:
         ) from None
 
 
-def serve(
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8501,
-    model: str = "compact",
-    weights: str | Path | None = None,
-    seed: int = 0,
-    overrides: Mapping[str, Any] | None = None,
-) -> int:
+def serve(network: Network | None = None, *, host: str = "127.0.0.1", port: int = 8501) -> int:
     """Run the dashboard until it is stopped; returns Streamlit's exit status.
 
     Args:
+        network: what the page opens with; it is loaded once first, so that a wrong one is an
+            error here and not in the page. None or the default one leaves it to the page.
         host: loopback unless other machines are meant to reach the page.
         port: a free port.
-        model, weights, seed: the network the page opens with, see ``load_model``; it is loaded
-            once first, so that a wrong one is an error here and not in the page.
-        overrides: further keyword arguments of ``load_model``.
 
     Raises:
         VizError: the port is taken, or something is not installed.
@@ -86,15 +74,10 @@ def serve(
     """
     check_port(host, port)
     environment = {k: v for k, v in os.environ.items() if k != NETWORK}
-    if weights is not None or overrides or model != "compact":
-        from ..weights import load_model
-
-        load_model(model, weights, seed=seed, **(overrides or {}))
+    if network is not None and network.options():
+        network.load()
         # the server may run in another folder
-        absolute = {
-            k: _absolute(k, v) for k, v in {"weights": weights, **(overrides or {})}.items()
-        }
-        environment[NETWORK] = json.dumps({"name": model, "seed": seed, **absolute})
+        environment[NETWORK] = json.dumps(network.absolute().to_json())
     words = command(host, port)
     shown = f"[{host}]" if ":" in host else host
     say(f"dashboard: http://{shown}:{port} (stop it with Ctrl-C)")
@@ -107,9 +90,3 @@ def serve(
         except subprocess.TimeoutExpired:
             process.kill()
         return 0
-
-
-def _absolute(name: str, value: Any) -> Any:
-    """An argument of ``load_model`` with a relative path made absolute."""
-    named = name in ("mean", "classes") or (name == "weights" and value != "random")
-    return str(Path(value).resolve()) if named and isinstance(value, str | Path) else value

@@ -4,80 +4,81 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import VizError
 
+if TYPE_CHECKING:
+    from ..weights import NetworkChoice
+
+    Network = NetworkChoice
+else:
+    Network = object  # typer evaluates annotations, and torch is not to be loaded for that
+
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write to.")]
 ClipArgument = Annotated[
     Path, typer.Argument(metavar="CLIP", help="Video file or folder of frames.")
 ]
-ModelName = Annotated[
-    str, typer.Option("--model", metavar="NAME", help="compact, compact-2d or c3d.")
-]
-Weights = Annotated[
-    str | None,
-    typer.Option(
-        "--weights",
-        metavar="PATH",
-        help="Checkpoint of any known format; default: what is shipped; 'random': untrained.",
+
+
+def _option(kind: Any, name: str, metavar: str, what: str) -> Any:
+    return Annotated[kind, typer.Option(name, metavar=metavar, help=what)]
+
+
+# One for each field of ``NetworkChoice``, in its order: (kind, default).
+NETWORK_OPTIONS = {
+    "model": (_option(str, "--model", "NAME", "compact, compact-2d or c3d."), "compact"),
+    "weights": (
+        _option(
+            str | None,
+            "--weights",
+            "PATH",
+            "Checkpoint of any known format; default: what is shipped; 'random': untrained.",
+        ),
+        None,
     ),
-]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of all that is random.")]
-
-
-def _override(name: str, metavar: str, what: str) -> Any:
-    return Annotated[str | None, typer.Option(name, metavar=metavar, help=what)]
-
-
-# What a checkpoint says of itself and a user may know better; names as in ``load_model``.
-_OVERRIDES = {
-    "channel_order": _override("--channel-order", "ORDER", "RGB or BGR, against the checkpoint's."),
-    "mean": _override("--mean", "FILE", "Mean volume (.npy, .binaryproto) or three numbers A,B,C."),
-    "resize": _override("--resize", "H,W", "Frames become so large, or their short side H."),
-    "pool5": _override("--pool5", "FORM", "ceil or padded, against the checkpoint's."),
-    "fc6_order": _override("--fc6-order", "ORDER", "chw or hwc: how fc6 reads pool5."),
-    "classes": _override("--classes", "FILE", "Names of the classes, one a line."),
+    "seed": (_option(int, "--seed", "N", "Seed of all that is random."), 0),
+    "num_classes": (
+        _option(int | None, "--num-classes", "N", "Length of fc8, where the weights have none."),
+        None,
+    ),
+    **{
+        name: (_option(kind, f"--{name.replace('_', '-')}", metavar, what), None)
+        # what a checkpoint says of itself and a user may know better
+        for name, kind, metavar, what in (
+            ("channel_order", str | None, "ORDER", "RGB or BGR, against the checkpoint's."),
+            ("mean", str | None, "FILE", "Mean volume (.npy, .binaryproto) or numbers A,B,C."),
+            ("input_scale", float | None, "X", "Factor of the pixels after the mean is taken off."),
+            ("resize", str | None, "H,W", "Frames become so large, or their short side H."),
+            ("crop", str | None, "H,W", "What is cut from their middle."),
+            ("pool5", str | None, "FORM", "ceil or padded, against the checkpoint's."),
+            ("classes", str | None, "FILE", "Names of the classes, one a line."),
+            ("fc6_order", str | None, "ORDER", "chw or hwc: how fc6 reads pool5."),
+        )
+    },
 }
-
-
-@dataclass(frozen=True)
-class Network:
-    """The network a command is to use; ``overrides`` are keyword arguments of ``load_model``."""
-
-    model: str = "compact"
-    weights: str | None = None
-    seed: int = 0
-    overrides: dict[str, Any] = field(default_factory=dict)
 
 
 def network_options(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command that takes ``network`` be called with the options that describe one.
 
-    Typer reads a function's signature; the one it gets to see has ``--model``, ``--weights``,
-    ``--seed`` and the overrides in that parameter's place.
+    Typer reads a function's signature; the one it gets to see has NETWORK_OPTIONS in that
+    parameter's place.
     """
-    options = {
-        "model": (ModelName, "compact"),
-        "weights": (Weights, None),
-        "seed": (Seed, 0),
-        **{name: (kind, None) for name, kind in _OVERRIDES.items()},
-    }
 
     def run(**values: Any) -> None:
-        given = {name: values.pop(name) for name in options}
-        command(network=_network(given), **values)
+        given = {name: values.pop(name) for name in NETWORK_OPTIONS}
+        command(network=network_of(given), **values)
 
     parameters = []
     for own in inspect.signature(command, eval_str=True).parameters.values():
         if own.name != "network":
             parameters.append(own.replace(kind=inspect.Parameter.KEYWORD_ONLY))
             continue
-        for name, (kind, default) in options.items():
+        for name, (kind, default) in NETWORK_OPTIONS.items():
             parameters.append(
                 inspect.Parameter(
                     name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind
@@ -89,14 +90,23 @@ def network_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _network(given: dict[str, Any]) -> Network:
-    overrides = {name: given[name] for name in _OVERRIDES if given[name] is not None}
-    if "resize" in overrides:
-        sides = whole_numbers(overrides["resize"], "--resize", "height,width as in 128,171")
-        overrides["resize"] = sides[0] if len(sides) == 1 else sides
-    if "mean" in overrides:
-        overrides["mean"] = _numbers(overrides["mean"]) or overrides["mean"]
-    return Network(given["model"], given["weights"], given["seed"], overrides)
+def network_of(given: dict[str, Any]) -> Network:
+    """The network that the values of ``NETWORK_OPTIONS`` describe.
+
+    Raises:
+        VizError: numbers are asked for and words were given.
+    """
+    from ..weights import NetworkChoice
+
+    numbers: dict[str, Any] = {
+        name: whole_numbers(given[name], f"--{name}", "height,width as in 128,171")
+        for name in ("resize", "crop")
+        if given[name] is not None
+    }
+    if len(sides := numbers.get("resize", ())) == 1:
+        numbers["resize"] = sides[0]
+    mean = given["mean"] and _numbers(given["mean"])
+    return NetworkChoice(**{**given, **numbers, "mean": mean or given["mean"]})
 
 
 def whole_numbers(text: str, option: str, what: str) -> tuple[int, ...]:

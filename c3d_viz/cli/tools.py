@@ -82,10 +82,7 @@ def finding_figure(
             maps=maps,
             method=method,
             start=start,
-            model=network.model,
-            weights=network.weights,
-            seed=network.seed,
-            overrides=network.overrides,
+            network=network,
             progress=progress,
         )
     for file in files:
@@ -124,9 +121,7 @@ def finding_test(
             out,
             reinit=reinit,
             seed=network.seed,
-            model=network.model,
-            weights=network.weights,
-            overrides=network.overrides,
+            network=network,
             twin=None if twin == "none" else twin,
             windows_per_video=windows,
             resume=not fresh,

@@ -1,5 +1,6 @@
 """One clip -> a folder of pictures, arrays, a page and a manifest."""
 
-from .run import export_clip
+from .run import export_clip, write_export
+from .settings import ExportSettings
 
-__all__ = ["export_clip"]
+__all__ = ["ExportSettings", "export_clip", "write_export"]

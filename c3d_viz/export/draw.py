@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,10 +23,10 @@ from ..engine import Unit
 from ..files import write_npz
 from ..methods import METHODS, Attribution
 from ..nets import C3D, ModelSpec, receptive_field
-from .settings import Settings
+from .settings import ExportSettings
 
 ENLARGE = 3  # of the overlay video: 112 pixels are small on a screen
-UNIT_FILES = ("filmstrip.png", "overlay.mp4", "map.npz")
+Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Window:
     clip: Clip
     folder: Path
     name: str
-    settings: Settings
+    settings: ExportSettings
     pixels: npt.NDArray[np.uint8] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -64,7 +65,7 @@ class Window:
 
 def complete(window: Window, unit: Unit, method: str) -> bool:
     folder = unit_folder(window.folder, unit, method)
-    return all((folder / name).is_file() for name in UNIT_FILES)
+    return all((folder / artefact.file).is_file() for artefact in ARTEFACTS)
 
 
 def sheet_path(window: Window, layer: str, method: str) -> Path:
@@ -108,48 +109,100 @@ def write_activations(
     return spent
 
 
+@dataclass(frozen=True)
+class UnitMap:
+    """One unit's map in its window, and what several of its artefacts draw from."""
+
+    window: Window
+    att: Attribution
+
+    @cached_property
+    def box(self) -> Box | None:
+        return field_box(self.window.model, self.att.unit, self.att.values.shape[1:])
+
+    @cached_property
+    def look(self) -> dict[str, Any]:
+        return {"mode": self.window.settings.mode, "scale": self.window.settings.scale}
+
+    @cached_property
+    def overlays(self) -> npt.NDArray[np.uint8]:
+        return render.overlay(self.window.pixels, self.att, **self.look)
+
+
+def _write_map(path: Path, of: UnitMap) -> None:
+    att, spec = of.att, of.window.spec
+    stored: dict[str, npt.ArrayLike] = {
+        "values": att.values,
+        "layer": att.unit.layer,
+        "channel": np.int64(att.unit.channel),
+        "at": np.array(att.unit.at, dtype=np.int64),
+        "activation": np.float32(att.activation),
+        "method": att.method,
+        "frames": np.array(of.window.numbers, dtype=np.int64),
+        "channel_order": spec.input.channel_order,
+        "weights": spec.weights,
+    }
+    write_npz(path, stored)
+
+
+def _write_overlay(path: Path, of: UnitMap) -> None:
+    render.write_video(path, _outlined(of.overlays, of.box), of.window.fps, scale=ENLARGE)
+
+
+def _write_filmstrip(path: Path, of: UnitMap) -> None:
+    window, att = of.window, of.att
+    strip = render.filmstrip(
+        window.pixels,
+        att,
+        title=_title(att),
+        subtitle=_subtitle(window),
+        rows=("overlay", "raw"),
+        numbers=window.numbers,
+        notes=_field_note(window, of.box),
+        channel_order=window.spec.input.channel_order,
+        overlays=of.overlays,
+        **of.look,
+    )
+    render.write_image(path, strip)
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A file that an export makes of every map.
+
+    Attributes:
+        key: its name in the manifest.
+        file: its name in the unit's folder.
+        kind: of work, for the timings.
+        write: makes it.
+        link: its link on the page; "" where the page shows it.
+    """
+
+    key: str
+    file: str
+    kind: str
+    write: Callable[[Path, UnitMap], None]
+    link: str
+
+
+ARTEFACTS = (
+    Artefact("filmstrip", "filmstrip.png", "pictures", _write_filmstrip, "frame by frame"),
+    Artefact("overlay", "overlay.mp4", "videos", _write_overlay, ""),
+    Artefact("map", "map.npz", "arrays", _write_map, "map.npz"),
+)
+
+
 def write_unit(window: Window, att: Attribution) -> dict[str, float]:
-    settings, spec = window.settings, window.spec
     folder = unit_folder(window.folder, att.unit, att.method)
     folder.mkdir(parents=True, exist_ok=True)
-    times = [time.perf_counter()]
-    if not (folder / "map.npz").is_file():
-        stored: dict[str, npt.ArrayLike] = {
-            "values": att.values,
-            "layer": att.unit.layer,
-            "channel": np.int64(att.unit.channel),
-            "at": np.array(att.unit.at, dtype=np.int64),
-            "activation": np.float32(att.activation),
-            "method": att.method,
-            "frames": np.array(window.numbers, dtype=np.int64),
-            "channel_order": spec.input.channel_order,
-            "weights": spec.weights,
-        }
-        write_npz(folder / "map.npz", stored)
-    times.append(time.perf_counter())
-    box = field_box(window.model, att.unit, att.values.shape[1:])
-    look: dict[str, Any] = {"mode": settings.mode, "scale": settings.scale}
-    overlays = render.overlay(window.pixels, att, **look)
-    if not (folder / "overlay.mp4").is_file():
-        outlined = _outlined(overlays, box)
-        render.write_video(folder / "overlay.mp4", outlined, window.fps, scale=ENLARGE)
-    times.append(time.perf_counter())
-    if not (folder / "filmstrip.png").is_file():
-        strip = render.filmstrip(
-            window.pixels,
-            att,
-            title=_title(att),
-            subtitle=_subtitle(window),
-            rows=("overlay", "raw"),
-            numbers=window.numbers,
-            notes=_field_note(window, box),
-            channel_order=spec.input.channel_order,
-            overlays=overlays,
-            **look,
-        )
-        render.write_image(folder / "filmstrip.png", strip)
-    times.append(time.perf_counter())
-    return dict(zip(("arrays", "videos", "pictures"), np.diff(times).tolist(), strict=True))
+    spent: dict[str, float] = {}
+    of = UnitMap(window, att)
+    for artefact in ARTEFACTS:
+        if not (folder / artefact.file).is_file():
+            began = time.perf_counter()
+            artefact.write(folder / artefact.file, of)
+            spent[artefact.kind] = spent.get(artefact.kind, 0.0) + time.perf_counter() - began
+    return spent
 
 
 def write_sheet(
@@ -175,9 +228,6 @@ def write_sheet(
 def _read_map(window: Window, unit: Unit, method: str) -> Attribution:
     with np.load(unit_folder(window.folder, unit, method) / "map.npz") as stored:
         return Attribution(stored["values"], unit, method, float(stored["activation"]))
-
-
-Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
 def field_box(model: C3D, unit: Unit, shape: Sequence[int]) -> Box | None:

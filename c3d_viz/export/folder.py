@@ -16,11 +16,12 @@ from typing import Any
 from ..errors import ExportError
 from ..files import is_part, read_json, write_json
 from . import page as export_page
+from .draw import ARTEFACTS
 from .settings import check_same
 
 MANIFEST, UNFINISHED, PAGE = "manifest.json", "unfinished.json", "index.html"
 _ROOT_FILES = rf"{re.escape(MANIFEST)}|{re.escape(UNFINISHED)}|{re.escape(PAGE)}"
-_UNIT_FILES = r"filmstrip\.png|overlay\.mp4|map\.npz"
+_UNIT_FILES = "|".join(re.escape(artefact.file) for artefact in ARTEFACTS)
 
 
 def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:

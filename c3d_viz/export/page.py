@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..methods import METHODS
+from .draw import ARTEFACTS
 from .style import SCRIPT, STYLE
 
 _PLAIN = {
@@ -222,11 +223,11 @@ def _unit(layer: dict[str, Any], unit: dict[str, Any], method: str) -> str:
     caption += f"activation {unit['activation']:.3g}"
     if unit["activation"] == 0:
         caption += " (it did not answer)"
+    links = " · ".join(f'<a href="{files[a.key]}">{a.link}</a>' for a in ARTEFACTS if a.link)
     return (
         f"<figure>{_video(files['overlay'], f'{title} of {escape(name)} laid over the clip')}"
         f"<figcaption>{caption}{where}<br>"
-        f'<a href="{files["filmstrip"]}">frame by frame</a> · '
-        f'<a href="{files["map"]}">map.npz</a></figcaption></figure>'
+        f"{links}</figcaption></figure>"
     )
 
 

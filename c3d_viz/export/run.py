@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -28,20 +28,19 @@ from ..errors import LayerError
 from ..files import sha256, write_json, write_text
 from ..nets import C3D, ModelSpec
 from ..progress import Progress
-from ..weights import load_model
+from ..weights import NetworkChoice, choose
 from . import page as export_page
 from .draw import Window
 from .folder import MANIFEST, PAGE, UNFINISHED, check_folder, prepare
-from .settings import SCHEMA, Settings, check_settings, describe_model, named_layers, versions
-from .window import export_window
-
-_T = TypeVar("_T")
+from .settings import SCHEMA, ExportSettings, check_settings, describe_model, versions
+from .window import answer, export_window
 
 
 def export_clip(
     path: str | Path,
     out: str | Path,
     *,
+    network: NetworkChoice | None = None,
     model: str = "compact",
     weights: str | Path | None = None,
     channel_order: str | None = None,
@@ -74,8 +73,9 @@ def export_clip(
     Args:
         path: video file or folder of frames.
         out: folder that does not exist yet (see ``resume`` and ``overwrite``).
+        network: which network.
         model, weights, seed, channel_order, mean, resize, pool5, fc6_order, classes: as in
-            ``load_model``.
+            ``load_model``, in place of ``network``.
         layers: names, ``"all"`` (every layer) or ``"conv"`` (the eight convolutions).
         methods: keys of METHODS.
         top: so many strongest channels of each layer.
@@ -102,54 +102,95 @@ def export_clip(
             has been written then.
         ExportError: ``out`` is in the way, holds another export, or cannot be written.
     """
-    clip_path, folder = Path(path), Path(out)
-    settings = Settings(
-        model=model,
-        weights=None if weights is None else str(weights),
+    choice = choose(
+        network,
+        model,
+        weights,
+        seed,
         channel_order=channel_order,
-        mean=str(mean) if isinstance(mean, str | Path) else _tuple(mean),
-        resize=resize if isinstance(resize, int) else _tuple(resize),
+        mean=mean,
+        resize=resize,
         pool5=pool5,
         fc6_order=fc6_order,
-        classes=None if classes is None else str(classes),
-        layers=named_layers(layers),
-        methods=(methods,) if isinstance(methods, str) else tuple(dict.fromkeys(methods)),
+        classes=classes,
+    )
+    settings = ExportSettings.of(
+        choice,
+        layers,
+        methods,
+        channel,
+        at,
         top=top,
-        channel=_numbers(channel),
-        at=_tuple(at),
         start=start,
         stride=stride,
         windows=windows,
-        seed=seed,
         mode=mode,
         scale=scale,
         device=device,
         precision=precision,
     )
+    return write_export(
+        Path(path),
+        Path(out),
+        settings,
+        resume=resume,
+        overwrite=overwrite,
+        progress=progress,
+        timings=timings,
+        loaded=loaded,
+    )
+
+
+def write_export(
+    path: Path,
+    folder: Path,
+    settings: ExportSettings,
+    *,
+    called: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    timings: dict[str, float] | None = None,
+    loaded: tuple[C3D, ModelSpec] | None = None,
+) -> Path:
+    """``export_clip`` with its choices as one value.
+
+    Args:
+        called: what pictures, page, manifest and command call the clip in place of ``path``, for a
+            file that lies here under another name; the command then exports to OUT.
+    """
     check_settings(settings)
     check_folder(folder, resume=resume, overwrite=overwrite)
     clock = _Clock(timings)
 
     with clock("read the clip"):
-        info = clips.video_info(clip_path)
+        info = clips.video_info(path)
         starts = _starts(info.frames, settings)
-        reader = clips.read_clips(clip_path, starts, stride=stride)
+        source = called or str(path)
+        reader = (
+            dataclasses.replace(clip, source=source)
+            for clip in clips.read_clips(path, starts, stride=settings.stride)
+        )
         first = next(reader)  # a clip that cannot be read leaves nothing behind
     with clock("load the network"):
-        if loaded is None:
-            loaded = load_model(model, weights, seed=seed, **settings.overrides())
-        net, spec = loaded
-        net = net.to(torch.device(device))
+        net, spec = loaded or settings.network.load()
+        net = net.to(torch.device(settings.device))
         settings = _without_logits(settings, spec)
+
+    def window(clip: clips.Clip) -> Window:
+        name = "." if len(starts) == 1 else f"window-{clip.start:04d}"
+        return Window(net, spec, clip, folder / name, name, settings)
+
+    answers = answer(window(first), clock)  # units that do not exist leave nothing behind either
     with clock("hashes"):
         manifest: dict[str, Any] = {
             "schema": SCHEMA,
             "parameters": settings.to_json(),
-            "command": settings.command(str(clip_path), str(folder)),
+            "command": settings.command(source, "OUT" if called else str(folder)),
             "clip": {
-                "path": str(clip_path),
+                "path": source,
                 "name": first.name,
-                "sha256": sha256(clip_path),
+                "sha256": sha256(path),
                 "frames": info.frames,
                 "fps": info.fps,
                 "width": info.width,
@@ -162,12 +203,13 @@ def export_clip(
     if finished is not None:
         return finished
 
-    steps = _Steps(progress, len(starts) * export_steps(settings))
+    steps = _Steps(progress, len(starts) * answers.steps(settings))
     manifest["windows"] = []
-    for number, clip in enumerate(_chain(first, reader, clock)):
-        place = folder if len(starts) == 1 else folder / f"window-{starts[number]:04d}"
-        window = Window(net, spec, clip, place, place.relative_to(folder).as_posix(), settings)
-        manifest["windows"].append(export_window(window, steps, clock))
+    for clip in _chain(first, reader, clock):
+        current = window(clip)
+        if clip is not first:
+            answers = answer(current, clock)
+        manifest["windows"].append(export_window(current, answers, steps, clock))
     with clock("page and manifest"):
         write_text(folder / PAGE, export_page.page(manifest))
         write_json(folder / MANIFEST, manifest)
@@ -175,13 +217,7 @@ def export_clip(
     return folder / MANIFEST
 
 
-def export_steps(settings: Settings) -> int:
-    """Number of progress steps of one window."""
-    units = len(settings.channel) if settings.channel else settings.top
-    return len(settings.layers) * (1 + units * len(settings.methods))
-
-
-def _without_logits(settings: Settings, spec: ModelSpec) -> Settings:
+def _without_logits(settings: ExportSettings, spec: ModelSpec) -> ExportSettings:
     """The same without fc8 where the checkpoint carries no classifier."""
     if spec.num_classes or "fc8" not in settings.layers:
         return settings
@@ -193,17 +229,7 @@ def _without_logits(settings: Settings, spec: ModelSpec) -> Settings:
     return dataclasses.replace(settings, layers=rest)
 
 
-def _tuple(values: Sequence[_T] | None) -> tuple[_T, ...] | None:
-    return None if values is None else tuple(values)
-
-
-def _numbers(channel: int | Sequence[int] | None) -> tuple[int, ...] | None:
-    if channel is None:
-        return None
-    return (channel,) if isinstance(channel, int) else tuple(dict.fromkeys(channel))
-
-
-def _starts(frames: int, settings: Settings) -> list[int]:
+def _starts(frames: int, settings: ExportSettings) -> list[int]:
     if settings.windows == 1:
         return [settings.start or 0]
     offset = settings.start or 0

@@ -6,7 +6,7 @@ import hashlib
 import reprlib
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
@@ -18,74 +18,89 @@ from .. import __version__
 from ..errors import ExportError, LayerError, VizError
 from ..methods import METHODS
 from ..nets import CONV_LAYERS, LAYERS, ModelSpec
+from ..weights import NetworkChoice
 
 SCHEMA = 1
 _VERSIONS = ("torch", "numpy", "opencv-python", "opencv-python-headless", "av", "safetensors")
 _BRIEF = reprlib.Repr()  # a manifest may hold anything
 _BRIEF.maxstring = _BRIEF.maxother = 80
-# Paths may differ between two runs of the same export: what they led to is compared instead.
-_NOT_COMPARED = ("weights", "mean", "pool5", "channel_order", "resize", "classes")
+# Of the network what it led to is compared, not its spelling: paths may differ between two runs.
+_COMPARED_OF_NETWORK = ("model", "seed", "fc6_order")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Every choice of an export. Field names are those of ``export_clip``."""
+class ExportSettings:
+    """Every choice of an export; what each means stands at ``export_clip``.
 
-    model: str
-    weights: str | None
-    channel_order: str | None
-    mean: str | tuple[float, ...] | None
-    resize: int | tuple[int, ...] | None
-    pool5: str | None
-    fc6_order: str | None
-    classes: str | None
-    layers: tuple[str, ...]
-    methods: tuple[str, ...]
-    top: int
-    channel: tuple[int, ...] | None
-    at: tuple[int, ...] | None
-    start: int | None
-    stride: int
-    windows: int
-    seed: int
-    mode: str
-    scale: str
-    device: str
-    precision: str
+    ``of`` takes the spellings that ``export_clip`` takes.
+    """
+
+    network: NetworkChoice = field(default_factory=NetworkChoice)
+    layers: tuple[str, ...] = LAYERS
+    methods: tuple[str, ...] = ("deconvnet",)
+    top: int = 4
+    channel: tuple[int, ...] | None = None
+    at: tuple[int, ...] | None = None
+    start: int | None = None
+    stride: int = 1
+    windows: int = 1
+    mode: str = "magnitude"
+    scale: str = "clip"
+    device: str = "cpu"
+    precision: str = "float32"
+
+    @classmethod
+    def of(
+        cls,
+        network: NetworkChoice,
+        layers: str | Sequence[str],
+        methods: str | Sequence[str],
+        channel: int | Sequence[int] | None,
+        at: Sequence[int] | None,
+        **more: Any,
+    ) -> ExportSettings:
+        """Settings with layers by name and in order, and nothing twice; see ``check_settings``."""
+        if channel is not None:
+            channel = (channel,) if isinstance(channel, int) else tuple(dict.fromkeys(channel))
+        return cls(
+            network,
+            named_layers(layers),
+            (methods,) if isinstance(methods, str) else tuple(dict.fromkeys(methods)),
+            channel=channel,
+            at=None if at is None else tuple(at),
+            **more,
+        )
 
     def to_json(self) -> dict[str, object]:
-        """Plain values, tuples as lists."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+        """Plain values by name, those of the network among them; tuples as lists."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "network"}
+        plain = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+        return {**self.network.to_json(), **plain}
 
     def command(self, clip: str, out: str) -> str:
         """The command line that makes this export again."""
         words = ["c3d-viz", "export", clip, "-o", out]
-        several = {"layer": self.layers, "method": self.methods, "channel": self.channel or ()}
-        if self.layers == LAYERS:
-            several["layer"] = ("all",)
+        layers = ("all",) if self.layers == LAYERS else self.layers
+        several = {"layer": layers, "method": self.methods, "channel": self.channel or ()}
         for name, values in several.items():
             for value in values:
                 words += [f"--{name}", str(value)]
-        single = ["model", "weights", "channel_order", "mean", "resize", "pool5", "fc6_order"]
-        single += ["classes", "start", "stride", "windows", "seed", "mode", "scale", "device"]
-        single += ["precision", "at"]
         if self.channel is None:
-            single.insert(0, "top")
-        for name in single:
+            words += ["--top", str(self.top)]
+        if self.at:
+            words += ["--at", ",".join(map(str, self.at))]
+        if self.start is not None:
+            words += ["--start", str(self.start)]
+        words += ["--stride", str(self.stride)]
+        words += self.network.options()
+        for name in ("windows", "mode", "scale", "device", "precision"):
             value = getattr(self, name)
-            if value is not None:
-                text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-                words += [f"--{name.replace('_', '-')}", text]
+            if value != getattr(ExportSettings, name):
+                words += [f"--{name}", str(value)]
         return shlex.join(words)
 
-    def overrides(self) -> dict[str, Any]:
-        """What was said against the checkpoint, as keyword arguments of ``load_model``."""
-        names = ("channel_order", "mean", "resize", "pool5", "fc6_order", "classes")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
-
-def check_settings(settings: Settings) -> None:
+def check_settings(settings: ExportSettings) -> None:
     """Refuse what no clip and no model could make right.
 
     Raises:
@@ -103,6 +118,9 @@ def check_settings(settings: Settings) -> None:
         value = getattr(settings, name)
         if value not in allowed:
             raise VizError(f"no {name} {value!r}; choose from {', '.join(allowed)}")
+    for method in settings.methods if settings.precision != "float32" else ():
+        if METHODS[method].rule is None:
+            raise VizError(f"{method} has no {settings.precision} preview; leave --precision out")
     for name in ("top", "stride", "windows"):
         value = getattr(settings, name)
         if value < 1:
@@ -117,7 +135,7 @@ def check_settings(settings: Settings) -> None:
         device = torch.device(settings.device)
     except RuntimeError:
         raise VizError(f"no device {settings.device!r}; use cpu, cuda or cuda:N") from None
-    if device.type not in ("cpu", "cuda"):
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
         raise VizError(f"no device {settings.device!r}; use cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise VizError(f"no device {settings.device!r} here: PyTorch sees no such GPU; use cpu")
@@ -206,6 +224,8 @@ def check_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
         ExportError: names the first difference and what to do.
     """
 
+    left_out = {f.name for f in fields(NetworkChoice)} - {*_COMPARED_OF_NETWORK}
+
     def facts(manifest: dict[str, Any]) -> dict[str, Any]:
         parameters = cast(dict[str, Any], manifest.get("parameters") or {})
         model = cast(dict[str, Any], manifest.get("model") or {})
@@ -216,7 +236,7 @@ def check_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
             "input": model.get("input"),
             "pool5": model.get("pool5"),
             "class names' SHA-256": model.get("classes_sha256"),
-            **{k: v for k, v in parameters.items() if k not in _NOT_COMPARED},
+            **{k: v for k, v in parameters.items() if k not in left_out},
             "c3d-viz": (manifest.get("versions") or {}).get("c3d-viz"),
             "torch": (manifest.get("versions") or {}).get("torch"),
         }

@@ -7,6 +7,7 @@ window are ever in memory; a short queue holds the computation back when drawing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -17,7 +18,7 @@ from ..engine import Trace, Unit, activation, locate, top_units, trace
 from ..methods import Attribution, attribute_many
 from ..nets import ModelSpec, receptive_field
 from .draw import (
-    UNIT_FILES,
+    ARTEFACTS,
     Window,
     complete,
     sheet_path,
@@ -26,18 +27,43 @@ from .draw import (
     write_sheet,
     write_unit,
 )
-from .settings import Settings
+from .settings import ExportSettings
 from .workers import Clock, Workers
 
 
-def export_window(window: Window, step: Callable[[str], None], clock: Clock) -> dict[str, Any]:
-    """Write one window and return its part of the manifest."""
+@dataclass(frozen=True)
+class Answers:
+    """What a window's forward pass gives: the input it took, the trace, the units to send back."""
+
+    x: Tensor
+    traced: Trace
+    units: dict[str, list[Unit]]
+
+    def steps(self, settings: ExportSettings) -> int:
+        """Number of progress steps of the window."""
+        return sum(1 + len(units) * len(settings.methods) for units in self.units.values())
+
+
+def answer(window: Window, clock: Clock) -> Answers:
+    """The forward pass and the units that were asked for; nothing is written.
+
+    Raises:
+        LayerError: a channel or position does not exist.
+    """
     settings = window.settings
     with clock("preprocess"):
         x = preprocess(window.clip, window.spec.input).to(settings.device)
     with clock("forward pass"):
         traced = trace(window.model, x, list(settings.layers))
         units = {layer: _units(traced, layer, settings) for layer in settings.layers}
+    return Answers(x, traced, units)
+
+
+def export_window(
+    window: Window, answers: Answers, step: Callable[[str], None], clock: Clock
+) -> dict[str, Any]:
+    """Write one window and return its part of the manifest."""
+    settings, traced = window.settings, answers.traced
     prefix = "" if window.name == "." else window.name + "/"
     with Workers(step, clock) as workers:
         if not (window.folder / "input.mp4").is_file():
@@ -48,7 +74,7 @@ def export_window(window: Window, step: Callable[[str], None], clock: Clock) -> 
             workers.submit(layer, write_activations, window, layer, values)
             del values
         for method in settings.methods:
-            _export_method(window, x, units, method, workers, clock)
+            _export_method(window, answers, method, workers, clock)
     return {
         "start": window.clip.start,
         "frames": window.numbers,
@@ -56,11 +82,14 @@ def export_window(window: Window, step: Callable[[str], None], clock: Clock) -> 
         "folder": window.name,
         "input": prefix + "input.mp4",
         "predictions": _predictions(traced, window.spec),
-        "layers": [_layer_entry(window, traced, layer, units[layer], prefix) for layer in units],
+        "layers": [
+            _layer_entry(window, traced, layer, units, prefix)
+            for layer, units in answers.units.items()
+        ],
     }
 
 
-def _units(traced: Trace, layer: str, settings: Settings) -> list[Unit]:
+def _units(traced: Trace, layer: str, settings: ExportSettings) -> list[Unit]:
     if settings.channel is None:
         channels = traced.activations[layer].shape[0]
         return top_units(traced, layer, min(settings.top, channels))
@@ -69,14 +98,10 @@ def _units(traced: Trace, layer: str, settings: Settings) -> list[Unit]:
 
 
 def _export_method(
-    window: Window,
-    x: Tensor,
-    units: dict[str, list[Unit]],
-    method: str,
-    workers: Workers,
-    clock: Clock,
+    window: Window, answers: Answers, method: str, workers: Workers, clock: Clock
 ) -> None:
     """Maps of one method for every unit that still lacks a file, and the layers' sheets."""
+    units = answers.units
     missing = {
         layer: [u for u in found if not complete(window, u, method)]
         for layer, found in units.items()
@@ -86,7 +111,7 @@ def _export_method(
         wanted = [unit for found in missing.values() for unit in found]
         precision = cast(Any, window.settings.precision)
         with clock("back-projection"):
-            maps = attribute_many(window.model, x, wanted, method, precision=precision)
+            maps = attribute_many(window.model, answers.x, wanted, method, precision=precision)
     for layer, found in units.items():
         step = f"{layer} {method}"
         made: dict[Unit, Attribution] = {}
@@ -120,10 +145,7 @@ def _layer_entry(
 
     def unit_entry(unit: Unit) -> dict[str, Any]:
         files = {
-            method: {
-                name.split(".")[0]: f"{folder}/{method}/ch{unit.channel:04d}/{name}"
-                for name in UNIT_FILES
-            }
+            method: {a.key: f"{folder}/{method}/ch{unit.channel:04d}/{a.file}" for a in ARTEFACTS}
             for method in settings.methods
         }
         classes = window.spec.classes if layer == "fc8" else None

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ..files import try_folder
+from ..nets import C3D, ModelSpec
 from ..progress import Progress
 from ..stats import Interval, bootstrap
+from ..weights import NetworkChoice, choose
 from .judge.verdict import decide, effect
 from .measure.contrasts import contrast, parts
 from .measure.curves import Curves, curves
@@ -50,6 +52,8 @@ def make_figure(
     layer: str = "conv5b",
     maps: int = 2,
     method: str = "deconvnet",
+    network: NetworkChoice | None = None,
+    loaded: tuple[C3D, ModelSpec] | None = None,
     model: str = "compact",
     weights: PathLike | None = None,
     start: int | None = None,
@@ -66,8 +70,9 @@ def make_figure(
         maps: how many of the strongest feature maps.
         method: deconvnet, guided, gradient, or any other key of METHODS.
         start: first frame of the window; None takes the middle of the video.
-        seed: of the random weights, where there are no trained ones.
-        overrides: further keyword arguments of ``load_model``.
+        network: which network; ``model, weights, seed, overrides`` are those arguments of
+            ``load_model`` in its place.
+        loaded: a network and its spec in place of all these.
 
     Returns:
         The files that were written, the PNG first.
@@ -87,11 +92,9 @@ def make_figure(
         layer=layer,
         maps=maps,
         method=method,
-        model=model,
-        weights=None if weights is None else os.fspath(weights),
+        network=choose(network, model, weights, seed, **(overrides or {})),
+        loaded=loaded,
         start=start,
-        seed=seed,
-        overrides=overrides,
         progress=progress,
     )
 
@@ -102,6 +105,7 @@ def run_test(
     *,
     reinit: int = 10,
     seed: int = 0,
+    network: NetworkChoice | None = None,
     model: str = "compact",
     weights: PathLike | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -118,7 +122,8 @@ def run_test(
         out: folder for the results; made if missing. Finished work is kept in ``out/cache``.
         reinit: number of re-initialised networks; with fewer than 10 the verdict is inconclusive.
         seed: of the re-initialisations, permutations, synthetic clips and the bootstrap.
-        overrides: further keyword arguments of ``load_model`` for the network itself.
+        network: the network itself; ``model, weights, overrides`` are those arguments of
+            ``load_model`` in its place.
         twin: model name of the depth-1 twin, None to leave it out (its control is then open).
         twin_weights: its checkpoint; None takes the shipped one.
         windows_per_video: evenly spread windows of each video.
@@ -137,9 +142,7 @@ def run_test(
     settings = StudySettings(
         reinit=reinit,
         seed=seed,
-        model=model,
-        weights=None if weights is None else os.fspath(weights),
-        overrides=dict(overrides or {}),
+        network=choose(network, model, weights, seed, **(overrides or {})),
         twin=twin,
         twin_weights=None if twin_weights is None else os.fspath(twin_weights),
         windows_per_video=windows_per_video,

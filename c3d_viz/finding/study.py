@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..nets import ModelSpec
 from ..progress import Progress
-from ..weights import load_model
+from ..weights import NetworkChoice
 from .judge.analysis import analyse
 from .measure.networks import Networks, digest, recipes
 from .measure.study import Study, plan
@@ -30,14 +30,10 @@ def run(
 ) -> Result:
     """Measure, analyse, write. See :func:`c3d_viz.finding.run_test`."""
     began = time.monotonic()
-    model, spec = load_model(
-        settings.model, settings.weights, seed=settings.seed, **settings.overrides
-    )
-    twin = (
-        load_model(settings.twin, settings.twin_weights, seed=settings.seed)
-        if settings.twin is not None
-        else None
-    )
+    model, spec = settings.network.load()
+    twin = None
+    if settings.twin is not None:
+        twin = NetworkChoice(settings.twin, settings.twin_weights, settings.seed).load()
     windows, skipped = real_windows(paths, spec.input, settings.windows_per_video, progress)
     synthetic = synthetic_windows(settings.per_kind, settings.seed)
     nets = recipes(settings.reinit, settings.permuted_nets, settings.seed, twin is not None)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import FindingError
 from ..stats import Interval
+from ..weights import NetworkChoice
 
 Arrays = dict[str, np.ndarray]
 Frames = npt.NDArray[np.uint8]  # (T, H, W, 3) RGB
@@ -36,9 +37,7 @@ class StudySettings:
 
     reinit: int = 10
     seed: int = 0
-    model: str = "compact"
-    weights: str | None = None
-    overrides: dict[str, Any] = field(default_factory=dict)
+    network: NetworkChoice = field(default_factory=NetworkChoice)
     twin: str | None = "compact-2d"
     twin_weights: str | None = None
     windows_per_video: int = 1

@@ -15,6 +15,8 @@ from command_line import call, run
 import c3d_viz
 from c3d_viz import export
 from c3d_viz.cli import commands as cli
+from c3d_viz.cli.options import NETWORK_OPTIONS
+from c3d_viz.weights import NetworkChoice
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,9 +157,7 @@ def test_export_passes_everything_on(
         "start": 40,
         "stride": 2,
         "windows": 5,
-        "model": "c3d",
-        "weights": "w.pth",
-        "seed": 7,
+        "network": NetworkChoice("c3d", "w.pth", 7),
         "scale": "frame",
         "resume": True,
         "overwrite": False,
@@ -170,7 +170,7 @@ def test_export_passes_everything_on(
     assert (seen["channel"], seen["at"], seen["layers"]) == ([12, 3], (1, 2, 3), "all")
 
 
-OVERRIDES = ("--channel-order", "--mean", "--resize", "--pool5", "--fc6-order", "--classes")
+NETWORK = tuple(f"--{name.replace('_', '-')}" for name in NETWORK_OPTIONS)
 
 
 @pytest.mark.parametrize("command", ["export", "layers", "finding figure", "finding test", "app"])
@@ -178,12 +178,12 @@ def test_every_command_takes_the_same_options_of_a_network(
     capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     def lines(text: str) -> list[str]:
-        kept = [ln for ln in text.splitlines() if ln.strip().startswith(("--model", *OVERRIDES))]
+        kept = [ln for ln in text.splitlines() if ln.strip().startswith(NETWORK)]
         return [ln.split() for ln in kept]  # type: ignore[misc]
 
     _, out, _ = call(capsys, *command.split(), "--help")
     _, other, _ = call(capsys, "layers", "--help")
-    assert len(lines(out)) == 1 + len(OVERRIDES)
+    assert len(lines(out)) == len(NETWORK)
     assert lines(out) == lines(other)
 
 
@@ -200,19 +200,16 @@ def test_what_is_said_against_a_checkpoint_is_passed_on(
     words = "export a.mp4 -o out --channel-order BGR --mean 104,117.5,123 --resize 128,171"
     words += " --pool5 padded --fc6-order hwc --classes names.txt"
     assert call(capsys, *words.split())[0] == 0
-    expected = {
-        "channel_order": "BGR",
-        "mean": (104.0, 117.5, 123.0),
-        "resize": (128, 171),
-        "pool5": "padded",
-        "fc6_order": "hwc",
-        "classes": "names.txt",
-    }
-    assert {name: seen[name] for name in expected} == expected
-    seen.clear()
+    assert seen["network"] == NetworkChoice(
+        channel_order="BGR",
+        mean=(104, 117.5, 123),
+        resize=(128, 171),
+        pool5="padded",
+        fc6_order="hwc",
+        classes="names.txt",
+    )
     call(capsys, *["export", "a.mp4", "-o", "out", "--resize", "128", "--mean", "mean.npy"])
-    assert (seen["resize"], seen["mean"]) == (128, "mean.npy")
-    assert "channel_order" not in seen
+    assert seen["network"] == NetworkChoice(resize=128, mean="mean.npy")
     for option, value in (("--resize", "big"), ("--at", "1,x,2")):
         status, _, said = call(capsys, "export", "a.mp4", "-o", "out", option, value)
         assert status == 2

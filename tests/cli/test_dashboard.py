@@ -12,6 +12,8 @@ from command_line import call
 
 from c3d_viz.cli import dashboard
 from c3d_viz.errors import VizError
+from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
+from c3d_viz.weights import NetworkChoice, save_model
 
 
 def test_the_dashboard_listens_on_loopback_without_telemetry(
@@ -45,7 +47,7 @@ def test_a_taken_port_is_named() -> None:
 
 def test_weights_of_the_dashboard_are_checked_first(tmp_path: Path) -> None:
     with pytest.raises(VizError, match=r"nothing\.pth"):
-        dashboard.serve(port=_free_port(), weights=tmp_path / "nothing.pth")
+        dashboard.serve(NetworkChoice(weights=tmp_path / "nothing.pth"), port=_free_port())
 
 
 def test_the_dashboard_gets_its_weights(
@@ -54,9 +56,6 @@ def test_the_dashboard_gets_its_weights(
     tiny_c3d: Any,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
-    from c3d_viz.weights import save_model
-
     path = tmp_path / "own.safetensors"
     spec = ModelSpec("compact", "own weights", True, COMPACT_INPUT, 5)
     save_model(path, tiny_c3d, spec)
@@ -75,13 +74,8 @@ def test_the_dashboard_gets_its_weights(
     port = ["--port", str(_free_port())]
     given = ["--weights", path.name, "--resize", "128,171", "--channel-order", "BGR"]
     assert call(capsys, "app", *port, *given)[0] == 0
-    assert json.loads(seen["env"][dashboard.NETWORK]) == {
-        "name": "compact",
-        "seed": 0,
-        "weights": str(path),
-        "resize": [128, 171],
-        "channel_order": "BGR",
-    }
+    handed = NetworkChoice.from_json(json.loads(seen["env"][dashboard.NETWORK]))
+    assert handed == NetworkChoice(weights=path, resize=(128, 171), channel_order="BGR")
     assert call(capsys, "app", *port)[0] == 0
     assert dashboard.NETWORK not in seen["env"]
     seen.clear()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ from ...engine import top_units, trace
 from ...errors import LayerError
 from ...files import make_folder, write_bytes
 from ...methods import METHODS, Attribution, attribute_many
-from ...nets import CONV_LAYERS, ModelSpec, receptive_field
+from ...nets import C3D, CONV_LAYERS, ModelSpec, receptive_field
 from ...progress import Progress
 from ...render import overlay, raw_frames, write_video
-from ...weights import load_model
+from ...weights import NetworkChoice
 from ..measure.curves import Curves, curves
 from ..measure.stimulus import stimulus
 from ..types import Frames
@@ -41,11 +41,9 @@ def write_figure(
     layer: str,
     maps: int,
     method: str,
-    model: str,
-    weights: str | None,
+    network: NetworkChoice,
+    loaded: tuple[C3D, ModelSpec] | None = None,
     start: int | None,
-    seed: int,
-    overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
     """See :func:`c3d_viz.finding.make_figure`."""
@@ -53,8 +51,8 @@ def write_figure(
         raise LayerError(f"the figure takes a conv layer, {', '.join(CONV_LAYERS)}; got {layer!r}")
     if method not in METHODS:
         raise LayerError(f"no method {method!r}; choose from {', '.join(METHODS)}")
-    network, spec = load_model(model, weights, seed=seed, **(overrides or {}))
-    channels = dict(network.named_modules())[layer].out_channels
+    model, spec = loaded or network.load()
+    channels = dict(model.named_modules())[layer].out_channels
     if not 1 <= maps <= int(channels):  # type: ignore[call-overload,unused-ignore]
         raise LayerError(f"{layer} has {channels} maps; --maps must be 1 to {channels}, got {maps}")
     path = Path(str(clip_path))
@@ -69,14 +67,14 @@ def write_figure(
 
     tell(0, f"{clip.name}: {layer}")
     x = preprocess(clip, spec.input)
-    units = top_units(trace(network, x, [layer]), layer, maps)
+    units = top_units(trace(model, x, [layer]), layer, maps)
     found = []
-    for number, att in enumerate(attribute_many(network, x, units, method), start=1):
+    for number, att in enumerate(attribute_many(model, x, units, method), start=1):
         found.append(att)
         tell(number, f"map {att.unit.channel}")
     frames = cropped_frames(clip, spec.input)
     measured = curves(np.stack([att.values for att in found]), stimulus(frames))
-    seeds = [seed_place(network, att) for att in found]
+    seeds = [seed_place(model, att) for att in found]
     pictures = [
         (raw_frames(att, channel_order=spec.input.channel_order), overlay(frames, att), place)
         for att, place in zip(found, seeds, strict=True)

@@ -235,7 +235,7 @@ def units_figure(study: Study, theme: Theme) -> Any:
     """Share of dynamic, static, joint and other units by layer, one panel a network."""
     nets = [n for n in (TRAINED, TWIN) if f"shared-{n}" in study.measured]
     figure, axes = new_figure(theme, (10.5, 3.4), 1, len(nets), sharey=True)
-    titles = {TRAINED: study.settings.model, TWIN: f"{study.settings.twin} (2D twin)"}
+    titles = {TRAINED: study.settings.network.model, TWIN: f"{study.settings.twin} (2D twin)"}
     for column, net in enumerate(nets):
         axis, by_layer = axes[0, column], shares(study.measured[f"shared-{net}"])
         bottom = np.zeros(len(CONV_LAYERS))

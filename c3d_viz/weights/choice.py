@@ -1,0 +1,202 @@
+"""Which network: one value that everything takes, gives and writes down.
+
+The loaders of further kinds of networks belong into ``NetworkChoice.load``; whatever takes a
+choice (export, finding, dashboard, command line) then has them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from torch import nn
+
+from ..errors import WeightsError
+from ..nets import C3D, ChannelOrder, ModelSpec, Pool5, initialise
+from . import assemble, files
+from .catalogue import MODELS
+from .files import MAX_BYTES
+from .inputs import override_input, read_classes
+from .keymaps import Fc6Order
+from .readers import read
+
+RANDOM = "random"  # value of ``weights`` that asks for an untrained network
+_FOLDER = Path(__file__).parent
+_PATHS = ("weights", "mean", "classes")  # fields that may name a file
+
+
+@dataclass(frozen=True)
+class NetworkChoice:
+    """A network by name, its weights, and what is said against the checkpoint.
+
+    Paths may be given as ``Path``, tuples as any sequence; they are kept as ``str`` and ``tuple``,
+    so that equal choices are equal and JSON gives the same value back. Nothing is checked before
+    ``load``. The fields are those of ``load_model``, which documents them; ``input_scale`` is its
+    ``scale``.
+    """
+
+    model: str = "compact"
+    weights: str | os.PathLike[str] | None = None
+    seed: int = 0
+    num_classes: int | None = None
+    channel_order: ChannelOrder | None = None
+    mean: str | Path | Sequence[float] | None = None
+    input_scale: float | None = None
+    resize: int | Sequence[int] | None = None
+    crop: Sequence[int] | None = None
+    pool5: Pool5 | None = None
+    classes: str | Path | Sequence[str] | None = None
+    fc6_order: Fc6Order | None = None
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> NetworkChoice:
+        """The choice that ``to_json`` wrote.
+
+        Raises:
+            WeightsError: it has other fields.
+        """
+        try:
+            return cls(**value)
+        except TypeError:
+            raise WeightsError(f"a network is chosen by {_NAMES}, got {', '.join(value)}") from None
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field by name, as JSON keeps it (a tuple as a list)."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    def options(self) -> list[str]:
+        """The words that choose this network on a command line.
+
+        Names of classes that were given one by one and not as a file have no option.
+        """
+        words = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            names = field.name == "classes" and isinstance(value, tuple)
+            if value != field.default and not names:
+                text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+                words += [f"--{field.name.replace('_', '-')}", text]
+        return words
+
+    def absolute(self) -> NetworkChoice:
+        """The same for a process that runs in another folder."""
+        given = {name: getattr(self, name) for name in _PATHS}
+        if self.weights == RANDOM:
+            given.pop("weights")
+        paths: dict[str, Any] = {k: os.path.abspath(v) for k, v in given.items() if type(v) is str}
+        return dataclasses.replace(self, **paths)
+
+    def load(self, max_bytes: int = MAX_BYTES) -> tuple[C3D, ModelSpec]:
+        """The network and its spec; see ``load_model``, which has the errors too."""
+        if self.model not in MODELS:
+            raise WeightsError(f"no model {self.model!r}; choose from {', '.join(MODELS)}")
+        if self.pool5 not in (None, "ceil", "padded"):
+            raise WeightsError(f"pool5 must be 'ceil' or 'padded', got {self.pool5!r}")
+        if self.fc6_order not in (None, "chw", "hwc"):
+            raise WeightsError(f"fc6_order must be 'chw' or 'hwc', got {self.fc6_order!r}")
+        if self.num_classes is not None and self.num_classes < 1:
+            raise WeightsError(f"num_classes must be at least 1, got {self.num_classes}")
+        if not -(2**63) <= self.seed < 2**64:
+            raise WeightsError(f"seed must be a whole number of 64 bits, got {self.seed}")
+        shipped = _FOLDER / f"{self.model}.safetensors"
+        if self.weights == RANDOM or (self.weights is None and not shipped.is_file()):
+            model, spec = _random(self)
+        else:
+            path = shipped if self.weights is None else Path(self.weights)
+            model, spec = _from_file(self, path, max_bytes)
+        overridden = override_input(
+            spec.input,
+            channel_order=self.channel_order,
+            mean=self.mean,
+            scale=self.input_scale,
+            resize=cast(Any, self.resize),
+            crop=cast(Any, self.crop),
+        )
+        names = spec.classes
+        if self.classes is not None:
+            names = read_classes(self.classes, spec.num_classes)
+        model.eval().requires_grad_(False)
+        return model, dataclasses.replace(spec, classes=names, input=overridden)
+
+
+def choose(
+    network: NetworkChoice | None,
+    model: str = "compact",
+    weights: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    *,
+    scale: float | None = None,
+    **more: Any,
+) -> NetworkChoice:
+    """``network``, or where it is None the one that these arguments of ``load_model`` describe."""
+    return network or NetworkChoice(model, weights, seed, input_scale=scale, **more)
+
+
+_NAMES = ", ".join(field.name for field in dataclasses.fields(NetworkChoice))
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON and a hash can hold: paths as text, sequences as tuples."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        return value
+    return tuple(v.item() if hasattr(v, "item") else v for v in value)
+
+
+def _random(choice: NetworkChoice) -> tuple[C3D, ModelSpec]:
+    sizes = MODELS[choice.model]
+    classes = choice.num_classes or sizes.num_classes
+    model = assemble.skeleton(
+        classes, sizes.width, sizes.temporal_depths, sizes.fc, choice.pool5 or "ceil"
+    )
+    model = model.to_empty(device="cpu")
+    initialise(model, choice.seed)
+    spec = ModelSpec(
+        name=choice.model,
+        weights=f"random weights (seed {choice.seed}), untrained",
+        trained=False,
+        input=sizes.input,
+        num_classes=classes,
+        pool5=model.pool5_form,
+    )
+    return model, spec
+
+
+def _from_file(choice: NetworkChoice, path: Path, max_bytes: int) -> tuple[C3D, ModelSpec]:
+    wanted = choice.num_classes
+    raw = read(path, max_bytes)
+    found = assemble.resolve(raw, path, choice.fc6_order)
+    spec = assemble.spec_of(found, raw, path, choice.model, sha256=files.sha256(path))
+    if wanted is not None and found.num_classes not in (0, wanted):
+        raise WeightsError(
+            f"{path}: has {found.num_classes} classes, not {wanted}; leave num_classes out"
+        )
+    model = assemble.build(found, choice.pool5 or spec.pool5, path)
+    line, source = spec.weights, spec.source
+    if found.num_classes == 0 and wanted is not None:
+        model.fc8 = nn.Linear(model.fc, wanted)
+        model.num_classes = wanted
+        initialise(model.fc8, choice.seed)
+        line += f", random fc8 (seed {choice.seed})"
+    if path.parent == _FOLDER:
+        if not raw.metadata.get("description"):
+            line = f"{choice.model}: trained on procedural clips, {model.num_classes} classes"
+        source = f"{path.name}, shipped with c3d_viz"
+    spec = dataclasses.replace(
+        spec,
+        weights=line,
+        source=source,
+        num_classes=model.num_classes,
+        pool5=model.pool5_form,
+    )
+    return model, spec

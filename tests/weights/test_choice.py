@@ -1,0 +1,136 @@
+"""The choice of a network: a value, its JSON, its options, and the network it loads."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from c3d_viz.cli.options import NETWORK_OPTIONS, network_of
+from c3d_viz.errors import WeightsError
+from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
+from c3d_viz.weights import NetworkChoice, load_model, save_model
+
+EVERYTHING = NetworkChoice(
+    model="c3d",
+    weights="some where/own.pth",
+    seed=7,
+    num_classes=5,
+    channel_order="BGR",
+    mean=(1.5, 2.0, 3.0),
+    input_scale=0.017,
+    resize=(120, 130),
+    crop=(112, 112),
+    pool5="padded",
+    classes="names.txt",
+    fc6_order="hwc",
+)
+
+
+def test_every_field_is_set_in_these_tests() -> None:
+    assert all(
+        getattr(EVERYTHING, f.name) not in (None, f.default) for f in dataclasses.fields(EVERYTHING)
+    )
+
+
+def test_equal_choices_are_equal_however_they_are_spelled(tmp_path: Path) -> None:
+    spelled = dataclasses.replace(
+        EVERYTHING,
+        weights=Path("some where/own.pth"),
+        mean=np.array([1.5, 2, 3]),
+        resize=[120, 130],
+    )
+    assert spelled == EVERYTHING
+    assert hash(spelled) == hash(EVERYTHING)
+    assert len({NetworkChoice(), NetworkChoice(), spelled, EVERYTHING}) == 2
+
+
+@pytest.mark.parametrize("choice", [NetworkChoice(), EVERYTHING, NetworkChoice(resize=128)])
+def test_json_and_options_give_the_same_choice_back(choice: NetworkChoice) -> None:
+    assert NetworkChoice.from_json(json.loads(json.dumps(choice.to_json()))) == choice
+    words = choice.options()
+    assert len(words) % 2 == 0
+    given: dict[str, Any] = {name: default for name, (_, default) in NETWORK_OPTIONS.items()}
+    for option, text in zip(words[::2], words[1::2], strict=True):
+        name = option.removeprefix("--").replace("-", "_")
+        given[name] = int(text) if name in ("seed", "num_classes") else text
+        given[name] = float(text) if name == "input_scale" else given[name]
+    assert network_of(given) == choice
+
+
+def test_the_command_line_has_an_option_for_every_field() -> None:
+    fields = {f.name: f.default for f in dataclasses.fields(NetworkChoice)}
+    assert {name: default for name, (_, default) in NETWORK_OPTIONS.items()} == fields
+
+
+def test_options() -> None:
+    assert NetworkChoice().options() == []
+    assert NetworkChoice(weights="random", seed=3).options() == [
+        "--weights",
+        "random",
+        "--seed",
+        "3",
+    ]
+    assert NetworkChoice(classes=("a", "b,c")).options() == []  # the command line takes a file
+
+
+def test_other_json_is_refused() -> None:
+    with pytest.raises(WeightsError, match=r"a network is chosen by model, weights, .* got name"):
+        NetworkChoice.from_json({"name": "compact"})
+
+
+def test_paths_become_absolute_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    choice = NetworkChoice(weights="a.pth", mean="m.npy", classes="names.txt", pool5="ceil")
+    assert choice.absolute() == NetworkChoice(
+        weights=str(tmp_path / "a.pth"),
+        mean=str(tmp_path / "m.npy"),
+        classes=str(tmp_path / "names.txt"),
+        pool5="ceil",
+    )
+    for kept in (
+        NetworkChoice(),
+        NetworkChoice(weights="random"),
+        NetworkChoice(mean=(1, 2, 3), classes=("a", "b")),
+        choice.absolute(),
+    ):
+        assert kept.absolute() == kept
+
+
+def test_it_loads_what_load_model_loads(tmp_path: Path, tiny_c3d: Any) -> None:
+    weights = tmp_path / "own.safetensors"
+    save_model(weights, tiny_c3d, ModelSpec("compact", "own", True, COMPACT_INPUT, 5))
+    said: dict[str, Any] = {
+        "num_classes": 5,
+        "channel_order": "BGR",
+        "mean": (1.0, 2.0, 3.0),
+        "resize": (120, 130),
+        "crop": (112, 112),
+        "pool5": "padded",
+        "classes": ["run", "jump", "fall", "turn", "stay"],
+        "fc6_order": "chw",
+    }
+    model, spec = NetworkChoice("compact", weights, 3, input_scale=0.5, **said).load()
+    twin, other = load_model("compact", weights, seed=3, scale=0.5, **said)
+    assert spec == other
+    assert (spec.input.channel_order, spec.input.mean) == ("BGR", (1.0, 2.0, 3.0))
+    assert (spec.input.scale, spec.input.resize) == (0.5, (120, 130))
+    assert (spec.pool5, spec.classes) == ("padded", ("run", "jump", "fall", "turn", "stay"))
+    for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    random, spec = NetworkChoice("compact", "random", seed=3, num_classes=4).load()
+    assert spec.weights == "random weights (seed 3), untrained"
+    assert random.num_classes == 4
+
+
+@pytest.mark.parametrize("seed", [2**64, -(2**63) - 1])
+def test_a_seed_that_is_none(seed: int) -> None:
+    with pytest.raises(WeightsError, match="seed must be a whole number of 64 bits"):
+        NetworkChoice(weights="random", seed=seed).load()
