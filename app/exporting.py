@@ -6,35 +6,31 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from c3d_viz.export import export_clip
+from c3d_viz.export import ExportSettings, write_export
 from c3d_viz.finding import make_figure
 from c3d_viz.progress import Progress
-
-from . import work
 
 if TYPE_CHECKING:
     from .sessions import Session
     from .state import Shown
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What goes into an export."""
-
-    layers: tuple[str, ...]
-    methods: tuple[str, ...]
-    top: int
-    channel: int | None
-    at: tuple[int, ...] | None
-    look: str
+def settings(shown: Shown, **choices: Any) -> ExportSettings:
+    """``ExportSettings`` of what is shown; ``choices`` are its layers, methods and maps."""
+    return ExportSettings(
+        shown.net.choice, start=shown.window.start, stride=shown.window.stride, **choices
+    )
 
 
-def make(shown: Shown, wanted: Wanted, folder: Path, report: Progress) -> tuple[Path, int]:
+def command(shown: Shown, wanted: ExportSettings) -> str:
+    """The command line that makes the same files."""
+    return wanted.command(shown.source.shown, "OUT")
+
+
+def make(shown: Shown, wanted: ExportSettings, folder: Path, report: Progress) -> tuple[Path, int]:
     """Run the export and pack it: the zip's path and how many files are in it.
 
     Stopped or failed, it leaves nothing behind.
@@ -43,19 +39,11 @@ def make(shown: Shown, wanted: Wanted, folder: Path, report: Progress) -> tuple[
     try:
         clip = _clip(shown, place)
         out = place / "out"
-        export_clip(
+        write_export(
             clip,
             out,
-            model=shown.net.spec.name,
-            weights=shown.net.label if shown.net.path else None,
-            layers=wanted.layers,
-            methods=wanted.methods,
-            top=wanted.top,
-            channel=wanted.channel,
-            at=wanted.at,
-            start=shown.window.start,
-            stride=shown.window.stride,
-            mode=wanted.look,
+            wanted,
+            called=shown.source.shown,
             loaded=(shown.net.model, shown.net.spec),
             progress=report,
         )
@@ -89,8 +77,8 @@ def figure(
             place / "out",
             layer=layer,
             method=method,
-            model=shown.net.spec.name,
-            weights=shown.net.path,
+            loaded=(shown.net.model, shown.net.spec),
+            called=shown.source.shown,
             start=shown.window.start,
             progress=report,
         )
@@ -98,7 +86,7 @@ def figure(
 
 
 def _clip(shown: Shown, place: Path) -> Path:
-    """The clip under a name that says nothing of this machine's folders."""
+    """The clip where it stays until we are done with it, also when its person takes it away."""
     path = shown.source.path
     if path.is_dir():
         return path
@@ -117,28 +105,3 @@ def discard(session: Session) -> None:
         job.cancel()
         if job.state == "done":
             shutil.rmtree(job.result[0].parent, ignore_errors=True)
-
-
-def command(shown: Shown, wanted: Wanted, weights: Sequence[str]) -> list[str] | None:
-    """The words of the command line; None where no command gives this network.
-
-    ``weights``: what it says beside ``--model`` of the weights.
-    """
-    words = ["c3d-viz", "export", shown.source.shown, "-o", "OUT"]
-    for layer in wanted.layers:
-        words += ["--layer", layer]
-    for method in wanted.methods:
-        words += ["--method", method]
-    if wanted.channel is None:
-        words += ["--top", str(wanted.top)]
-    else:
-        words += ["--channel", str(wanted.channel)]
-        if wanted.at:
-            words += ["--at", ",".join(map(str, wanted.at))]
-    words += ["--start", str(shown.window.start), "--stride", str(shown.window.stride)]
-    if shown.net.label == work.SHIPPED[work.UNTRAINED]:
-        return None
-    words += ["--model", shown.net.spec.name, *weights]
-    if wanted.look != "magnitude":
-        words += ["--mode", wanted.look]
-    return words

@@ -13,6 +13,7 @@ import streamlit as st
 import c3d_viz as viz
 from c3d_viz.cli import NETWORK
 from c3d_viz.clips import motion_energy
+from c3d_viz.weights import NetworkChoice
 
 from . import samples, work
 from .samples import Source
@@ -40,15 +41,16 @@ def nets() -> tuple[str, ...]:
     return (*asked, *work.SHIPPED, *own)
 
 
-def given() -> dict[str, Any]:
-    """Arguments of ``load_model`` that the server was started with; empty if with none."""
-    return cast(dict[str, Any], json.loads(os.environ.get(NETWORK) or "{}"))
+def given() -> NetworkChoice | None:
+    """The network the server was started with, if with one."""
+    text = os.environ.get(NETWORK)
+    return None if text is None else NetworkChoice.from_json(json.loads(text))
 
 
 def given_name() -> str:
     """The network the server was started with, for people."""
-    asked = given()
-    return Path(asked.get("weights") or asked.get("name", "")).name
+    asked = given() or NetworkChoice("")
+    return Path(asked.weights or asked.model).name
 
 
 def view() -> View:
@@ -136,19 +138,6 @@ def shown(clip: str | None = None, net: str | None = None) -> Shown:
     return wait_for(make, "Looking through the clip")
 
 
-def weights_options() -> list[str]:
-    """What a command line says beside ``--model`` to use the chosen weights as this page does."""
-    key, own = view().net, session().weights
-    if key == UPLOADED and own is not None:
-        return ["--weights", own.label]
-    options = []
-    for name, value in given().items() if key == GIVEN else ():
-        if name != "name" and value not in (None, 0):
-            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-            options += ["--" + name.replace("_", "-"), text]
-    return options
-
-
 def fitting_stride(of: Source, stride: int) -> int:
     """``stride``, or the largest below it that the clip is long enough for."""
     while stride > 1 and 15 * stride + 1 > of.info.frames:
@@ -167,8 +156,9 @@ def window_start(of: Source, stride: int, chosen: int | None) -> int:
 
 def _network(key: str, own: Stored | None) -> work.Net:
     if key == UPLOADED and own is not None:
-        return work.network("c3d", str(own.path), own.label, own.digest)
+        called = NetworkChoice("c3d", own.label)
+        choice = NetworkChoice("c3d", own.path)
+        return work.chosen(choice, own.label, digest=own.digest, called=called)
     if key == GIVEN and (asked := given()):
-        path = asked.pop("weights")
-        return work.network(asked.pop("name"), path, given_name(), **asked)
+        return work.chosen(asked, given_name())
     return work.network(key if key in work.SHIPPED else "compact")

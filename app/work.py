@@ -11,6 +11,7 @@ import gc
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -21,6 +22,7 @@ from c3d_viz import clips, validity
 from c3d_viz.engine import activation, peak
 from c3d_viz.methods import Reading
 from c3d_viz.nets import ModelSpec
+from c3d_viz.weights import RANDOM, NetworkChoice
 
 from . import pictures
 from .samples import Source
@@ -68,14 +70,14 @@ SHIPPED = {
 class Net:
     """A network. ``key`` is the hash of its weights, or what stands for it where there is none.
 
-    ``path`` is the file it came from, None for a shipped or random one.
+    ``choice`` is what the command line says to have it, an upload under its person's name.
     """
 
     key: str
     model: Any
     spec: ModelSpec
     label: str
-    path: str | None = None
+    choice: NetworkChoice
 
     @property
     def nbytes(self) -> int:
@@ -124,23 +126,34 @@ def kept(key: Key, make: Callable[[], T]) -> T:
     return cast(T, CACHE.get(key, make))
 
 
-def network(
-    name: str, path: str | None = None, label: str = "", digest: str = "", **overrides: Any
-) -> Net:
-    """A shipped network by name, or one from a file; ``overrides`` go to ``load_model``."""
-    if name == UNTRAINED:
-        return reinitialised(network("compact"), 1)
+def network(name: str) -> Net:
+    """A network that is always there, by its key in SHIPPED."""
+    untrained = NetworkChoice("compact", RANDOM, seed=1)
+    return chosen(untrained if name == UNTRAINED else NetworkChoice(name), SHIPPED[name])
 
-    how = str(sorted(overrides.items()))
+
+def chosen(
+    choice: NetworkChoice, label: str, *, digest: str = "", called: NetworkChoice | None = None
+) -> Net:
+    """The network that ``choice`` loads.
+
+    Args:
+        label: its name on the pages.
+        digest: of an upload, under which it is dropped.
+        called: of an upload, the choice with the name that the file came with.
+    """
 
     def make() -> Net:
         with CORES:
-            model, spec = viz.load_model(name, weights=path, **overrides)
+            model, spec = choice.load()
+        if called is not None:  # what is written down names the person's file, not ours
+            stored = Path(str(choice.weights)).name
+            spec = replace(spec, source=label, weights=spec.weights.replace(stored, label))
         # the same file prepared in another way gives other pictures
-        key = f"{spec.sha256 or spec.weights} {name} {how}"
-        return Net(key, model, spec, label or SHIPPED.get(name, name), path)
+        key = f"{spec.sha256 or spec.weights} {replace(choice, weights=None)}"
+        return Net(key, model, spec, label, called or choice)
 
-    return cast(Net, NETS.get(("net", name, digest or path, how), make))
+    return cast(Net, NETS.get(("net", digest, choice), make))
 
 
 def reinitialised(net: Net, seed: int) -> Net:
@@ -150,7 +163,8 @@ def reinitialised(net: Net, seed: int) -> Net:
     def make() -> Net:
         text = f"random weights (seed {seed}), untrained"
         spec = replace(net.spec, weights=text, trained=False, classes=None, sha256=None)
-        return Net(key, validity.reinitialised(net.model, seed), spec, SHIPPED[UNTRAINED])
+        choice = replace(net.choice, weights=RANDOM, seed=seed)
+        return Net(key, validity.reinitialised(net.model, seed), spec, SHIPPED[UNTRAINED], choice)
 
     return cast(Net, NETS.get(("net", key), make))
 

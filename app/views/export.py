@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-import shlex
+from typing import Any
 
 import streamlit as st
 
 import c3d_viz as viz
+from c3d_viz.export import ExportSettings, named_layers
 from c3d_viz.methods import METHODS
 
 from .. import exporting, state, tasks, ui, waiting, work
-from ..exporting import Wanted
 from ..sessions import session
 from ..tasks import Task
 
@@ -30,7 +30,7 @@ def page() -> None:
     wanted = choose(shown)
     if wanted is None:
         return
-    command(shown, wanted)
+    st.code(exporting.command(shown, wanted), language="bash", wrap_lines=True)
     name = f"{JOB} {shown.net.key} {shown.window.key} {wanted}"
     job = session().jobs.get(name)
     if (job is None or job.state != "running") and st.button(
@@ -47,7 +47,7 @@ def page() -> None:
     waiting.show(session().jobs.get(name), BEGIN, done)
 
 
-def choose(shown: state.Shown) -> Wanted | None:
+def choose(shown: state.Shown) -> ExportSettings | None:
     """Layers, methods and maps; None while something is missing."""
     view = state.view()
     left, right = st.columns([3, 2], gap="large")
@@ -76,33 +76,21 @@ def choose(shown: state.Shown) -> Wanted | None:
             format_func={"top": "the strongest of each layer", "one": "only the one I chose"}.get,
             key="export-which",
         )
-        top = 4
+        maps: dict[str, Any] = {}
         if which == "top":
-            top = st.slider("How many of each layer", 1, 12, 4, key="export-top")
+            maps["top"] = st.slider("How many of each layer", 1, 12, 4, key="export-top")
         else:
             unit = work.spot(shown.net, shown.window, view.layer, view.channel, view.at)
             st.caption(f"{unit.layer}, map {unit.channel}, position {unit.at or 'none'}")
     if which == "one":
         unit = work.spot(shown.net, shown.window, view.layer, view.channel, view.at)
         at = unit.at if view.at is not None else None
-        return _checked(Wanted((unit.layer,), tuple(methods), 1, unit.channel, at, view.look))
-    return _checked(Wanted(tuple(layers), tuple(methods), top, None, None, view.look))
-
-
-def _checked(wanted: Wanted) -> Wanted | None:
-    if wanted.layers and wanted.methods:
-        return wanted
-    ui.fact("Choose at least one layer and one method.")
-    return None
-
-
-def command(shown: state.Shown, wanted: Wanted) -> None:
-    """The command line that makes the same export."""
-    words = exporting.command(shown, wanted, state.weights_options())
-    if words is None:
-        ui.fact("The command line has no untrained twin of these weights; the zip has its maps.")
-    else:
-        st.code(shlex.join(words), language="bash", wrap_lines=True)
+        layers, maps = [unit.layer], {"channel": (unit.channel,), "at": at}
+    if not layers or not methods:
+        ui.fact("Choose at least one layer and one method.")
+        return None
+    maps["layers"], maps["methods"] = named_layers(layers), tuple(methods)
+    return exporting.settings(shown, mode=view.look, **maps)
 
 
 def done(job: Task) -> None:

@@ -1,6 +1,6 @@
 """One clip -> a folder of pictures, arrays, a page and a manifest."""
 
 from .run import export_clip, write_export
-from .settings import ExportSettings
+from .settings import ExportSettings, named_layers
 
-__all__ = ["ExportSettings", "export_clip", "write_export"]
+__all__ = ["ExportSettings", "export_clip", "named_layers", "write_export"]

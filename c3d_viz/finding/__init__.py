@@ -54,6 +54,7 @@ def make_figure(
     method: str = "deconvnet",
     network: NetworkChoice | None = None,
     loaded: tuple[C3D, ModelSpec] | None = None,
+    called: str | None = None,
     model: str = "compact",
     weights: PathLike | None = None,
     start: int | None = None,
@@ -73,6 +74,7 @@ def make_figure(
         network: which network; ``model, weights, seed, overrides`` are those arguments of
             ``load_model`` in its place.
         loaded: a network and its spec in place of all these.
+        called: what the figure calls the clip, for a file that lies here under another name.
 
     Returns:
         The files that were written, the PNG first.
@@ -94,6 +96,7 @@ def make_figure(
         method=method,
         network=choose(network, model, weights, seed, **(overrides or {})),
         loaded=loaded,
+        called=called,
         start=start,
         progress=progress,
     )

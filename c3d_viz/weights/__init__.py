@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..nets import C3D, ChannelOrder, ModelSpec, Pool5
 from .catalogue import MODELS, Architecture
-from .choice import NetworkChoice, choose
+from .choice import RANDOM, NetworkChoice, choose
 from .fetch import DOWNLOADS, cache_folder, download
 from .files import MAX_BYTES
 from .inputs import read_mean
@@ -29,6 +29,7 @@ __all__ = [
     "FORMATS",
     "MAX_BYTES",
     "MODELS",
+    "RANDOM",
     "Architecture",
     "LayerInfo",
     "LoadedState",

@@ -54,7 +54,10 @@ class NetworkChoice:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
+            value = _plain(getattr(self, field.name))
+            if field.name == "mean" and isinstance(value, tuple):
+                value = tuple(v if isinstance(v, str) else float(v) for v in value)
+            object.__setattr__(self, field.name, value)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> NetworkChoice:
@@ -78,8 +81,8 @@ class NetworkChoice:
 
         Names of classes that were given one by one and not as a file have no option.
         """
-        words = []
-        for field in dataclasses.fields(self):
+        words = ["--model", self.model]
+        for field in dataclasses.fields(self)[1:]:
             value = getattr(self, field.name)
             names = field.name == "classes" and isinstance(value, tuple)
             if value != field.default and not names:

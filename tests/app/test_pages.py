@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import samples, sessions, state, work
 from c3d_viz.cli.dashboard import NETWORK
+from c3d_viz.weights import NetworkChoice
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("clip", "layers", "motion", "compare", "export")
@@ -79,8 +80,8 @@ def test_a_page_opens_with_the_network_the_server_was_given(
     """Prepared as was asked, apart from the same file as it prepares itself."""
     path = tmp_path / "mine.safetensors"
     shutil.copyfile(ROOT / "c3d_viz" / "weights" / "compact.safetensors", path)
-    asked = {"name": "compact", "seed": 0, "weights": str(path), "channel_order": "BGR"}
-    monkeypatch.setenv(NETWORK, json.dumps(asked))
+    asked = NetworkChoice(weights=path, channel_order="BGR")
+    monkeypatch.setenv(NETWORK, json.dumps(asked.to_json()))
     test = settled(of("export"))
     assert not test.error
     assert test.query_params["net"] == "given"

@@ -69,14 +69,11 @@ def test_the_command_line_has_an_option_for_every_field() -> None:
 
 
 def test_options() -> None:
-    assert NetworkChoice().options() == []
-    assert NetworkChoice(weights="random", seed=3).options() == [
-        "--weights",
-        "random",
-        "--seed",
-        "3",
-    ]
-    assert NetworkChoice(classes=("a", "b,c")).options() == []  # the command line takes a file
+    plain = ["--model", "compact"]
+    assert NetworkChoice().options() == plain
+    random = NetworkChoice(weights="random", seed=3)
+    assert random.options() == [*plain, "--weights", "random", "--seed", "3"]
+    assert NetworkChoice(classes=("a", "b,c")).options() == plain  # the command line takes a file
 
 
 def test_other_json_is_refused() -> None:

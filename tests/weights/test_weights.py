@@ -55,7 +55,7 @@ def test_models_are_ready_to_look_inside(name: str) -> None:
 
 
 def test_shipped_files_name_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("c3d_viz.weights._FOLDER", tmp_path)
+    monkeypatch.setattr("c3d_viz.weights.choice._FOLDER", tmp_path)
     assert not load_model("compact-2d")[1].trained  # nothing shipped: random, and says so
     model, spec = load_model("compact-2d", "random", num_classes=2)
     save_model(tmp_path / "compact-2d.safetensors", model, spec)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def write_figure(
     method: str,
     network: NetworkChoice,
     loaded: tuple[C3D, ModelSpec] | None = None,
+    called: str | None = None,
     start: int | None,
     progress: Progress | None = None,
 ) -> list[Path]:
@@ -60,6 +62,7 @@ def write_figure(
     if first is None:
         first = window_starts(video_info(path).frames, spec.input.frames, windows=1)[0]
     clip = read_clip(path, first, spec.input.frames)
+    clip = replace(clip, source=called or clip.source)
 
     def tell(done: int, what: str) -> None:
         if progress is not None:
