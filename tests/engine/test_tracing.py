@@ -77,6 +77,39 @@ def test_every_layer_of_another_net() -> None:
     assert list(trace(net, x).activations) == ["stem", "first", "second", "down", "relu"]
 
 
+def test_without_names_what_cannot_be_recorded_is_left_out_and_says_why() -> None:
+    class Odd(nn.Module):
+        """Attention with a functional end, a pair, frames folded into the batch, an idler."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.conv, self.idle = nn.Conv3d(3, 4, 1), nn.Linear(2, 2)
+            self.flat, self.lstm = nn.Conv2d(4, 4, 1), nn.LSTM(4, 4, batch_first=True)
+            self.attention, self.mean = nn.MultiheadAttention(4, 2, batch_first=True), nn.Flatten()
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.flat(self.conv(x)[0].transpose(0, 1)).mean((2, 3))[None]
+            x, _ = self.lstm(x)
+            return self.mean(self.attention(x, x, x)[0])
+
+    net, x = Odd().eval(), clip((1, 3, 4, 6, 6))
+    seen = trace(net, x)
+    assert list(seen.activations) == ["conv", "mean"]
+    assert torch.equal(seen.activations["conv"], net.conv(x)[0])
+    assert seen.skipped == {
+        "idle": "the forward pass does not call it",
+        "flat": "gives (4, 4, 6, 6), not (1, C, ...)",
+        "lstm": "returns tuple, not a tensor",
+        "attention.out_proj": "the forward pass does not call it",
+    }
+    with pytest.raises(LayerError, match="does not call layer 'idle'"):
+        trace(net, x, ["idle"])
+    assert trace(net, x, ["conv"]).skipped == {}
+    assert trace(net, x, []).activations == {}
+    assert trace(Residual().eval(), x).skipped == {}
+
+
 def test_training_mode_is_read_as_eval_and_never_changed() -> None:
     net, x = Normalised(), clip((1, 3, 4, 6, 6))
     expected = trace(net.eval(), x, ["norm", "drop"]).activations
