@@ -166,9 +166,8 @@ def wait_for_sides(kind: str, key: str) -> tuple[Side, Side]:
 
 def _side(shown: Shown, unit: work.Spot, method: str, title: str) -> Side:
     att = work.back_projection(shown.net, shown.window, unit, method)
-    note = (
-        f"{unit.layer}, map {unit.channel}, answers {unit.activation:.3g} · "
-        + METHODS[method].title
+    note = f"{unit.layer}, map {unit.channel}, answers {unit.activation:.3g} · " + " · ".join(
+        [METHODS[method].title, *att.notes]
     )
     return Side(shown, unit, att, title, note)
 

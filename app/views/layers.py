@@ -122,14 +122,12 @@ def one(shown: state.Shown, unit: work.Spot) -> None:
     if chosen != view.method:
         state.changed(method=chosen)
         st.rerun()
-    src = wait_for(
-        lambda: drawing.overlay_video(
-            shown.window,
-            work.back_projection(shown.net, shown.window, unit, view.method),
-            view.look,
-        ),
-        "Sending the answer back to the pixels",
-    )
+
+    def make() -> tuple[str, tuple[str, ...]]:
+        att = work.back_projection(shown.net, shown.window, unit, view.method)
+        return drawing.overlay_video(shown.window, att, view.look), att.notes
+
+    src, notes = wait_for(make, "Sending the answer back to the pixels")
     components.film("overlay", src, _alt(unit, view.method))
     ui.scale(view.look, "one colour scale for all 16 frames")
     look = st.segmented_control(
@@ -145,6 +143,8 @@ def one(shown: state.Shown, unit: work.Spot) -> None:
         state.changed(look=look)
         st.rerun()
     st.caption(METHODS[view.method].sentence)
+    for note in notes:
+        ui.fact(note)
 
 
 def _alt(unit: work.Spot, method: str) -> str:
@@ -256,25 +256,28 @@ def side_by_side(shown: state.Shown, unit: work.Spot) -> None:
         help="On: equal colours are equal numbers. Off: each method fills its own scale.",
     )
 
-    def make() -> tuple[list[tuple[str, str]], int]:
+    def make() -> tuple[list[tuple[str, str, str]], int]:
         maps = []
         for m in METHODS:
             if m in chosen:
                 report(len(maps), len(chosen))
                 maps.append((m, work.back_projection(net, win, unit, m)))
         upper = drawing.bound([att for _, att in maps], view.look) if together else None
-        made = [(m, drawing.overlay_sprite(win, att, view.look, 200, upper)) for m, att in maps]
+        made = [
+            (m, " ".join(att.notes), drawing.overlay_sprite(win, att, view.look, 200, upper))
+            for m, att in maps
+        ]
         return made, int(np.sum([drawing.magnitude_over_time(a) for _, a in maps], axis=0).argmax())
 
     made, fullest = wait_for(make, "Trying the other methods")
     panels = [
         {
             "title": METHODS[m].title,
-            "note": METHODS[m].paper.split(",")[0],
+            "note": f"{METHODS[m].paper.split(',')[0]} {note}".rstrip(),
             "alt": _alt(unit, m),
             "src": src,
         }
-        for m, src in made
+        for m, note, src in made
     ]
     components.player(
         "side",

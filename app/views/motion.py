@@ -76,7 +76,7 @@ def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
     win, net = shown.window, shown.net
     spots = base.spots[:2]
 
-    def make() -> tuple[str, list[tuple[str, str]]]:
+    def make() -> tuple[str, list[tuple[str, str, str]]]:
         maps = [work.back_projection(net, win, spot, method) for spot in spots]
         return (
             drawing.frame_sprite(win, 224, "sharp"),
@@ -84,6 +84,7 @@ def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
                 (
                     drawing.raw_sprite(net, win, a, 224),
                     drawing.overlay_sprite(win, a, "magnitude", 96),
+                    "; ".join(["grey is zero", *a.notes]),
                 )
                 for a in maps
             ],
@@ -93,11 +94,11 @@ def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
     panels: list[dict[str, Any]] = [
         {"title": "Clip", "note": "what the network gets", "alt": "The clip", "src": frames}
     ]
-    for spot, (raw, _) in zip(spots, drawn, strict=True):
+    for spot, (raw, _, note) in zip(spots, drawn, strict=True):
         panels.append(
             {
                 "title": f"{layer}, map {spot.channel}",
-                "note": f"answers {spot.activation:.3g}; grey is zero",
+                "note": f"answers {spot.activation:.3g}; {note}",
                 "alt": f"{METHODS[method].title} of map {spot.channel} in colour around grey",
                 "src": raw,
             }

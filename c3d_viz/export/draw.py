@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from .. import render
 from ..clips import Clip, cropped_frames
-from ..engine import Unit
+from ..engine import RuleReport, Unit
 from ..files import write_npz
 from ..methods import METHODS, Attribution
 from ..nets import C3D, ModelSpec, receptive_field
@@ -142,6 +142,8 @@ def _write_map(path: Path, of: UnitMap) -> None:
         "channel_order": spec.input.channel_order,
         "weights": spec.weights,
     }
+    if att.report is not None and att.notes:  # else the file is as it always was
+        stored |= {"relus": att.report.relus, "other_activations": list(att.report.others)}
     write_npz(path, stored)
 
 
@@ -226,8 +228,23 @@ def write_sheet(
 
 
 def _read_map(window: Window, unit: Unit, method: str) -> Attribution:
+    """A map that was exported earlier, as it was made."""
     with np.load(unit_folder(window.folder, unit, method) / "map.npz") as stored:
-        return Attribution(stored["values"], unit, method, float(stored["activation"]))
+        activation = float(stored["activation"])
+        return Attribution(stored["values"], unit, method, activation, _report_in(stored))
+
+
+def read_notes(window: Window, unit: Unit, method: str) -> list[str]:
+    """The notes of a map that was exported earlier."""
+    with np.load(unit_folder(window.folder, unit, method) / "map.npz") as stored:
+        report = _report_in(stored)
+    return [] if report is None else list(report.notes(method))
+
+
+def _report_in(stored: Any) -> RuleReport | None:
+    if "relus" not in stored:
+        return None
+    return RuleReport(int(stored["relus"]), tuple(map(str, stored["other_activations"])))
 
 
 def field_box(model: C3D, unit: Unit, shape: Sequence[int]) -> Box | None:

@@ -223,6 +223,8 @@ def _unit(layer: dict[str, Any], unit: dict[str, Any], method: str) -> str:
     caption += f"activation {unit['activation']:.3g}"
     if unit["activation"] == 0:
         caption += " (it did not answer)"
+    for note in unit.get("notes", {}).get(method, ()):
+        where += f'<br><span class="note">{escape(note)}</span>'
     links = " · ".join(f'<a href="{files[a.key]}">{a.link}</a>' for a in ARTEFACTS if a.link)
     return (
         f"<figure>{_video(files['overlay'], f'{title} of {escape(name)} laid over the clip')}"

@@ -21,6 +21,7 @@ from .draw import (
     ARTEFACTS,
     Window,
     complete,
+    read_notes,
     sheet_path,
     write_activations,
     write_input,
@@ -64,6 +65,7 @@ def export_window(
 ) -> dict[str, Any]:
     """Write one window and return its part of the manifest."""
     settings, traced = window.settings, answers.traced
+    notes: dict[tuple[Unit, str], list[str]] = {}
     prefix = "" if window.name == "." else window.name + "/"
     with Workers(step, clock) as workers:
         if not (window.folder / "input.mp4").is_file():
@@ -74,7 +76,7 @@ def export_window(
             workers.submit(layer, write_activations, window, layer, values)
             del values
         for method in settings.methods:
-            _export_method(window, answers, method, workers, clock)
+            notes |= _export_method(window, answers, method, workers, clock)
     return {
         "start": window.clip.start,
         "frames": window.numbers,
@@ -83,7 +85,7 @@ def export_window(
         "input": prefix + "input.mp4",
         "predictions": _predictions(traced, window.spec),
         "layers": [
-            _layer_entry(window, traced, layer, units, prefix)
+            _layer_entry(window, traced, layer, units, prefix, notes)
             for layer, units in answers.units.items()
         ],
     }
@@ -99,9 +101,13 @@ def _units(traced: Trace, layer: str, settings: ExportSettings) -> list[Unit]:
 
 def _export_method(
     window: Window, answers: Answers, method: str, workers: Workers, clock: Clock
-) -> None:
-    """Maps of one method for every unit that still lacks a file, and the layers' sheets."""
+) -> dict[tuple[Unit, str], list[str]]:
+    """Maps of one method for every unit that still lacks a file, and the layers' sheets.
+
+    Returns the notes of the maps that have any, by unit and method.
+    """
     units = answers.units
+    notes: dict[tuple[Unit, str], list[str]] = {}
     missing = {
         layer: [u for u in found if not complete(window, u, method)]
         for layer, found in units.items()
@@ -117,13 +123,16 @@ def _export_method(
         made: dict[Unit, Attribution] = {}
         for unit in found:
             if unit not in missing[layer]:
+                notes[unit, method] = read_notes(window, unit, method)
                 workers.skip(step)
                 continue
             with clock("back-projection"):
                 made[unit] = next(maps)
+            notes[unit, method] = list(made[unit].notes)
             workers.submit(step, write_unit, window, made[unit])
         if not sheet_path(window, layer, method).is_file():
             workers.submit("", write_sheet, window, found, method, made)
+    return {key: lines for key, lines in notes.items() if lines}
 
 
 def _predictions(traced: Trace, spec: ModelSpec) -> list[dict[str, object]]:
@@ -136,7 +145,12 @@ def _predictions(traced: Trace, spec: ModelSpec) -> list[dict[str, object]]:
 
 
 def _layer_entry(
-    window: Window, traced: Trace, layer: str, units: list[Unit], prefix: str
+    window: Window,
+    traced: Trace,
+    layer: str,
+    units: list[Unit],
+    prefix: str,
+    notes: dict[tuple[Unit, str], list[str]],
 ) -> dict[str, Any]:
     values, settings = traced.activations[layer], window.settings
     sees = None if values.ndim == 1 else receptive_field(window.model, layer)
@@ -154,6 +168,7 @@ def _layer_entry(
             "name": None if classes is None else classes[unit.channel],
             "at": list(unit.at or ()),
             "activation": activation(traced, unit),
+            "notes": {m: notes[unit, m] for m in settings.methods if (unit, m) in notes},
             "files": files,
         }
 

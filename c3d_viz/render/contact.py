@@ -32,6 +32,7 @@ from .maps import (
     Floats,
     Mode,
     check_frames,
+    notes_of,
     plane,
     raw_frames,
     scale_of,
@@ -100,7 +101,7 @@ def contact_sheet(
 
     Args:
         frames: (T, H, W, 3) uint8 RGB.
-        atts: attributions (3, T, H, W), strongest first.
+        atts: attributions (3, T, H, W), strongest first; their notes stand at the foot.
         labels: text beside each; by default channel, activation and position.
         kind: "overlay" or "raw".
         at: indices of the frames shown; by default six (four beside close-ups), evenly spread.
@@ -124,7 +125,7 @@ def contact_sheet(
     columns = [MARGIN + _SIDE + i * (tile + GAP) for i in range(len(at) + 2 * near)]
     width = columns[-1] + tile + MARGIN
     header = Header(title, subtitle, width)
-    legend = _legend(width, kind, mode, near)
+    legend = _legend(width, kind, mode, near, notes_of(*atts))
     first = header.height + 26
     below = first + (len(atts) + 1) * (height + GAP) + 8
     page = Canvas(width, below + legend.height)
@@ -164,15 +165,15 @@ def contact_sheet(
     return page.array()
 
 
-def _legend(width: int, kind: Row, mode: Mode, near: bool) -> Legend:
+def _legend(width: int, kind: Row, mode: Mode, near: bool, notes: Sequence[str]) -> Legend:
     own = "each map has its own scale, one for its whole clip; its upper end stands beside it"
     if near and kind != "raw":
         own += "; in the raw map mid-grey is 0"
     if kind == "raw":
-        return Legend(width, None, (), f"mid-grey is 0; {own}")
+        return Legend(width, None, (), f"mid-grey is 0; {own}", notes)
     if mode == "signed":
-        return Legend(width, DIVERGING, ("- end", "0", "+ end"), own)
-    return Legend(width, SEQUENTIAL, ("0", "half", "upper end"), own)
+        return Legend(width, DIVERGING, ("- end", "0", "+ end"), own, notes)
+    return Legend(width, SEQUENTIAL, ("0", "half", "upper end"), own, notes)
 
 
 def _beside(page: Canvas, y: int, height: int, label: str, facts: list[str]) -> None:

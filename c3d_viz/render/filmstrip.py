@@ -33,6 +33,7 @@ from .maps import (
     blend,
     check_frames,
     normalised,
+    notes_of,
     plane,
     raw_frames,
     scale_of,
@@ -72,7 +73,7 @@ def filmstrip(
         mode, scale, upper: as in ``overlay``; the choice is written on the page.
         rows: what is shown of each frame, from top to bottom: "input", "raw", "overlay".
         numbers: frame numbers in the source; by default 0, 1, ...
-        notes: further lines at the foot, e.g. ``time_note``.
+        notes: further lines at the foot, e.g. ``time_note``; the Attribution's own follow.
         columns: frames side by side.
         tile: width of a frame on the page, in pixels.
         channel_order: of ``att``, for the "raw" row.
@@ -106,7 +107,7 @@ def filmstrip(
     if "raw" in rows:
         meaning += f"; raw map: {_raw_text(full, scale)}"
     colour_map = SEQUENTIAL if mode == "magnitude" else DIVERGING
-    legend = Legend(width, colour_map, ends, meaning, notes)
+    legend = Legend(width, colour_map, ends, meaning, [*notes, *notes_of(att)])
     below = header.height + lines * block
     page = Canvas(width, below + legend.height)
     header.draw(page)

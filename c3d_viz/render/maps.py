@@ -53,6 +53,11 @@ def values_of(att: Any) -> Floats:
     return values
 
 
+def notes_of(*atts: Any) -> list[str]:
+    """What has to stand beside these attributions, each note once; arrays have none."""
+    return list(dict.fromkeys(note for att in atts for note in getattr(att, "notes", ())))
+
+
 def magnitude(att: Any) -> Floats:
     """(T, H, W) float32, at least 0: the sum over colour of absolute values."""
     return np.asarray(np.abs(values_of(att)).sum(axis=0, dtype=np.float32))
