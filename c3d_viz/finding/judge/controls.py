@@ -6,7 +6,7 @@ Every function takes measured arrays and returns a :class:`Control` with its num
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,20 @@ MIRROR_TOLERANCE = 1e-3
 MAX_SIMILARITY = 0.5
 MIN_DEFINED = 0.8
 Table = Mapping[str, Floats]  # per deciding method
+Outcome = tuple[Control, Mapping[str, Interval]]  # intervals by method
 
 
-def _both(name: str, per_method: Mapping[str, tuple[Status, str]], what: str) -> Control:
-    status = worst([s for s, _ in per_method.values()])
-    numbers = "; ".join(f"{method} {text}" for method, (_, text) in per_method.items())
-    return Control(name, status, f"{what}: {numbers}.")
+def _by_method(
+    name: str,
+    what: str,
+    intervals: dict[str, Interval],
+    judge: Callable[[str, Interval], Status] = lambda _, interval: flat(interval),
+    notes: Mapping[str, str] | None = None,
+) -> Outcome:
+    """As its worst method, which ``judge`` knows by name; ``notes`` follow their intervals."""
+    text = [f"{m} {interval}{(notes or {}).get(m, '')}" for m, interval in intervals.items()]
+    status = worst([judge(m, interval) for m, interval in intervals.items()])
+    return Control(name, status, f"{what}: {'; '.join(text)}."), intervals
 
 
 def frozen_control(measured: Sequence[Arrays]) -> Control:
@@ -50,19 +58,16 @@ def frozen_control(measured: Sequence[Arrays]) -> Control:
 
 def shuffled_control(
     trained: Table, reinit: Table, clusters: Sequence[str], *, seed: int
-) -> tuple[Control, dict[str, Interval]]:
+) -> Outcome:
     """C on shuffled frames, trained minus re-initialised, must be flat.
 
     Args:
         trained, reinit: per method (n,), mean over permutations (and re-initialised networks).
     """
-    found, intervals = {}, {}
-    for method in DECIDING:
-        interval = bootstrap(trained[method] - reinit[method], clusters, seed=seed)
-        intervals[method] = interval
-        found[method] = (flat(interval), str(interval))
     what = f"C of shuffled clips, trained minus re-initialised, must lie within +-{DELTA}"
-    return _both("shuffled", found, what), intervals
+    apart = {m: trained[m] - reinit[m] for m in DECIDING}
+    intervals = {m: bootstrap(apart[m], clusters, seed=seed) for m in DECIDING}
+    return _by_method("shuffled", what, intervals)
 
 
 def reversed_control(windows: Sequence[ClipWindow]) -> Control:
@@ -87,9 +92,7 @@ def reversed_control(windows: Sequence[ClipWindow]) -> Control:
     )
 
 
-def positive_control(
-    k: Table, kinds: Sequence[str], *, seed: int
-) -> tuple[Control, dict[str, Interval]]:
+def positive_control(k: Table, kinds: Sequence[str], *, seed: int) -> Outcome:
     """K has the known sign on synthetic clips of both orders.
 
     Args:
@@ -98,21 +101,20 @@ def positive_control(
     """
     sign = np.array([1.0 if kind == "appearance first" else -1.0 for kind in kinds])
     names = [str(i) for i in range(len(kinds))]
-    found: dict[str, tuple[Status, str]] = {}
-    intervals = {}
-    for method in DECIDING:
-        values = np.asarray(k[method], np.float64)
-        interval = bootstrap(values * sign, names, seed=seed)
-        means = [float(nanmean(values[sign == s])) for s in (1.0, -1.0)]
-        status: Status = "undetermined"
-        if interval.low > 0 and means[0] > 0 > means[1]:
-            status = "right"
-        elif interval.high < 0:
-            status = "wrong"
-        intervals[method] = interval
-        text = f"{interval} (appearance first {means[0]:+.3f}, motion first {means[1]:+.3f})"
-        found[method] = (status, text)
-    return _both("positive", found, "K in the known direction must be above 0"), intervals
+    means = {m: [float(nanmean(k[m][sign == s])) for s in (1.0, -1.0)] for m in DECIDING}
+    intervals = {m: bootstrap(k[m] * sign, names, seed=seed) for m in DECIDING}
+
+    def judge(method: str, interval: Interval) -> Status:
+        if interval.low > 0 and means[method][0] > 0 > means[method][1]:
+            return "right"
+        return "wrong" if interval.high < 0 else "undetermined"
+
+    notes = {
+        m: f" (appearance first {first:+.3f}, motion first {second:+.3f})"
+        for m, (first, second) in means.items()
+    }
+    what = "K in the known direction must be above 0"
+    return _by_method("positive", what, intervals, judge, notes)
 
 
 def reinit_control(reinit: Table) -> Control:
@@ -129,58 +131,42 @@ def reinit_control(reinit: Table) -> Control:
 
 
 def permutation_control(
-    shuffled_weights: Table, reinit: Table, clusters: Sequence[str], *, seed: int
-) -> tuple[Control, dict[str, Interval]]:
+    permuted: Table, reinit: Table, clusters: Sequence[str], *, seed: int
+) -> Outcome:
     """P of nets with permuted weights must be that of re-initialised ones.
 
     Args:
-        shuffled_weights: per method (n, number of permuted nets). reinit: per method (n, K).
+        permuted: per method (n, number of permuted nets). reinit: per method (n, K).
     """
-    found, intervals = {}, {}
-    for method in DECIDING:
-        own = nanmean(shuffled_weights[method])
-        interval = bootstrap(own, clusters, baseline=reinit[method], seed=seed)
-        intervals[method] = interval
-        found[method] = (flat(interval), str(interval))
     what = f"P(permuted weights) minus P(re-initialised) must lie within +-{DELTA}"
-    return _both("weight permutation", found, what), intervals
+    own = {m: nanmean(permuted[m]) for m in DECIDING}
+    intervals = {m: bootstrap(own[m], clusters, baseline=reinit[m], seed=seed) for m in DECIDING}
+    return _by_method("weight permutation", what, intervals)
 
 
-def twin_control(
-    p: Table | None, clusters: Sequence[str], *, seed: int
-) -> tuple[Control, dict[str, Interval]]:
+def twin_control(p: Table | None, clusters: Sequence[str], *, seed: int) -> Outcome:
     """The depth-1 twin has no temporal convolution and must have no positional part."""
     if p is None:
         return Control("2D twin", "undetermined", "No twin was given."), {}
-    found, intervals = {}, {}
-    for method in DECIDING:
-        interval = bootstrap(p[method], clusters, seed=seed)
-        intervals[method] = interval
-        found[method] = (flat(interval), str(interval))
-    return _both("2D twin", found, f"P of the twin must lie within +-{DELTA}"), intervals
+    intervals = {m: bootstrap(p[m], clusters, seed=seed) for m in DECIDING}
+    return _by_method("2D twin", f"P of the twin must lie within +-{DELTA}", intervals)
 
 
-def randomisation_control(
-    spearman: Table, clusters: Sequence[str], *, seed: int
-) -> tuple[Control, dict[str, Interval]]:
+def randomisation_control(similarity: Table, clusters: Sequence[str], *, seed: int) -> Outcome:
     """With all layers random the map must have changed.
 
     Args:
-        spearman: per method (n,), similarity to the original at full depth, paths taken off.
+        similarity: per method (n,), to the original at full depth, paths taken off.
     """
-    found: dict[str, tuple[Status, str]] = {}
-    intervals = {}
-    for method in DECIDING:
-        interval = bootstrap(spearman[method], clusters, seed=seed)
-        status: Status = "undetermined"
+
+    def judge(_: str, interval: Interval) -> Status:
         if interval.high < MAX_SIMILARITY:
-            status = "right"
-        elif interval.low > MAX_SIMILARITY:
-            status = "wrong"
-        intervals[method] = interval
-        found[method] = (status, str(interval))
+            return "right"
+        return "wrong" if interval.low > MAX_SIMILARITY else "undetermined"
+
     what = f"similarity beyond paths, with every layer random, must be below {MAX_SIMILARITY}"
-    return _both("weight randomisation", found, what), intervals
+    intervals = {m: bootstrap(similarity[m], clusters, seed=seed) for m in DECIDING}
+    return _by_method("weight randomisation", what, intervals, judge)
 
 
 def perturbation_control(
@@ -190,7 +176,7 @@ def perturbation_control(
     effects: Mapping[str, Effect],
     *,
     seed: int,
-) -> tuple[Control, dict[str, Interval]]:
+) -> Outcome:
     """P without any back-projection must not contradict T.
 
     Args:
