@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from c3d_viz.engine.chain.boxes import chain_of
-from c3d_viz.engine.chain.walk import backproject_chain
 from c3d_viz.engine.general import backproject
+from c3d_viz.engine.graph.graph import graph_of
+from c3d_viz.engine.graph.walk import walks
+from c3d_viz.engine.rules import RULES
 from c3d_viz.engine.tracing import Unit
 
 
@@ -20,13 +21,14 @@ def point(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float32).view(1, 1, 1, 1, -1)
 
 
-def by_chain(
+def by_graph(
     net: nn.Module, x: Tensor, units: list[Unit], rule: str, precision: str = "float32"
 ) -> list[Tensor]:
-    chain = chain_of(net, x.shape[1:])
-    assert chain is not None
-    keys = [(chain.level_of(net, unit.layer), unit) for unit in units]
-    return [b.values for b in backproject_chain(chain, x, keys, rule, precision=precision)]
+    graph = graph_of(net, x.shape[1:])
+    assert graph is not None
+    places = graph.places(net, units)
+    assert places is not None
+    return [b.values for b in walks(graph, x, places, RULES[rule], precision=precision)]
 
 
 def spread(shape: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -1,7 +1,7 @@
 """Back-projection of a unit to the input for any network: autograd walks back.
 
 Only the ReLU's backward is replaced, by one of ``rules``, and only in this thread (``relus``); the
-model is never touched. ``chain`` walks a plain chain such as C3D explicitly and faster.
+model is never touched. ``graph`` walks where every operation is known, faster.
 """
 
 from __future__ import annotations

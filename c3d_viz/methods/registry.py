@@ -18,28 +18,20 @@ from torch import Tensor, nn
 
 from ..engine import (
     BackProjection,
-    Chain,
+    Pass,
     Precision,
     RuleReport,
     Unit,
-    activation,
-    backproject,
-    backproject_chain,
-    chain_of,
     check_input,
-    check_unit,
     eval_view,
-    field_of,
     full_precision,
-    locate,
-    trace,
 )
 from ..errors import VizError
-from ..nets import unwrapped
 from . import captum as captum_methods
 
 # (model in eval mode, one clip, unit with a position) -> what the unit sees, of the clip's shape.
-# It depends on the clip through the unit's activation alone: it may be run on the unit's field.
+# It depends on the clip through the unit's activation alone: it may be run on the unit's
+# receptive field.
 MethodFunction = Callable[..., Tensor]
 Progress = Callable[[int, int], None]  # (passes made, passes in all)
 
@@ -172,30 +164,41 @@ def attribute_many(
     (``progress`` counts the passes of all units); a wrong method, precision or clip is refused at
     the call, before any result is asked for.
     """
+    check_input(model, x)
+    return attributions(Pass(model, x), units, method, precision=precision, progress=progress)
+
+
+def attributions(
+    seen: Pass,
+    units: Iterable[Unit],
+    method: str,
+    *,
+    precision: Precision = "float32",
+    progress: Progress | None = None,
+) -> Iterator[Attribution]:
+    """``attribute_many`` on a pass that others share: what it has found is not looked for again."""
     if method not in METHODS:
         raise VizError(f"no method {method!r}; there are {', '.join(METHODS)}")
     if precision not in get_args(Precision):
         raise VizError(f"no precision {precision!r}; there are {', '.join(get_args(Precision))}")
-    check_input(model, x)
-    model = unwrapped(model)
     how = METHODS[method]
     if how.rule is not None:
-        found = _by_rule(model, x, list(units), how.rule, precision)
+        backs = seen.back(list(units), how.rule, precision=precision)
     else:
         assert how.function is not None
         if precision != "float32":
             raise VizError(f"{method} has no {precision} preview; only the three ReLU rules do")
         heard = progress if how.reports else None
-        found = _by_function(model, x, list(units), how.function, heard)
-    return _attributions(found, method, x.device)
+        backs = _by_function(seen, list(units), how.function, heard)
+    return _in_full_precision(backs, method, seen.x.device)
 
 
-def _attributions(
-    found: Iterator[BackProjection], method: str, device: torch.device
+def _in_full_precision(
+    backs: Iterator[BackProjection], method: str, device: torch.device
 ) -> Iterator[Attribution]:
     while True:
         with full_precision(device):
-            back = next(found, None)
+            back = next(backs, None)
         if back is None:
             return
         values = _array(back.values)
@@ -207,55 +210,22 @@ def _attributions(
         yield Attribution(values, back.unit, method, back.activation, back.report)
 
 
-def _levels(
-    model: nn.Module, x: Tensor, units: list[Unit]
-) -> tuple[Chain, list[tuple[int, Unit]]] | None:
-    """The model as a chain, and each unit with its level; None where either does not exist."""
-    chain = chain_of(model, x.shape[1:])
-    if chain is None:
-        return None
-    keys = []
-    for unit in units:
-        level = chain.level_of(model, unit.layer)
-        if level is None:
-            return None
-        check_unit(chain.shapes[level], unit)
-        keys.append((level, unit))
-    return chain, keys
-
-
-def _by_rule(
-    model: nn.Module, x: Tensor, units: list[Unit], rule: str, precision: Precision
-) -> Iterator[BackProjection]:
-    """The explicit walk where the model is a chain and the layers are its steps, else autograd."""
-    found = _levels(model, x, units)
-    if found is None:
-        return backproject(model, x, units, rule, precision=precision)
-    return backproject_chain(found[0], x, found[1], rule, precision=precision)
-
-
 def _by_function(
-    model: nn.Module,
-    x: Tensor,
-    units: list[Unit],
-    function: MethodFunction,
-    progress: Progress | None,
+    seen: Pass, units: list[Unit], function: MethodFunction, progress: Progress | None
 ) -> Iterator[BackProjection]:
-    """One unit after the other; for a chain on nothing but what the unit sees."""
-    answers = trace(model, x, list(dict.fromkeys(unit.layer for unit in units)))
-    concrete = [locate(answers.activations[unit.layer], unit) for unit in units]
-    found = _levels(model, x, concrete)
-    model = eval_view(model)
-    for number, unit in enumerate(concrete):
+    """One unit after the other, each on nothing but what it sees where that is known."""
+    found = seen.find(units)
+    model = eval_view(seen.model)
+    for number, (unit, activation) in enumerate(found):
         run = function
         if progress is not None:
-            run = partial(function, progress=_share(progress, number, len(concrete)))
-        if found is None:
-            values = run(model, x, unit)
+            run = partial(function, progress=_share(progress, number, len(found)))
+        part = seen.alone(unit)
+        if part is None:
+            values = run(model, seen.x, unit)
         else:
-            field = field_of(found[0], x, *found[1][number])
-            values = field.paste(run(field.model, field.x, field.unit), x)
-        yield BackProjection(values[0], unit, activation(answers, unit))
+            values = part.paste(run(part.model, part.x, part.unit), seen.x)
+        yield BackProjection(values[0], unit, activation)
 
 
 def _share(progress: Progress, number: int, units: int) -> Progress:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import LayerError, ShapeError
-from .names import module_named, nearest, unwrapped
+from .layers import layer_module
 from .spec import Pool5
 
 INPUT_SHAPE = (3, 16, 112, 112)  # C, T, H, W
@@ -88,6 +88,16 @@ class C3D(nn.Sequential):
         self.fc = fc
         self.pool5_form: Pool5 = pool5
 
+    # what ``nets.layers`` reads; forward checks the shape, then runs the children in order
+    runs_in_order = True
+    input_shape = INPUT_SHAPE
+
+    def named_layers(self) -> dict[str, nn.Module]:
+        """The paper's layers: conv and fc mean the output after the ReLU, fc8 the logits."""
+        modules: dict[str, nn.Module] = dict(self.named_children())
+        after = {layer: f"relu{layer.removeprefix('conv').removeprefix('fc')}" for layer in LAYERS}
+        return {layer: modules[after[layer] if layer != "fc8" else layer] for layer in LAYERS}
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, num_classes) of a batch of clips (N, 3, 16, 112, 112).
 
@@ -139,27 +149,6 @@ def initialise(model: nn.Module, seed: int, scheme: Literal["he", "release"] = "
             module.weight.copy_(noise * std)
             if module.bias is not None:
                 module.bias.fill_(bias)
-
-
-def layer_module(model: nn.Module, layer: str) -> nn.Module:
-    """The module whose output is the activation of ``layer``.
-
-    For C3D, conv and fc names mean the output *after* the layer's ReLU (fc8: the logits). For
-    any other network the name is the module's own, as in ``dict(model.named_modules())``.
-
-    Wrappers (``module.``, ``_orig_mod.``) may stand in the name or not, as in the model.
-
-    Raises:
-        LayerError: no such layer; the message names the nearest.
-    """
-    model = unwrapped(model)
-    if isinstance(model, C3D) and layer in LAYERS and layer != "fc8":
-        layer = f"relu{layer.removeprefix('conv').removeprefix('fc')}"
-    module = module_named(model, layer)
-    if module is None:
-        known = LAYERS if isinstance(model, C3D) else [n for n, _ in model.named_modules() if n]
-        raise LayerError(f"no layer {layer!r}; this model has {nearest(layer, known)}")
-    return module
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from .c3d import C3D, FC_LAYERS, INPUT_SHAPE, LAYERS, layer_module, receptive_field
+from .c3d import C3D, FC_LAYERS, INPUT_SHAPE, LAYERS, receptive_field
+from .layers import layer_module
 from .spec import ModelSpec
 
 

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import c3d_viz as viz
-from c3d_viz.engine.chain import signals
-from c3d_viz.engine.chain.kernels import TransposedConv, Unpool, channels_last, pool_with_offsets
 from c3d_viz.engine.general import backproject
+from c3d_viz.engine.graph import pooling
+from c3d_viz.engine.graph.kernels import TransposedConv, Unpool, channels_last, pool_with_offsets
 from c3d_viz.engine.rules import RULES
 
 
@@ -162,7 +162,7 @@ def test_a_walk_in_pieces_is_the_walk(at: tuple[int, int, int], monkeypatch: Any
     ).requires_grad_(False)
     net[3].bias.fill_(9)  # every unit responds
     x = torch.randn(1, 3, 6, 16, 12)
-    monkeypatch.setattr(signals, "CACHED", 1)
+    monkeypatch.setattr(pooling, "CACHED", 1)
     for rule in RULES:
         found = viz.attribute(net, x, viz.Unit("4", 2, at), rule)
         expected = next(backproject(net, x, [viz.Unit("4", 2, at)], rule))

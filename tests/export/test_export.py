@@ -195,3 +195,17 @@ def test_named_layers() -> None:
     assert named_layers("all") == LAYERS
     assert named_layers(["fc8", "conv"]) == (*CONV_LAYERS, "fc8")
     assert named_layers(["conv5b", "conv1a", "conv5b"]) == ("conv1a", "conv5b")
+
+
+def test_a_units_file_is_the_same_whatever_else_is_exported(
+    tree: Path, clip: Path, loaded: Loaded, tmp_path: Path
+) -> None:
+    """All bytes of it, the last bit of the activation too: no other unit shares its pass here."""
+    export_clip(clip, tmp_path / "out", layers=["conv5b"], methods="guided", top=1, start=8,
+                loaded=loaded)  # fmt: skip
+    (file,) = (tmp_path / "out").rglob("map.npz")
+    assert file.read_bytes() == (tree / file.relative_to(tmp_path / "out")).read_bytes()
+    with np.load(file) as stored:
+        x = viz.preprocess(viz.read_clip(clip, start=8), loaded[1].input)
+        seen = viz.trace(loaded[0], x, ["conv5b"]).activations["conv5b"]
+        assert stored["activation"] == seen[(int(stored["channel"]), *stored["at"])].numpy()

@@ -16,7 +16,7 @@ from c3d_viz.finding.measure.maps import measure
 from c3d_viz.finding.measure.perturbation import _answers, perturb
 from c3d_viz.finding.measure.stimulus import stimulus
 from c3d_viz.finding.measure.windows import ClipWindow, frozen, synthetic_windows
-from c3d_viz.finding.probe import Pass
+from c3d_viz.finding.probe import Probe
 from c3d_viz.methods import attribute_many
 from c3d_viz.nets import COMPACT_INPUT
 
@@ -24,7 +24,7 @@ from c3d_viz.nets import COMPACT_INPUT
 def test_one_pass_gives_the_maps_of_attribute_many() -> None:
     model, window = tiny(), synthetic_windows(1, 0)[0]
     x = torch.randn(1, 3, 16, 112, 112, generator=torch.Generator().manual_seed(0))
-    seen = Pass(model, x)
+    seen = Probe(model, x)
     units = top_units(trace(model, x, ["conv5b"]), "conv5b", 2)
     channels = seen.strongest(2)
     assert channels == [unit.channel for unit in units]

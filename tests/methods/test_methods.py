@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 import torch
 from nets import MINI_INPUT, Residual, clip, mini_c3d, state
 from torch import nn
+from video_files import ROOT
 
 import c3d_viz as viz
 from c3d_viz.engine.general import backproject
@@ -28,10 +30,22 @@ def test_the_methods_describe_themselves() -> None:
     for method in METHODS.values():
         assert method.title
         assert method.sentence.endswith(".")
-        assert any(year in method.paper for year in ("2014", "2015", "2016", "2017"))
+        assert re.search(r"\b(19|20)\d\d\b", method.paper)
         assert (method.rule is None) != (method.function is None)
         with pytest.raises(dataclasses.FrozenInstanceError):
             method.title = "other"  # type: ignore[misc]
+
+
+def test_the_recipe_of_the_docs_adds_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x, unit = mini_c3d(), clip(), Unit("relu3b", 2, (3, 5, 6))
+    recipe = (ROOT / "docs" / "backprop.md").read_text(encoding="utf-8")
+    monkeypatch.setitem(METHODS, "energy", METHODS["gradient"])  # taken out again afterwards
+    exec("\n".join(re.findall(r"```python\n(.*?)```", recipe, re.DOTALL)), {})
+    test_the_methods_describe_themselves()
+    slope = attribute(net, x, unit, "gradient").values
+    np.testing.assert_allclose(
+        attribute(net, x, unit, "energy").values, slope**2, atol=1e-6 * (slope**2).max()
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)

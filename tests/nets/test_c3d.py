@@ -15,9 +15,9 @@ from c3d_viz.nets.c3d import (
     FC_LAYERS,
     LAYERS,
     initialise,
-    layer_module,
     receptive_field,
 )
+from c3d_viz.nets.layers import layer_module
 
 # layer: (output shape, parameters, GMAC) with 487 classes
 TABLE = {

@@ -18,7 +18,8 @@ from checkpoint_files import (
 )
 
 from c3d_viz.errors import WeightsError
-from c3d_viz.nets.c3d import C3D, layer_module
+from c3d_viz.nets.c3d import C3D
+from c3d_viz.nets.layers import layer_module
 from c3d_viz.nets.spec import CAFFE_INPUT, COMPACT_INPUT
 from c3d_viz.weights import MODELS, format_report, inspect, load_model, read_mean, save_model
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from ...clips import preprocess_frames
 from ...nets import InputSpec
-from ..probe import Pass
+from ..probe import Probe
 from ..types import UNITS, Arrays
 from .curves import curves
 from .stimulus import Stimulus
@@ -32,18 +32,20 @@ def measure(
         A, M, E float32 (G, m, U, T); why_a, why_m int8 (G, m, U, T); and channels (U,), the
         units' channels, at (G, U, 3), their positions, activation (G, U).
     """
-    first = Pass(model, preprocess_frames(window.frames, spec))
+    first = Probe(model, preprocess_frames(window.frames, spec))
     chosen = first.strongest(units)
     runs = [_run(first, chosen, window.stimulus, methods)]
     if backward:
-        again = Pass(model, preprocess_frames(window.frames[::-1].copy(), spec))
+        again = Probe(model, preprocess_frames(window.frames[::-1].copy(), spec))
         runs.append(_run(again, chosen, window.stimulus.reversed(), methods))
     out = {key: np.stack([arrays[key] for arrays in runs]) for key in runs[0]}
     out["channels"] = np.array(chosen, np.int32)
     return out
 
 
-def _run(clip: Pass, channels: Sequence[int], stimulus: Stimulus, methods: Sequence[str]) -> Arrays:
+def _run(
+    clip: Probe, channels: Sequence[int], stimulus: Stimulus, methods: Sequence[str]
+) -> Arrays:
     per_method: dict[str, list[np.ndarray]] = {k: [] for k in ("A", "M", "E", "why_a", "why_m")}
     for method in methods:
         measured = curves(clip.project(channels, method), stimulus)

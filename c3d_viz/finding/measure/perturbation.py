@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...clips import preprocess_frames
 from ...engine import Unit, recording
 from ...nets import InputSpec
-from ..probe import Pass
+from ..probe import Probe
 from ..types import LAYER, UNITS, Arrays, Frames
 from .windows import ClipWindow
 
@@ -34,7 +34,7 @@ def perturb(model: nn.Module, spec: InputSpec, window: ClipWindow, *, units: int
     channels: list[int] = []
     out: dict[str, list[np.ndarray]] = {"motion": [], "texture": [], "at": []}
     for frames in (window.frames, window.frames[::-1].copy()):
-        whole_clip = Pass(model, preprocess_frames(frames, spec))
+        whole_clip = Probe(model, preprocess_frames(frames, spec))
         channels = channels or whole_clip.strongest(units)
         placed = [whole_clip.peaks[channel][0] for channel in channels]
         whole = np.array([whole_clip.peaks[channel][1] for channel in channels], np.float32)

@@ -234,11 +234,12 @@ def _onednn_works(dtype: torch.dtype) -> bool:
 
 
 def _onednn(x: Tensor) -> bool:
+    mkldnn: Any = torch.backends.mkldnn
     return (
         x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.bfloat16)
-        and torch._C._has_mkldnn
-        and torch._C._get_mkldnn_enabled()
+        and mkldnn.is_available()
+        and bool(mkldnn.enabled)
         and _onednn_works(x.dtype)
     )
 

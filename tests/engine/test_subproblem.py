@@ -1,42 +1,42 @@
-"""A field is the same problem on fewer pixels."""
+"""A receptive field alone is the same problem on fewer pixels."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from engines import by_chain, spread
+from engines import by_graph, spread
 from nets import clip, mini_c3d, relative
 
-from c3d_viz.engine.chain.boxes import chain_of
-from c3d_viz.engine.chain.field import field_of
 from c3d_viz.engine.general import backproject
+from c3d_viz.engine.graph.graph import graph_of
+from c3d_viz.engine.graph.subproblem import subproblem
 from c3d_viz.engine.tracing import Unit
 from c3d_viz.nets.c3d import C3D
 
 
 @pytest.mark.parametrize("layer", ["relu1a", "relu2a", "relu3b", "pool3", "relu5b", "fc7", "drop6"])
-def test_a_field_is_the_same_problem_on_fewer_pixels(layer: str) -> None:
+def test_a_receptive_field_alone_is_the_same_problem(layer: str) -> None:
     net, x = mini_c3d().double(), clip(dtype=torch.float64)
-    chain = chain_of(net, x.shape[1:])
-    level = chain.level_of(net, layer)
-    grid = chain.shapes[level][1:]
+    graph = graph_of(net, x.shape[1:])
+    level = graph.level_of(net, layer)
+    grid = graph.steps[level].shape[1:]
     for at in spread(grid) if grid else [()]:
         unit = Unit(layer, 1, at)
-        field = field_of(chain, x, level, unit)
+        part = subproblem(graph, x, (level, unit))
         whole = next(backproject(net, x, [unit], "guided"))
-        part = next(backproject(field.model, field.x, [field.unit], "guided"))
-        assert part.activation == pytest.approx(whole.activation, rel=1e-12)
-        pasted = field.paste(part.values[None], x)[0]
+        alone = next(backproject(part.model, part.x, [part.unit], "guided"))
+        assert alone.activation == pytest.approx(whole.activation, rel=1e-12)
+        pasted = part.paste(alone.values[None], x)[0]
         assert float((pasted - whole.values).abs().max()) <= 1e-12
         if layer in ("relu1a", "relu2a"):
-            assert field.x.numel() < 0.1 * x.numel()
+            assert part.x.numel() < 0.1 * x.numel()
 
 
 def test_full_size_layers_match_on_c3d_itself(tiny_c3d: C3D) -> None:
     x = clip((1, 3, 16, 112, 112))
     units = [Unit("conv5b", 1), Unit("conv3b", 2), Unit("conv1a", 0), Unit("fc6", 3)]
     for values, back in zip(
-        by_chain(tiny_c3d, x, units, "deconvnet"),
+        by_graph(tiny_c3d, x, units, "deconvnet"),
         backproject(tiny_c3d, x, units, "deconvnet"),
         strict=True,
     ):

@@ -1,0 +1,1 @@
+"""The explicit engine: networks whose every step is known, walked back step by step."""

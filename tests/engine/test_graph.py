@@ -1,0 +1,92 @@
+"""Steps of several inputs, and levels that several steps read: what a residual network needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from nets import RULES, Residual, clip, relative
+from torch import Tensor, nn
+
+from c3d_viz.engine.graph import record
+from c3d_viz.engine.graph.boxes import Box, Part
+from c3d_viz.engine.graph.convolution import Conv
+from c3d_viz.engine.graph.graph import Graph
+from c3d_viz.engine.graph.record import run
+from c3d_viz.engine.graph.steps import Call, Made, Memo, ReLU, Single, Step, Walk
+from c3d_viz.engine.graph.walk import walks
+from c3d_viz.engine.rules import RULES as THE_RULES
+from c3d_viz.engine.units import Unit
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Step):
+    """A step as the next capability will bring it."""
+
+    def forward(self, call: Call) -> Made:
+        first, second = (part.of(call.box) for part in call.inputs)
+        return first + second, None
+
+    def back_single(self, signal: Single, walk: Walk) -> None:
+        return None
+
+    def back(self, signal: Part, memo: Memo | None, walk: Walk) -> tuple[Part, ...]:
+        return signal, signal
+
+
+def residual(net: Residual, shape: tuple[int, ...]) -> Graph:
+    """``nets.Residual`` as a graph, by hand: level 2 is read by a convolution and by the sum."""
+    made = [Step(nn.Identity(), (), (), shape)]
+
+    def add(kind: type[Step], module: nn.Module, *inputs: int) -> None:
+        below = tuple(made[i].shape for i in inputs)
+        after = kind.shape_after(module, *below)
+        assert after is not None
+        made.append(kind(module, inputs, below, after))
+
+    add(Conv, net.stem, 0)
+    add(ReLU, net.relu, 1)
+    add(Conv, net.first, 2)
+    add(ReLU, net.relu, 3)
+    add(Conv, net.second, 4)
+    add(Add, net, 5, 2)
+    add(ReLU, net.relu, 6)
+    add(Conv, net.down, 7)
+    return Graph(tuple(made))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_residual_graph_is_walked_back(rule: str) -> None:
+    net, x = Residual().eval(), clip((1, 3, 4, 12, 12))
+    before = x.clone()
+    graph = residual(net, tuple(x.shape[1:]))
+    assert graph.readers[2] == (3, 6)
+    units = [Unit("down", 5, (1, 0, 2)), Unit("down", 2, (0, 5, 5))]
+    places = [(8, unit) for unit in units]
+    for unit, back in zip(units, walks(graph, x, places, THE_RULES[rule]), strict=True):
+        expected = net.walk_back(x, unit.channel, unit.at, rule)
+        assert relative(back.values, expected) <= 1e-5
+        with torch.no_grad():
+            answer = Residual("torch.relu").eval().forward(x)  # the same seeded weights
+        assert max(back.activation, 0) == float(answer[(0, unit.channel, *unit.at)])
+    assert torch.equal(x, before)
+
+
+def test_a_level_that_two_steps_read_is_not_overwritten_and_then_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net, x = Residual().eval(), clip((1, 3, 4, 12, 12))
+    graph = residual(net, tuple(x.shape[1:]))
+    made: list[dict[int, Part]] = []
+    whole = record._Run._whole
+
+    def watched(self: record._Run, level: int, box: Box) -> Tensor:
+        values = whole(self, level, box)
+        made.append(dict(self._values))
+        return values
+
+    monkeypatch.setattr(record._Run, "_whole", watched)
+    run(graph, x, [(8, Unit("down", 0))], asks=True)
+    levels = [sorted(values) for values in made]  # what is still held after each step
+    assert levels == [[], [], [], [2], [2], [2], [], [], []]
