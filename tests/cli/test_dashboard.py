@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command_line import call
 
@@ -72,10 +73,19 @@ def test_the_dashboard_gets_its_weights(
     monkeypatch.setenv(dashboard.NETWORK, "stale")
     monkeypatch.chdir(tmp_path)
     port = ["--port", str(_free_port())]
+    np.save("mean.npy", np.full((3, 16, 128, 171), 100, dtype=np.float32))
+    Path("names.txt").write_text("a\nb\nc\nd\ne\n")
     given = ["--weights", path.name, "--resize", "128,171", "--channel-order", "BGR"]
+    given += ["--mean", "mean.npy", "--classes", "names.txt"]
     assert call(capsys, "app", *port, *given)[0] == 0
     handed = NetworkChoice.from_json(json.loads(seen["env"][dashboard.NETWORK]))
-    assert handed == NetworkChoice(weights=path, resize=(128, 171), channel_order="BGR")
+    assert handed == NetworkChoice(  # absolute: the server may run in another folder
+        weights=path,
+        resize=(128, 171),
+        channel_order="BGR",
+        mean=tmp_path / "mean.npy",
+        classes=tmp_path / "names.txt",
+    )
     assert call(capsys, "app", *port)[0] == 0
     assert dashboard.NETWORK not in seen["env"]
     seen.clear()

@@ -66,6 +66,13 @@ def test_reinit_control_counts() -> None:
     assert c.reinit_control(both(np.zeros((N, 10)))).status == "right"
     assert c.reinit_control(both(np.zeros((N, 9)))).status == "undetermined"
     assert c.reinit_control(both(np.full((N, 10), np.nan))).status == "undetermined"
+    for poor in DECIDING:  # one method without enough is enough
+        tables = both(np.zeros((N, 10)))
+        tables[poor] = np.where(np.arange(N)[:, None] < N // 2, np.nan, tables[poor])
+        assert c.reinit_control(tables).status == "undetermined"
+        assert "50% of their clips" in c.reinit_control(tables).says
+        tables[poor] = np.zeros((N, 9))
+        assert c.reinit_control(tables).status == "undetermined"
 
 
 def test_randomisation_control() -> None:

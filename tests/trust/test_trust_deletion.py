@@ -26,6 +26,11 @@ def test_deletion_and_insertion_of_a_unit_that_sees_one_corner() -> None:
     assert got.insertion.tolist() == [0.0] + [1.0] * 10
     assert got.deletion_area == pytest.approx(0.05)
     assert got.insertion_area == pytest.approx(0.95)
+    # what speaks against the unit counts as much as what speaks for it
+    other = Attribution(-values, Unit("1", 0, (1, 2, 3)), "gradient", 3.0)
+    assert (
+        trust.deletion_insertion(model, x, other, steps=10).deletion.tolist() == [1.0] + [0.0] * 10
+    )
     exact = attribute(model, x, Unit("1", 0, (1, 2, 3)), "gradient")
     assert trust.deletion_insertion(model, x, exact).deletion_area == pytest.approx(0.05)
     with pytest.raises(ShapeError):

@@ -27,6 +27,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.ranges: list[str | None] = []
         self.cut_after: int | None = None
         self.ignore_range = False
+        self.shift = 0  # bytes by which a part begins later than was asked
         self.body = DATA
 
     def url(self, path: str = NAME) -> str:
@@ -55,7 +56,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         start = 0
         if wanted and not server.ignore_range:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            start = int(wanted.removeprefix("bytes=").removesuffix("-")) + server.shift
             if start >= len(server.body):
                 self.send_error(416)
                 return
@@ -101,6 +102,16 @@ def test_download_verifies_reports_and_caches(tmp_path: Path, server: Server) ->
     assert list(path.parent.iterdir()) == [path]
     assert download(url=server.url(), cache_dir=path.parent) == path
     assert server.ranges == [None]  # the second call asked for nothing
+
+
+def test_another_part_than_was_asked_for_is_not_appended(tmp_path: Path, server: Server) -> None:
+    """The whole file is written anew from what came; here that is no whole file, and refused."""
+    (tmp_path / f"{NAME}.part").write_bytes(DATA[:300_000])
+    server.shift = 1000
+    with pytest.raises(WeightsError, match="wrong file"):
+        download(url=server.url(), cache_dir=tmp_path)
+    assert server.ranges == ["bytes=300000-"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_cut_connection_keeps_the_part_and_goes_on(tmp_path: Path, server: Server) -> None:

@@ -202,6 +202,10 @@ def test_own_metadata_that_makes_no_sense(tmp_path: Path, weights: Weights) -> N
     for metadata, says in (
         ({"classes": "[1, 2]"}, "list of names"),
         ({"classes": '["a"]'}, "metadata name 1 classes, fc8 has 7"),
+        (
+            {"classes": json.dumps([f"c{i}" for i in range(8)])},
+            "metadata name 8 classes, fc8 has 7",
+        ),
         ({"classes": "[" * 5000}, "not JSON"),
         ({"pool5": '"odd"'}, "'ceil' or 'padded'"),
         ({"input": "[]"}, "JSON object"),
