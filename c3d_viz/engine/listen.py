@@ -15,6 +15,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -134,14 +135,11 @@ class _Listener:
     def __init__(self, hook: Callable[[nn.Module, tuple[object, ...], object], None]) -> None:
         self._hook = hook
 
-    def __call__(
-        self,
-        module: nn.Module,
-        inputs: tuple[object, ...],
-        named: dict[str, object],
-        output: object,
-    ) -> None:
-        self._hook(module, (*inputs, *named.values()), output)
+    def __call__(self, module: nn.Module, inputs: tuple[object, ...], *rest: Any) -> None:
+        # rest: arguments by keyword, output. PyTorch adds a hook and the wish for keywords one
+        # after the other, so another thread's call may come between the two, without them
+        named = rest[0] if len(rest) == 2 else {}
+        self._hook(module, (*inputs, *named.values()), rest[-1])
 
 
 def has_hooks(module: nn.Module) -> bool:

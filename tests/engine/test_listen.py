@@ -14,7 +14,7 @@ from nets import Residual, clip, mini_c3d
 from torch import Tensor, nn
 
 import c3d_viz as viz
-from c3d_viz.engine import Unit, flags
+from c3d_viz.engine import Unit, flags, recording
 from c3d_viz.engine.flags import HeldFlags, full_precision
 from c3d_viz.gradcam import grad_cam
 from c3d_viz.methods import METHODS, Reading
@@ -133,6 +133,15 @@ def test_modules_called_by_keyword() -> None:
         values = viz.attribute(net, X, Unit("top", 1, (0, 1, 0)), method).values
         expected = viz.attribute(chain, X, Unit("3", 1, (0, 1, 0)), method).values
         np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
+def test_a_hook_is_called_rightly_while_another_thread_is_putting_it_in() -> None:
+    """PyTorch notes that a hook wants keywords after it has put it in, and forgets it first."""
+    net = Residual().eval()
+    with recording(net, ["stem"], lambda _l, _m, x, output: torch.cat([x, output], 1)) as kept:
+        net.stem._forward_hooks_with_kwargs.clear()
+        net(X)
+    assert torch.equal(kept["stem"], torch.cat([X, net.stem(X)], 1))
 
 
 def test_names_go_through_wrappers_either_way() -> None:
