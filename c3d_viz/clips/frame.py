@@ -13,6 +13,9 @@ Frame = npt.NDArray[np.uint8]
 # The part of a display matrix that turns: display x = a x + c y, display y = b x + d y.
 Turn = tuple[int, int, int, int]
 UPRIGHT: Turn = (1, 0, 0, 1)
+# Colour matrices, ITU-T H.273, by the names that PyAV before 17 wants to be told: it took all
+# video for BT.601. Later ones read them from the frame.
+_MATRICES = {1: "ITU709", 4: "FCC", 7: "SMPTE240M"} if int(av.__version__[:2]) < 17 else {}
 
 
 class SourceFrame(NamedTuple):
@@ -25,7 +28,7 @@ class SourceFrame(NamedTuple):
 
 def to_rgb(frame: av.VideoFrame, turn: Turn) -> Frame:
     """(H, W, 3) uint8 RGB, upright. 8 bits whatever the source has; its own colour matrix."""
-    return upright(np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8), turn)
+    return upright(_converted(frame), turn)
 
 
 def to_small_rgb(frame: av.VideoFrame, turn: Turn, height: int) -> Frame:
@@ -33,8 +36,14 @@ def to_small_rgb(frame: av.VideoFrame, turn: Turn, height: int) -> Frame:
     tall, wide = upright_size(frame, turn)
     width = max(2, round(wide * height / tall))
     stored = (height, width) if _lying(turn) else (width, height)
-    small = frame.to_ndarray(format="rgb24", width=stored[0], height=stored[1])
-    return upright(np.asarray(small, dtype=np.uint8), turn)
+    return upright(_converted(frame, width=stored[0], height=stored[1]), turn)
+
+
+def _converted(frame: av.VideoFrame, **options: Any) -> Frame:
+    matrix = _MATRICES.get(int(frame.colorspace))
+    if matrix:
+        options |= {"src_colorspace": matrix, "dst_colorspace": "DEFAULT"}
+    return np.asarray(frame.to_ndarray(format="rgb24", **options), dtype=np.uint8)
 
 
 def upright(image: Frame, turn: Turn) -> Frame:

@@ -82,7 +82,10 @@ def _video_stream(container: InputContainer, label: str, threads: int | None) ->
         )
     streams = _tracks(container)
     if not streams:
-        kinds = sorted({stream.type for stream in container.streams})
+        # not the streams' own ``type``: PyAV 16 reads past its end where a damaged file has none
+        kinds = [
+            kind for kind in ("audio", "subtitles", "data") if getattr(container.streams, kind)
+        ]
         only = f" (only {', '.join(kinds)})" if kinds else ""
         raise ClipError(f"{label} has no video stream{only}; give a file with pictures in it")
     stream = min(streams, key=_unlike_a_film)
@@ -100,16 +103,19 @@ def _video_stream(container: InputContainer, label: str, threads: int | None) ->
 
 def _tracks(container: InputContainer) -> list[av.VideoStream]:
     """Video streams without the cover art of music files."""
-    cover = av.stream.Disposition.attached_pic
-    return [stream for stream in container.streams.video if not stream.disposition & cover]
+    return [stream for stream in container.streams.video if not _marked(stream, "attached_pic")]
+
+
+def _marked(stream: av.VideoStream, mark: str) -> bool:
+    """Whether the file marks a track so. PyAV before 14.2 does not tell."""
+    return hasattr(stream, "disposition") and bool(stream.disposition & av.stream.Disposition[mark])
 
 
 def _unlike_a_film(stream: av.VideoStream) -> tuple[bool, ...]:
     """Sorts the track that a player shows first: known, moving, marked as the default."""
     context: Any = stream.codec_context
-    default = stream.disposition & av.stream.Disposition.default
     still = context is not None and context.name in _STILLS
-    return context is None, stream.frames == 1, still, not default
+    return context is None, stream.frames == 1, still, not _marked(stream, "default")
 
 
 def notes_on(container: InputContainer, stream: av.VideoStream) -> tuple[str, ...]:

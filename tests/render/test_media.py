@@ -53,8 +53,9 @@ def test_mp4_is_what_browsers_play(tmp_path: Path) -> None:
         assert stream.codec_context.pix_fmt == "yuv420p"
         assert stream.average_rate == Fraction(30000, 1001)
         assert (stream.width, stream.height, stream.frames) == (256, 192, 16)
-        frame = next(container.decode(stream))
-        tags = (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range)
+        next(container.decode(stream))
+        states = stream.codec_context
+        tags = (states.colorspace, states.color_primaries, states.color_trc, states.color_range)
         assert tuple(int(tag) for tag in tags) == (1, 1, 1, 1)  # BT.709 three times, limited
     assert frame_numbers(read_clip(path).frames) == list(range(16))
 
