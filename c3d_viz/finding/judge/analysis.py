@@ -169,8 +169,8 @@ def _perturbed(study: Study, reinits: Sequence[str]) -> tuple[Floats, Floats, li
     windows = study.windows[:: study.settings.perturbed_every]
 
     def p(names: Sequence[str], window: ClipWindow) -> float:
-        found = [a for name in names if (a := study.perturbed(name, window)) is not None]
-        return float(nanmean([perturbation_parts(arrays)[0] for arrays in found]))
+        runs = [a for name in names if (a := study.perturbed(name, window)) is not None]
+        return float(nanmean([perturbation_parts(arrays)[0] for arrays in runs]))
 
     trained, reinit = (
         np.array([p(names, window) for window in windows]) for names in ([TRAINED], reinits)

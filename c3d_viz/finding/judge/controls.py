@@ -79,10 +79,10 @@ def reversed_control(windows: Sequence[ClipWindow]) -> Control:
             apart = math.inf
             continue
         both = again.valid & mirror.valid
-        for one, two in ((again.S, mirror.S), (again.D, mirror.D)):
-            top = float(np.abs(two).max())
+        for got, expected in ((again.S, mirror.S), (again.D, mirror.D)):
+            top = float(np.abs(expected).max())
             if top > 0:
-                apart = max(apart, float(np.abs(one - two)[both].max(initial=0.0)) / top)
+                apart = max(apart, float(np.abs(got - expected)[both].max(initial=0.0)) / top)
     status: Status = "right" if apart <= MIRROR_TOLERANCE else "wrong"
     return Control(
         "reversed",
@@ -139,8 +139,8 @@ def permutation_control(
         permuted: per method (n, number of permuted nets). reinit: per method (n, K).
     """
     what = f"P(permuted weights) minus P(re-initialised) must lie within +-{DELTA}"
-    own = {m: nanmean(permuted[m]) for m in DECIDING}
-    intervals = {m: bootstrap(own[m], clusters, baseline=reinit[m], seed=seed) for m in DECIDING}
+    mean = {m: nanmean(permuted[m]) for m in DECIDING}
+    intervals = {m: bootstrap(mean[m], clusters, baseline=reinit[m], seed=seed) for m in DECIDING}
     return _by_method("weight permutation", what, intervals)
 
 

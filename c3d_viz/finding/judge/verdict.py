@@ -26,8 +26,8 @@ def effect(
     alarms = 0
     for k in range(table.shape[1] if table.shape[1] > 1 else 0):
         others = np.delete(table, k, 1)
-        one = bootstrap(table[:, k], clusters, baseline=others, seed=seed, resamples=2000)
-        alarms += one.low > 0
+        interval = bootstrap(table[:, k], clusters, baseline=others, seed=seed, resamples=2000)
+        alarms += interval.low > 0
     return Effect(
         bootstrap(p, clusters, baseline=table, seed=seed, resamples=resamples),
         float((defined > 0).mean()) if defined.size else math.nan,
@@ -68,9 +68,9 @@ def decide(effects: Mapping[str, Effect], controls: Sequence[Control]) -> Verdic
     answer = by_statistic(effects)
     reasons = [_sentence(name, effects[name]) for name in DECIDING]
     wrong = [c for c in controls if c.status == "wrong"]
-    open_ = [c for c in controls if c.status == "undetermined"]
+    unsettled = [c for c in controls if c.status == "undetermined"]
     reasons += [f"Control {c.name} came out wrong: {c.says}" for c in wrong]
-    reasons += [f"Control {c.name} is undetermined: {c.says}" for c in open_]
+    reasons += [f"Control {c.name} is undetermined: {c.says}" for c in unsettled]
     if wrong:
         names = ", ".join(c.name for c in wrong)
         count = "a control" if len(wrong) == 1 else f"{len(wrong)} controls"
@@ -79,7 +79,7 @@ def decide(effects: Mapping[str, Effect], controls: Sequence[Control]) -> Verdic
             f'"appearance first, then motion"; T alone would have read {answer}.'
         )
         return Verdict("invalid", sentence, tuple(reasons))
-    if open_ and answer != "inconclusive":
+    if unsettled and answer != "inconclusive":
         reasons.insert(0, f"T alone reads {answer}, but a control could not be settled.")
         answer = "inconclusive"
     return Verdict(answer, _answer_sentence(answer, effects), tuple(reasons))

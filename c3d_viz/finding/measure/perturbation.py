@@ -71,14 +71,17 @@ def _answers(
     Some clips at a time: torch's convolution of a single clip by a narrow layer takes a path that
     is about three times as slow. Nothing here is walked back, so the last bit does not matter.
     """
-    found = []
+    batches = []
     for start in range(0, len(clips), TOGETHER):
         x = torch.cat([preprocess_frames(f, spec) for f in clips[start : start + TOGETHER]])
-        with torch.no_grad(), recording(model, [LAYER], lambda _l, _m, _x, output: output) as kept:
+        with (
+            torch.no_grad(),
+            recording(model, [LAYER], lambda _l, _m, _x, output: output) as levels,
+        ):
             model(x)
-        answers = kept[LAYER]  # (clips, C, T', H', W')
-        found.append(torch.stack([_cell(answers, unit) for unit in units], 1))
-    return torch.cat(found).to(torch.float32).numpy()
+        answers = levels[LAYER]  # (clips, C, T', H', W')
+        batches.append(torch.stack([_cell(answers, unit) for unit in units], 1))
+    return torch.cat(batches).to(torch.float32).numpy()
 
 
 def _cell(answers: Tensor, unit: Unit) -> Tensor:

@@ -71,10 +71,10 @@ def answers(model: nn.Module, spec: InputSpec, clips: Mapping[str, Frames]) -> A
         rows: dict[str, list[np.ndarray]] = {layer: [] for layer in CONV_LAYERS}
         for frames in stack:
             seen = trace(model, preprocess_frames(frames, spec), CONV_LAYERS).activations
-            for layer, found in rows.items():
-                found.append(seen[layer].mean((1, 2, 3)).numpy())
-        for layer, found in rows.items():
-            out[f"{role}.{layer}"] = np.stack(found).astype(np.float32)
+            for layer, means in rows.items():
+                means.append(seen[layer].mean((1, 2, 3)).numpy())
+        for layer, means in rows.items():
+            out[f"{role}.{layer}"] = np.stack(means).astype(np.float32)
     return out
 
 

@@ -70,14 +70,14 @@ def expand(paths: Sequence[Path]) -> list[tuple[Path, bool]]:
     Raises:
         ClipError: a path does not exist, or a folder holds none of these.
     """
-    found: list[tuple[Path, bool]] = []
+    sources: list[tuple[Path, bool]] = []
     for path in paths:
         if not path.is_dir():
-            found.append((path, True))  # a missing file is reported when it is opened
+            sources.append((path, True))  # a missing file is reported when it is opened
             continue
-        own = _frame_folder(path)
-        if own is not None:
-            found.append((own, True))
+        frame_folder = _frame_folder(path)
+        if frame_folder is not None:
+            sources.append((frame_folder, True))
             continue
         inside: list[tuple[Path, bool]] = []
         for child in sorted(path.iterdir(), key=lambda p: counting_order(p.name)):
@@ -92,10 +92,10 @@ def expand(paths: Sequence[Path]) -> list[tuple[Path, bool]]:
                 f"{path!s} holds no videos and no folders of frames; give video files, a folder "
                 f"of pictures, or a folder of either"
             )
-        found += inside
-    if not found:
+        sources += inside
+    if not sources:
         raise ClipError("no clips given; name video files, frame folders, or folders of them")
-    return found
+    return sources
 
 
 def _frame_folder(path: Path) -> Path | None:
@@ -169,13 +169,13 @@ def synthetic_windows(per_kind: int, seed: int, size: int = 112) -> list[ClipWin
     Procedural shapes on procedural backgrounds, one moving object, no camera motion, sensor noise
     of 2 grey levels. The two kinds have scenes of their own.
     """
-    found = []
+    windows = []
     for kind in ("appearance first", "motion first"):
         clips = positive_controls(per_kind, seed, motion_first=kind == "motion first", size=size)
         for number, clip in enumerate(clips):
             name = f"{kind.replace(' ', '-')}-{number}"
-            found.append(ClipWindow(name, name, clip.frames, clip.source, 0, kind))
-    return found
+            windows.append(ClipWindow(name, name, clip.frames, clip.source, 0, kind))
+    return windows
 
 
 def frozen(window: ClipWindow) -> ClipWindow:

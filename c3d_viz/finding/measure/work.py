@@ -67,14 +67,14 @@ def do(
     make_folder(folder)
     total = sum(piece.cost for piece in pieces)
     done = 0
-    found: dict[str, Arrays] = {}
+    measured: dict[str, Arrays] = {}
     todo = []
     for piece in pieces:
-        kept = _load(folder / piece.file) if resume else None
-        if kept is None:
+        stored = _load(folder / piece.file) if resume else None
+        if stored is None:
             todo.append(piece)
         else:
-            found[piece.key] = kept
+            measured[piece.key] = stored
             done += piece.cost
 
     def work(piece: Piece) -> Arrays:
@@ -90,14 +90,14 @@ def do(
                 progress(done, total, todo[0].what)
             for future in as_completed(running):
                 piece = running[future]
-                found[piece.key] = future.result()
+                measured[piece.key] = future.result()
                 done += piece.cost
                 if progress is not None:
                     progress(done, total, piece.what)
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return {piece.key: found[piece.key] for piece in pieces}
+    return {piece.key: measured[piece.key] for piece in pieces}
 
 
 class _OneThreadEach:

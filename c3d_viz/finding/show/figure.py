@@ -71,18 +71,18 @@ def write_figure(
     tell(0, f"{clip.name}: {layer}")
     x = preprocess(clip, spec.input)
     units = top_units(trace(model, x, [layer]), layer, maps)
-    found = []
+    attributions = []
     for number, att in enumerate(attribute_many(model, x, units, method), start=1):
-        found.append(att)
+        attributions.append(att)
         tell(number, f"map {att.unit.channel}")
     frames = cropped_frames(clip, spec.input)
-    measured = curves(np.stack([att.values for att in found]), stimulus(frames))
-    seeds = [seed_place(model, att) for att in found]
+    measured = curves(np.stack([att.values for att in attributions]), stimulus(frames))
+    seeds = [seed_place(model, att) for att in attributions]
     pictures = [
         (raw_frames(att, channel_order=spec.input.channel_order), overlay(frames, att), place)
-        for att, place in zip(found, seeds, strict=True)
+        for att, place in zip(attributions, seeds, strict=True)
     ]
-    figure = draw(frames, pictures, found, measured, caption(clip, spec, method))
+    figure = draw(frames, pictures, attributions, measured, caption(clip, spec, method))
     make_folder(out)
     files = [out / name for name in file_names(clip.name, layer, method)]
     for file, dpi in zip(files[:2], (200, 300), strict=True):
@@ -127,7 +127,7 @@ def seed_place(network: Any, att: Attribution) -> tuple[float, float, float, flo
 def draw(
     frames: Frames,
     pictures: Sequence[tuple[Frames, Frames, tuple[float, float, float, float]]],
-    found: Sequence[Attribution],
+    attributions: Sequence[Attribution],
     measured: Curves,
     title: str,
 ) -> Any:
@@ -181,7 +181,7 @@ def draw(
         top -= gap
 
     strip(frames, "clip", None)
-    for number, ((raw, over, place), att) in enumerate(zip(pictures, found, strict=True)):
+    for number, ((raw, over, place), att) in enumerate(zip(pictures, attributions, strict=True)):
         strip(raw, f"map {att.unit.channel}\nraw", None)
         strip(over, "overlay", place)
         top -= 1.75 * cell

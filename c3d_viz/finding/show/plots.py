@@ -191,9 +191,9 @@ def effect_figure(analysis: Analysis, theme: Theme) -> Any:
     rows: list[tuple[str, float, float, float, str]] = []
     for method, e in analysis.effects.items():
         rows.append((f"T, {TITLES[method]}", e.T.value, e.T.low, e.T.high, theme.trained))
-    kept: dict[str, Any] = analysis.data["control_intervals"]  # type: ignore[assignment]
+    intervals: dict[str, Any] = analysis.data["control_intervals"]  # type: ignore[assignment]
     for name in ("shuffled", "weight permutation", "2D twin"):
-        for method, i in kept.get(name, {}).items():
+        for method, i in intervals.get(name, {}).items():
             label = f"{name}, {TITLES[method]}"
             rows.append((label, i["value"], i["low"], i["high"], theme.reinit))
     figure, axes = new_figure(theme, (10.5, 0.36 * len(rows) + 1.2), 1, 1)
