@@ -90,3 +90,26 @@ def test_a_level_that_two_steps_read_is_not_overwritten_and_then_let_go(
     run(graph, x, [(8, Unit("down", 0))], asks=True)
     levels = [sorted(values) for values in made]  # what is still held after each step
     assert levels == [[], [], [], [2], [2], [2], [], [], []]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_relu_overwrites_nothing_that_another_step_still_reads(rule: str) -> None:
+    """a + relu(a), as in residual blocks that rectify first: the signal of a is the sum of two."""
+    torch.manual_seed(1)
+    conv, x = nn.Conv3d(1, 2, 3, padding=1).requires_grad_(False), clip((1, 1, 3, 4, 5))
+    clip_step = Step(nn.Identity(), (), (), (1, 3, 4, 5))
+    shape = (2, 3, 4, 5)
+    made = Conv(conv, (0,), ((1, 3, 4, 5),), shape)
+    relu = ReLU(nn.ReLU(), (1,), (shape,), shape)
+    for order in ((1, 2), (2, 1)):
+        graph = Graph((clip_step, made, relu, Add(conv, order, (shape, shape), shape)))
+        for at in ((1, 2, 2), (0, 0, 4)):
+            for channel in (0, 1):
+                unit = Unit("sum", channel, at)
+                (back,) = walks(graph, x, [(3, unit)], THE_RULES[rule])
+                a = conv(x)[(0, channel, *at)]
+                assert back.activation == float(a + a.relu())
+                seed = torch.zeros((1, *shape))
+                seed[(0, channel, *at)] = 1 + float(a > 0 or rule == "deconvnet")
+                expected = torch.nn.functional.conv_transpose3d(seed, conv.weight, padding=1)
+                assert relative(back.values, expected[0]) <= 1e-5

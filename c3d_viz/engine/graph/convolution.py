@@ -95,7 +95,7 @@ class Conv(Step):
         if self not in walk.prepared:
             walk.prepared[self] = self._prepare(signal.values, walk.once)
         transposed = walk.prepared[self]
-        lost, margin, kept = self._extent(signal.box)
+        lost, margin, reached = self._extent(signal.box)
         if isinstance(transposed, Tensor):
             conv, values = self.module, signal.whole().values[None].contiguous()
             answer = F.conv_transpose3d(
@@ -104,11 +104,13 @@ class Conv(Step):
         elif transposed.taps == 1:  # frames go back together
             answer = transposed(channels_last(signal.whole().values[None]), margin)
         else:
-            answer = signal.values.new_zeros((1, self.below[0][0], *(hi - lo for lo, hi in kept)))
+            answer = signal.values.new_zeros(
+                (1, self.below[0][0], *(hi - lo for lo, hi in reached))
+            )
             for part in signal.pieces():
                 first = part.box[0][0] - signal.box[0][0]
                 transposed.add_frames(answer, channels_last(part.values[None]), first, margin)
-        return (self._inside(answer[0], kept),)
+        return (self._inside(answer[0], reached),)
 
     def _prepare(self, like: Tensor, once: bool) -> TransposedConv | Tensor:
         """The way back for many signals, or only the weight where it is worth no more."""
@@ -129,8 +131,8 @@ class Conv(Step):
             for (lo, hi), n in zip(reach, self.below[0][1:], strict=True)
         )
         margin = tuple(k - 1 - e for k, e in zip(self.stencil.kernel, lost, strict=True))
-        kept = tuple((lo + e, hi - e) for (lo, hi), e in zip(reach, lost, strict=True))
-        return lost, margin, kept
+        reached = tuple((lo + e, hi - e) for (lo, hi), e in zip(reach, lost, strict=True))
+        return lost, margin, reached
 
     def _inside(self, values: Tensor, box: Box) -> Part:
         inner = clip(box, self.below[0][1:])

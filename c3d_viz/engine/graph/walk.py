@@ -48,9 +48,9 @@ def walks(
     walk = Walk(rule, dtype, once=len(places) == 1)
     for place in places:
         found = place in record.found
-        own = record if found else run(graph, x, [place], asks=rule.asks_forward)
+        recorded = record if found else run(graph, x, [place], asks=rule.asks_forward)
         with undisturbed(x.device), torch.no_grad():
-            back = walk_back(graph, x, place, own, walk)
+            back = walk_back(graph, x, place, recorded, walk)
         yield back
 
 
@@ -59,8 +59,8 @@ def walk_back(graph: Graph, x: Tensor, place: Place, record: Record, walk: Walk)
     unit, activation = record.found[place]
     assert unit.at is not None
     report = _report(graph, place, walk.rule)
-    one = x.new_ones((), dtype=walk.dtype)
-    start, signal = _start(graph, place[0], Single(one, unit.channel, unit.at, activation), walk)
+    seed = x.new_ones((), dtype=walk.dtype)
+    start, signal = _start(graph, place[0], Single(seed, unit.channel, unit.at, activation), walk)
     signals = {start: signal}
     for level in range(start, 0, -1):
         if level not in signals:
