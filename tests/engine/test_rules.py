@@ -86,6 +86,11 @@ def test_a_relu_with_a_ceiling_also_blocks_above_it(top: float, form: nn.Module)
     at = Unit("2", 0, (0, 0, 0))
     assert [float(one(net, inside, at, rule)) for rule in RULES] == [-5, 0, 0]
     assert [float(one(net, above, at, rule)) for rule in RULES] == [0, 0, 0]
+    # at the ceiling itself it is shut, as at 0: only what arrives negative needs the forward pass
+    positive = nn.Sequential(mix([[1.0]]), form, mix([[5.0]]))
+    for edge in (0.0, top):
+        found = [float(one(positive, point(edge), at, rule)) for rule in RULES]
+        assert found == [0, 5, 0]
 
 
 def test_other_activations_keep_their_gradient() -> None:
