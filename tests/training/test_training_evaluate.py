@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from c3d_viz.nets.c3d import C3D, initialise
 from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
-from c3d_viz.synthetic.library import load_library
+from c3d_viz.synthetic.library import WHATS, load_library
 from c3d_viz.synthetic.scene import CLASSES, HOWS
 from c3d_viz.training import evaluate
 
@@ -61,6 +61,23 @@ def test_a_constant_answer_scores_chance_on_balanced_clips(sources: Path) -> Non
     # left against right: right for the 6 clips that go right, a tie (wrong) everywhere else
     assert result["direction"]["share"] == pytest.approx(6 / 48)  # type: ignore[index]
     assert "| right | 100.0 %" in evaluate.table({"tiny": {"constant": result}})
+
+
+def test_what_is_the_likeliest_class_and_how_the_likeliest_sum(sources: Path) -> None:
+    """One class of 60 stands out, while another motion has more in all."""
+
+    class Undecided(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            logits = torch.full((len(x), len(WHATS), len(HOWS)), -9.0)
+            logits[:, 3, 6] = 4.0  # the single best: object 3
+            logits[:, 1, :] = 3.0  # object 1 has more in all, but no better class
+            logits[:, :, 2] = 3.5  # motion 2 has more in all than the best class's
+            return logits.flatten(1)
+
+    test = evaluate.TestSet("tiny", "all", "all", 1.0, 4, 1)
+    (said,) = evaluate.answers([Undecided()], load_library(sources, "all", "all"), test)
+    assert said.said_what.tolist() == [3] * 4
+    assert said.said_how.tolist() == [2] * 4
 
 
 def test_evaluation_keeps_figures_of_the_same_weights(

@@ -104,6 +104,19 @@ def test_download_verifies_reports_and_caches(tmp_path: Path, server: Server) ->
     assert server.ranges == [None]  # the second call asked for nothing
 
 
+def test_a_file_that_says_it_is_too_large_is_not_fetched(tmp_path: Path, server: Server) -> None:
+    limit, calls = len(DATA) - 1, list[object]()
+    with pytest.raises(WeightsError, match="has 1 MB, above the limit of 1 MB"):
+        download(
+            url=server.url(),
+            cache_dir=tmp_path,
+            max_bytes=limit,
+            progress=lambda *c: calls.append(c),
+        )
+    assert calls == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_another_part_than_was_asked_for_is_not_appended(tmp_path: Path, server: Server) -> None:
     """The whole file is written anew from what came; here that is no whole file, and refused."""
     (tmp_path / f"{NAME}.part").write_bytes(DATA[:300_000])
