@@ -11,67 +11,26 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOME = {
-    "C3D": "nets",
-    "LAYERS": "nets",
-    "receptive_field": "nets",
-    "InputSpec": "nets",
-    "ModelSpec": "nets",
-    "load_model": "weights",
-    "Clip": "clips",
-    "read_clip": "clips",
-    "preprocess": "clips",
-    "cropped_frames": "clips",
-    "Trace": "engine",
-    "Unit": "engine",
-    "trace": "engine",
-    "top_units": "engine",
-    "METHODS": "methods",
-    "Attribution": "methods",
-    "attribute": "methods",
-    "attribute_many": "methods",
-    "overlay": "render",
-    "filmstrip": "render",
-    "raw_frames": "render",
-    "activation_sheet": "render",
-    "contact_sheet": "render",
-    "write_video": "render",
-    "write_image": "render",
-    "export_clip": "export",
-    "demo_clips": "clips",
-    "VizError": "errors",
+    "nets": "C3D LAYERS receptive_field InputSpec ModelSpec",
+    "weights": "load_model",
+    "clips": "Clip read_clip preprocess cropped_frames demo_clips",
+    "engine": "Trace Unit trace top_units",
+    "methods": "METHODS Attribution attribute attribute_many",
+    "render": "overlay filmstrip raw_frames activation_sheet contact_sheet write_video write_image",
+    "export": "export_clip",
+    "errors": "VizError",
 }
+_MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
 
+# fmt: off
 __all__ = [
-    "C3D",
-    "LAYERS",
-    "METHODS",
-    "Attribution",
-    "Clip",
-    "InputSpec",
-    "ModelSpec",
-    "Trace",
-    "Unit",
-    "VizError",
-    "__version__",
-    "activation_sheet",
-    "attribute",
-    "attribute_many",
-    "contact_sheet",
-    "cropped_frames",
-    "demo_clips",
-    "export_clip",
-    "filmstrip",
-    "load_model",
-    "overlay",
-    "preprocess",
-    "raw_frames",
-    "read_clip",
-    "receptive_field",
-    "top_units",
-    "trace",
-    "write_image",
-    "write_video",
+    "C3D", "LAYERS", "METHODS", "Attribution", "Clip", "InputSpec", "ModelSpec", "Trace",
+    "Unit", "VizError", "__version__", "activation_sheet", "attribute", "attribute_many",
+    "contact_sheet", "cropped_frames", "demo_clips", "export_clip", "filmstrip", "load_model",
+    "overlay", "preprocess", "raw_frames", "read_clip", "receptive_field", "top_units", "trace",
+    "write_image", "write_video",
 ]
+# fmt: on
 
 if TYPE_CHECKING:
     from .clips import Clip, cropped_frames, demo_clips, preprocess, read_clip
@@ -93,12 +52,12 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
+    if name not in _MODULE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    value = getattr(importlib.import_module(f".{_MODULE[name]}", __name__), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*globals(), *_MODULE])

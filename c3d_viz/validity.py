@@ -1,4 +1,3 @@
 """The name under which ``trust`` was known before; it stays importable."""
 
 from .trust import *  # noqa: F403
-from .trust import __all__ as __all__

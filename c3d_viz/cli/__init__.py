@@ -2,5 +2,3 @@
 
 from .commands import main
 from .dashboard import NETWORK, command
-
-__all__ = ["NETWORK", "command", "main"]

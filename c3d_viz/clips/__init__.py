@@ -7,22 +7,3 @@ from .prepare import cropped_frames, preprocess, preprocess_frames
 from .suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, begins_like_video
 from .timeline import motion_energy, read_thumbnails
 from .video import VideoInfo
-
-__all__ = [
-    "PICTURE_SUFFIXES",
-    "VIDEO_SUFFIXES",
-    "Clip",
-    "VideoInfo",
-    "begins_like_video",
-    "counting_order",
-    "cropped_frames",
-    "demo_clips",
-    "motion_energy",
-    "preprocess",
-    "preprocess_frames",
-    "read_clip",
-    "read_clips",
-    "read_thumbnails",
-    "video_info",
-    "window_starts",
-]

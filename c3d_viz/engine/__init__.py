@@ -16,31 +16,3 @@ from .report import RuleReport, crossed, way
 from .rules import RULES, BackProjection
 from .tracing import Trace, activation, peak, top_units, trace
 from .units import Unit, check_unit, locate
-
-__all__ = [
-    "RULES",
-    "BackProjection",
-    "Pass",
-    "Precision",
-    "RuleReport",
-    "Trace",
-    "Unit",
-    "activation",
-    "backproject",
-    "bf16_share",
-    "check_input",
-    "check_recorded",
-    "check_unit",
-    "crossed",
-    "eval_view",
-    "follows_clip",
-    "full_precision",
-    "locate",
-    "peak",
-    "recording",
-    "settled",
-    "top_units",
-    "trace",
-    "undisturbed",
-    "way",
-]

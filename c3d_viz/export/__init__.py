@@ -2,5 +2,3 @@
 
 from .run import export_clip, write_export
 from .settings import ExportSettings, named_layers
-
-__all__ = ["ExportSettings", "export_clip", "named_layers", "write_export"]

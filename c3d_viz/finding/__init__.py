@@ -23,25 +23,6 @@ from .measure.curves import Curves, curves
 from .measure.stimulus import Stimulus, stimulus
 from .types import Control, Effect, Result, Verdict
 
-__all__ = [
-    "Control",
-    "Curves",
-    "Effect",
-    "Interval",
-    "Result",
-    "Stimulus",
-    "Verdict",
-    "bootstrap",
-    "contrast",
-    "curves",
-    "decide",
-    "effect",
-    "make_figure",
-    "parts",
-    "run_test",
-    "stimulus",
-]
-
 PathLike = str | os.PathLike[str]
 
 

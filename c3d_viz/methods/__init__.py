@@ -3,15 +3,3 @@
 from .gradcam import GradCam, grad_cam
 from .reading import Reading
 from .registry import METHODS, Attribution, Method, attribute, attribute_many, attributions
-
-__all__ = [
-    "METHODS",
-    "Attribution",
-    "GradCam",
-    "Method",
-    "Reading",
-    "attribute",
-    "attribute_many",
-    "attributions",
-    "grad_cam",
-]

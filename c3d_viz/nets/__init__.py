@@ -13,27 +13,3 @@ from .spec import (
     Pool5,
 )
 from .table import layer_table, table_text
-
-__all__ = [
-    "C3D",
-    "CAFFE_INPUT",
-    "COMPACT_INPUT",
-    "CONV_LAYERS",
-    "INPUT_SHAPE",
-    "LAYERS",
-    "MMACTION_INPUT",
-    "ChannelOrder",
-    "InputSpec",
-    "ModelSpec",
-    "Pool5",
-    "initialise",
-    "input_shape_of",
-    "layer_module",
-    "layer_table",
-    "layers_of",
-    "nearest",
-    "receptive_field",
-    "runs_in_order",
-    "table_text",
-    "unwrapped",
-]

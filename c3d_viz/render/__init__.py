@@ -21,23 +21,3 @@ from .maps import (
     signed,
 )
 from .media import encode_video, write_image, write_video
-
-__all__ = [
-    "DIVERGING",
-    "PERCENTILE",
-    "SEQUENTIAL",
-    "activation_sheet",
-    "colour_table",
-    "contact_sheet",
-    "encode_video",
-    "filmstrip",
-    "magnitude",
-    "normalised",
-    "overlay",
-    "raw_frames",
-    "scale_of",
-    "signed",
-    "time_note",
-    "write_image",
-    "write_video",
-]

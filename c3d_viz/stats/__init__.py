@@ -21,25 +21,3 @@ from .ranks import (
     spearman,
     standard_ranks,
 )
-
-__all__ = [
-    "LEVEL",
-    "RESAMPLES",
-    "SAMPLE_STEP",
-    "Floats",
-    "Interval",
-    "blur_and_sample",
-    "bootstrap",
-    "cluster_means",
-    "correlation",
-    "expanded_level",
-    "is_constant",
-    "mean_of_clusters",
-    "nanmean",
-    "partial",
-    "partial_spearman",
-    "pearson",
-    "spearman",
-    "standard_ranks",
-    "student_quantile",
-]

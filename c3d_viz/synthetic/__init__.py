@@ -24,26 +24,3 @@ from .library import (
 )
 from .pixels import flow, render
 from .scene import CLASSES, HOWS, Scenes, sample_scenes
-
-__all__ = [
-    "BACKGROUND",
-    "CANVAS",
-    "CLASSES",
-    "CONTROL_ONSET",
-    "EXTENT",
-    "HOWS",
-    "WHATS",
-    "Library",
-    "Scenes",
-    "Split",
-    "SyntheticClip",
-    "flow",
-    "load_library",
-    "positive_control",
-    "positive_controls",
-    "procedural_library",
-    "render",
-    "sample_clip",
-    "sample_scenes",
-    "split_of",
-]

@@ -4,5 +4,3 @@
 """
 
 from .commands import main
-
-__all__ = ["main"]

@@ -11,16 +11,3 @@ from .randomisation import (
 )
 from .similarity import map_similarity
 from .structural import ssim
-
-__all__ = [
-    "Faithfulness",
-    "Similarity",
-    "deletion_insertion",
-    "map_similarity",
-    "path_counts",
-    "permuted",
-    "randomised_top_down",
-    "reinitialised",
-    "ssim",
-    "weight_randomisation",
-]

@@ -24,30 +24,6 @@ from .raw import Raw
 from .report import LayerInfo, Report, format_report, inspect
 from .state import LoadedState, load_state, read_state
 
-__all__ = [
-    "DOWNLOADS",
-    "FORMATS",
-    "MAX_BYTES",
-    "MODELS",
-    "RANDOM",
-    "Architecture",
-    "LayerInfo",
-    "LoadedState",
-    "NetworkChoice",
-    "Raw",
-    "Report",
-    "cache_folder",
-    "choose",
-    "download",
-    "format_report",
-    "inspect",
-    "load_model",
-    "load_state",
-    "read_mean",
-    "read_state",
-    "save_model",
-]
-
 
 def load_model(
     name: str = "compact",

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from pictures import H, T, W, attribution, gray_frames, noise_map, tiles
 
-from c3d_viz import render
 from c3d_viz.render import (
     activation_sheet,
     contact_sheet,
@@ -184,7 +183,3 @@ def test_activation_sheet_shows_positions_as_they_are(monkeypatch: pytest.Monkey
 def test_time_note() -> None:
     assert time_note("conv4b", 4).startswith("conv4b has 4 time positions over 16 frames; ")
     assert time_note("fc6", 1).startswith("fc6 has 1 time position over 16 frames; ")
-
-
-def test_public_names() -> None:
-    assert all(hasattr(render, name) for name in render.__all__)
