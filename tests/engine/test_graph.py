@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from c3d_viz.engine.graph import record
 from c3d_viz.engine.graph.boxes import Box, Part
 from c3d_viz.engine.graph.convolution import Conv
-from c3d_viz.engine.graph.graph import Graph
+from c3d_viz.engine.graph.graph import Graph, _with_shortcuts
+from c3d_viz.engine.graph.pooling import MaxPool
 from c3d_viz.engine.graph.record import run
 from c3d_viz.engine.graph.steps import Call, Made, Memo, ReLU, Single, Step, Walk
 from c3d_viz.engine.graph.walk import walks
@@ -113,3 +114,16 @@ def test_a_relu_overwrites_nothing_that_another_step_still_reads(rule: str) -> N
                 seed[(0, channel, *at)] = 1 + float(a > 0 or rule == "deconvnet")
                 expected = torch.nn.functional.conv_transpose3d(seed, conv.weight, padding=1)
                 assert relative(back.values, expected[0]) <= 1e-5
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_only_a_relu_that_nobody_else_reads_leaves_its_rule_to_the_pooling(alone: bool) -> None:
+    shape, small = (2, 4, 4, 4), (2, 2, 2, 2)
+    made = [
+        Step(nn.Identity(), (), (), shape),
+        ReLU(nn.ReLU(), (0,), (shape,), shape),
+        MaxPool(nn.MaxPool3d(2), (1,), (shape,), small),
+        Step(nn.Identity(), (2 if alone else 1,), (small if alone else shape,), shape),
+    ]
+    shortcuts = [step.shortcut for step in _with_shortcuts(Graph(tuple(made)))]
+    assert shortcuts == [False, alone, alone, False]

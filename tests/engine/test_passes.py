@@ -116,3 +116,13 @@ def test_a_module_called_twice_is_no_reason_to_answer_with_its_last_call() -> No
     asked = Pass(net, x, trace(net, x))  # the first call's answer is in no trace
     (back,), (other,) = asked.back([unit], "gradient"), backproject(net, x, [unit], "gradient")
     assert torch.allclose(back.values, other.values, atol=1e-6)
+
+
+def test_a_trace_of_c3d_is_all_that_a_walk_needs(c3d: tuple[C3D, Tensor], monkeypatch: Any) -> None:
+    """Its layers are the ReLUs' outputs: a ReLU decides of its output as of its input."""
+    model, x = c3d
+    seen = trace(model, x)
+    monkeypatch.setattr(walk, "run", forbidden)
+    for layer in ("conv3b", "fc8"):
+        (back,) = Pass(model, x, seen).back([peak(seen, layer, 1)], "guided")
+        assert back.values.abs().max() > 0
