@@ -91,12 +91,12 @@ def _backward(
     unit = locate(layer[0].detach(), unit)
     assert unit.at is not None
     values = torch.zeros_like(leaf)
-    ruled.met.clear()
+    ruled.met = False
     with torch.inference_mode(False), torch.enable_grad():
         seed = layer[(0, unit.channel, *unit.at)]
         if passage.reaches:
             (values,) = torch.autograd.grad(seed, leaf, retain_graph=keep_graph)
-    plain = not any(ruled.met) and bool(values.any())
+    plain = not ruled.met and bool(values.any())
     changes = ruled.rule.asks_backward  # else it is the gradient
     if changes and passage.reaches and (plain or not passage.report.relus):
         raise refuse_plain(ruled.rule.name, unit.layer, passage.report.others)

@@ -34,7 +34,7 @@ class _RuledReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *signals: Tensor) -> tuple[Tensor, None, None, None]:
         (relu_mask,) = ctx.saved_tensors
-        ctx.ruled.met.append(signals[0].any())
+        ctx.ruled.met = ctx.ruled.met or bool(signals[0].any())
         return ctx.ruled.rule(signals[0], relu_mask), None, None, None
 
 
@@ -61,13 +61,13 @@ class RuledReLUs(TorchFunctionMode):
     network again.
 
     Attributes:
-        met: for each ReLU a signal came to on its way back, whether any of it was not zero.
+        met: whether a signal that is not zero has come to a ReLU on its way back.
     """
 
     def __init__(self, rule: Rule) -> None:
         super().__init__()
         self.rule = rule
-        self.met: list[Tensor] = []
+        self.met = False
         # id of a mask -> (the mask, whose sign it is, which version of it, True for x > 0)
         self._signs: dict[int, tuple[Tensor, Tensor, int, bool]] = {}
 
