@@ -73,6 +73,7 @@ def curves(p: list[float], k: list[float], number: int) -> Arrays:
     m[..., 2, :], a[..., 2, :] = np.nan, np.nan
     e = np.full((2, len(p), 3, 16), 0.05)
     e[0, ..., 0], e[0, ..., 15] = 0.2 + 0.001 * number, 0.1 - 0.001 * number
+    e[0, ..., 7] += 0.01 * np.arange(len(p))[:, None]  # by method
     why = np.where(np.isnan(m), 1, 0).astype(np.int8)
     at = np.zeros((2, 3, 3), np.int32)
     at[1, :2, 0] = 1  # the time cells of two units of three mirror on the reversed clip

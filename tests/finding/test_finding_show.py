@@ -103,9 +103,11 @@ def test_plots_draw_their_own_numbers(made: Made, analysis: Analysis) -> None:
     ticks = [text.get_text() for text in panels[0].get_yticklabels()]
     assert ticks == [made.study.windows[i].name for i in order]
 
-    for axis in plots.energy_figure(made.study, plots.LIGHT).axes:
-        assert lines(axis)["trained"][[0, 15]] == pytest.approx([0.2, 0.1])
-        assert lines(axis)["trained, frozen clip"][[0, 15]] == pytest.approx([0.24, 0.06])
+    for number, axis in enumerate(plots.energy_figure(made.study, plots.LIGHT).axes):
+        at_7 = 0.05 + 0.01 * number
+        assert lines(axis)["trained"][[0, 7, 15]] == pytest.approx([0.2, at_7, 0.1])
+        frozen = lines(axis)["trained, frozen clip"]
+        assert frozen[[0, 7, 15]] == pytest.approx([0.24, at_7, 0.06])
 
     spearman, beyond, ssim = plots.depth_figure(made.study, analysis, plots.LIGHT).axes
     assert lines(spearman)["gradient"] == pytest.approx(0.91)
