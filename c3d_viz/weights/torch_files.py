@@ -1,7 +1,8 @@
 """Torch checkpoints (zip and old pickle form), read without torch.load: see ``pickles``.
 
 The file is mapped into memory. Its pickle says where the numbers of each tensor lie; that is
-checked against the file, and a tensor is a view of it (zip) or a copy (old form, not aligned).
+checked against the file, and a tensor is a view of it (zip) or of what was read (old form, where
+numbers are not aligned).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,15 +47,14 @@ def read_torch(path: Path, max_bytes: int) -> Raw:
         root, places, swap = (_zip if zipped else _legacy)(path, buffer, machine)
         key, entries = _choose(path, root)
         files.check_count(path, len(entries))
-        whole = torch.frombuffer(buffer, dtype=torch.uint8)
+        numbers = _Numbers(path, buffer if zipped else None, places, swap)
         tensors: dict[str, Tensor] = {}
         total = 0
         for name, tensor in entries.items():
             if isinstance(tensor, StoredTensor):
                 total += math.prod(tensor.size) * tensor.dtype.itemsize
                 files.check_expansion(path, str(name)[:80], total, len(buffer), max_bytes)
-                view = _view(path, str(name)[:80], tensor, places, whole, swap)
-                tensors[str(name)] = view if zipped else view.clone()
+                tensors[str(name)] = numbers.view(str(name)[:80], tensor)
             elif isinstance(tensor, Thing) and tensor.text.startswith("torch._utils._rebuild"):
                 raise WeightsError(
                     f"{path}: {str(name)[:80]} is a sparse, quantised or 8-bit tensor; save plain "
@@ -137,31 +138,49 @@ def _legacy(path: Path, buffer: mmap.mmap, machine: Machine) -> tuple[object, Pl
     return root, places, False
 
 
-def _view(
-    path: Path, name: str, tensor: StoredTensor, places: Places, whole: Tensor, swap: bool
-) -> Tensor:
-    """A tensor that lies in the file, after a check that it does."""
-    storage, width = tensor.storage, tensor.dtype.itemsize
-    start, end = places[storage.key]
-    stored, declared = end - start, math.prod(tensor.size) * width
-    steps = sum((n - 1) * step for n, step in zip(tensor.size, tensor.stride, strict=True))
-    if declared == 0:
-        return torch.empty(tensor.size, dtype=tensor.dtype)
-    needed = max(storage.count * storage.dtype.itemsize, (tensor.offset + steps + 1) * width)
-    if needed > stored:
-        raise ValueError(f"{name} reaches beyond what is stored")
-    if declared > 4 * stored:  # expanded (stride 0) from a few bytes to gigabytes
-        raise WeightsError(
-            f"{path}: refused, {name} declares {files.size_text(declared)} but stores "
-            f"{files.size_text(stored)}"
-        )
-    plain = whole[start : end - stored % width]
-    if start % width or swap:
-        plain = plain.clone()
-    if swap:
-        plain = plain.view(-1, width).flip(1).reshape(-1)
-    numbers = plain.view(tensor.dtype)
-    return numbers.as_strided(tensor.size, tensor.stride, numbers.storage_offset() + tensor.offset)
+class _Numbers:
+    """The storages of a file. Each is cut out once: a thousand tensors may be views of it."""
+
+    def __init__(self, path: Path, buffer: mmap.mmap | None, places: Places, swap: bool) -> None:
+        self._path = path
+        self._whole = None if buffer is None else torch.frombuffer(buffer, dtype=torch.uint8)
+        self._places = places
+        self._swap = swap
+        self._cut: dict[tuple[str, torch.dtype], Tensor] = {}
+
+    def view(self, name: str, tensor: StoredTensor) -> Tensor:
+        """A tensor of the file, after a check that it lies in its storage."""
+        storage, width = tensor.storage, tensor.dtype.itemsize
+        start, end = self._places[storage.key]
+        stored, declared = end - start, math.prod(tensor.size) * width
+        if declared == 0:
+            return torch.empty(tensor.size, dtype=tensor.dtype)
+        steps = sum((n - 1) * step for n, step in zip(tensor.size, tensor.stride, strict=True))
+        needed = max(storage.count * storage.dtype.itemsize, (tensor.offset + steps + 1) * width)
+        if needed > stored:
+            raise ValueError(f"{name} reaches beyond what is stored")
+        if declared > 4 * stored:  # expanded (stride 0) from a few bytes to gigabytes
+            raise WeightsError(
+                f"{self._path}: refused, {name} declares {files.size_text(declared)} but stores "
+                f"{files.size_text(stored)}"
+            )
+        key = storage.key, tensor.dtype
+        if key not in self._cut:
+            self._cut[key] = self._numbers(start, stored // width * width, tensor.dtype)
+        cut = self._cut[key]
+        return cut.as_strided(tensor.size, tensor.stride, cut.storage_offset() + tensor.offset)
+
+    def _numbers(self, start: int, length: int, dtype: torch.dtype) -> Tensor:
+        """A run of bytes as numbers: in the mapped file, or where it is not mapped, read."""
+        if self._whole is None:
+            data = torch.from_numpy(np.fromfile(self._path, np.uint8, length, offset=start))
+        else:
+            data = self._whole[start : start + length]
+        if start % dtype.itemsize and self._whole is not None:
+            data = data.clone()  # torch wants numbers at multiples of their size
+        if self._swap:
+            data = data.view(-1, dtype.itemsize).flip(1).reshape(-1)
+        return data.view(dtype)
 
 
 def _choose(path: Path, loaded: object, depth: int = 0) -> tuple[str | None, dict[Any, Any]]:
