@@ -6,6 +6,7 @@ choice (export, finding, dashboard, command line) then has them.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
@@ -56,7 +57,8 @@ class NetworkChoice:
         for field in dataclasses.fields(self):
             value = _plain(getattr(self, field.name))
             if field.name == "mean" and isinstance(value, tuple):
-                value = tuple(v if isinstance(v, str) else float(v) for v in value)
+                with contextlib.suppress(TypeError, OverflowError):  # ``load`` says what is wrong
+                    value = tuple(v if isinstance(v, str) else float(v) for v in value)
             object.__setattr__(self, field.name, value)
 
     @classmethod

@@ -97,12 +97,8 @@ def _zip(path: Path, buffer: mmap.mmap, machine: Machine) -> tuple[object, Place
     }
     order = members.get(f"{folder}byteorder")
     swap = order is not None and buffer[slice(*_place(order, buffer))] == b"big"
-    start, end = _place(members[pickles[0]], buffer)
-    buffer.seek(start)
-    root = machine.run(buffer)  # type: ignore[arg-type]
-    if buffer.tell() > end:
-        raise ValueError("its pickle is cut")
-    return root, places, swap
+    buffer.seek(_place(members[pickles[0]], buffer)[0])
+    return machine.run(buffer), places, swap  # type: ignore[arg-type]
 
 
 def _place(member: zipfile.ZipInfo, buffer: mmap.mmap) -> tuple[int, int]:

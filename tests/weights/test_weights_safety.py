@@ -107,7 +107,19 @@ def test_storage_shorter_than_its_tensor_reads_nothing_outside_the_file(tmp_path
     record = next(name for name in members if name.endswith("data/0"))
     members[record] = members[record][:4]
     zip_with(bad, members)
-    refused(bad)
+    refused(bad, "conv1.weight reaches beyond what is stored")
+    # the pickle says four numbers and takes more: what follows in the file is not the tensor's
+    for size, stride, offset in (((5,), (1,), 0), ((2, 2), (3, 1), 0), ((4,), (1,), 1)):
+        view = torch.zeros(100).as_strided(size, stride, offset)
+        torch.save({"a": view, "b": torch.ones(1000)}, good)
+        with zipfile.ZipFile(good) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        pickled = members["good/data.pkl"]
+        assert pickled.count(b"K\x64tq") == 1
+        members["good/data.pkl"] = pickled.replace(b"K\x64tq", b"K\x04tq")
+        members["good/data/0"] = bytes(16)
+        zip_with(bad, members)
+        refused(bad, "a reaches beyond what is stored")
 
 
 def test_zip_bombs(tmp_path: Path) -> None:
