@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 else:
     Network = object  # typer evaluates annotations, and torch is not to be loaded for that
 
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write to.")]
+
+def _folder(name: str | Path) -> Path:
+    if not str(name).strip():  # Path("") is the folder the command is run in
+        raise VizError(f"--out takes a folder, got {name!r}")
+    return Path(name)
+
+
+Out = Annotated[
+    Path,
+    typer.Option("--out", "-o", metavar="DIR", parser=_folder, help="Folder to write to."),
+]
 ClipArgument = Annotated[
     Path, typer.Argument(metavar="CLIP", help="Video file or folder of frames.")
 ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ExportError
-from ..files import is_part, read_json, write_json
+from ..files import is_part, read_json, try_folder, write_json
 from . import page as export_page
 from .draw import ARTEFACTS
 from .settings import check_same
@@ -29,11 +29,12 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
 
     Raises:
         ExportError: it exists and neither resume nor overwrite is asked for, or is not an export,
-            or an export that is damaged or has links in it.
+            or an export that is damaged or has links in it, or cannot be written to.
     """
     if resume and overwrite:
         raise ExportError("resume and overwrite exclude each other; choose one")
-    if not folder.exists() and not folder.is_symlink():
+    if not os.path.lexists(folder):
+        try_folder(folder)
         return
     if not folder.is_dir():
         raise ExportError(f"{folder} is a file; choose a folder to export to")

@@ -234,7 +234,7 @@ def _starts(frames: int, settings: ExportSettings) -> list[int]:
         return [settings.start or 0]
     offset = settings.start or 0
     starts = clips.window_starts(
-        max(0, frames - offset), stride=settings.stride, windows=settings.windows
+        max(0, frames - offset), stride=settings.stride, windows=min(settings.windows, frames)
     )
     return [offset + s for s in starts]
 

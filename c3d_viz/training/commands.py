@@ -7,7 +7,7 @@ import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import VizError
 
@@ -98,8 +98,16 @@ def _sprites(args: argparse.Namespace) -> None:
         print(line, flush=True)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m c3d_viz.training", description=__doc__)
+class _Parser(argparse.ArgumentParser):
+    """Refuses in one line, as every command does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise VizError(f"{message}; {self.prog} --help lists what there is")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options; ``parse_args`` raises VizError."""
+    parser = _Parser(prog="c3d-viz train", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     pictures = "folder with sprites/ and backgrounds/"
 
@@ -176,9 +184,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; 0, or 2 with one line of error. An interrupted run can be resumed."""
     from .memory import keep_buffers
 
-    args = _parser().parse_args(argv)
     keep_buffers()
     try:
+        args = parser().parse_args(argv)
         args.function(args)
     except VizError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -27,6 +27,7 @@ from .readers import read
 
 RANDOM = "random"  # value of ``weights`` that asks for an untrained network
 _FOLDER = Path(__file__).parent
+_MAX_CLASSES = 100_000
 _PATHS = ("weights", "mean", "classes")  # fields that may name a file
 
 
@@ -108,8 +109,8 @@ class NetworkChoice:
             raise WeightsError(f"pool5 must be 'ceil' or 'padded', got {self.pool5!r}")
         if self.fc6_order not in (None, "chw", "hwc"):
             raise WeightsError(f"fc6_order must be 'chw' or 'hwc', got {self.fc6_order!r}")
-        if self.num_classes is not None and self.num_classes < 1:
-            raise WeightsError(f"num_classes must be at least 1, got {self.num_classes}")
+        if self.num_classes is not None and not 1 <= self.num_classes <= _MAX_CLASSES:
+            raise WeightsError(f"num_classes must be 1 to {_MAX_CLASSES}, got {self.num_classes}")
         if not -(2**63) <= self.seed < 2**64:
             raise WeightsError(f"seed must be a whole number of 64 bits, got {self.seed}")
         shipped = _FOLDER / f"{self.model}.safetensors"
