@@ -59,6 +59,14 @@ def test_motion_energy_follows_what_moves(tmp_path: Path) -> None:
     # each step changes 2 columns before and 2 behind: 4 * 16 of 48 * 64 pixels by 160 levels
     assert np.allclose(energy[31:48], 4 * 16 * 160 / (48 * 64), atol=0.1)
     assert np.all(energy[51:] == 0)
+    colours = np.full((16, 48, 64, 3), 60, dtype=np.uint8)
+    for channel, share in enumerate((0.299, 0.587, 0.114)):  # as bright as people see it
+        frames_of = colours.copy()
+        frames_of[8:, ..., channel] = 160
+        path_of = write_test_video(
+            tmp_path / f"{channel}.mkv", frames_of, codec="ffv1", pix_fmt="bgr0"
+        )
+        assert motion_energy(path_of).max() == pytest.approx(100 * share, abs=1.5)
     assert motion_energy(path, max_samples=10).shape == (10,)
     with pytest.raises(ClipError, match="needs two frames"):
         motion_energy(write_test_video(tmp_path / "b.mp4", frames[:1]))

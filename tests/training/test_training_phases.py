@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 from c3d_viz.errors import WeightsError
-from c3d_viz.synthetic.library import WHATS, load_library, procedural_library
+from c3d_viz.synthetic.library import WHATS, Library, load_library, procedural_library
 from c3d_viz.training import data, loop, main, phases, stills
 from c3d_viz.training.nets import TrainNet
 
@@ -112,10 +113,20 @@ def test_a_joint_run_goes_on_from_another(
     monkeypatch.setattr(data, "fixed_clips", lambda library, n, seed: few(library, 2, seed))
     monkeypatch.setattr(phases, "load_library", lambda *_: everything)
     settings = loop.Settings(steps=1, batch=2, head_weights=(1.5, 1.0), lr=1e-3, warmup=100)
+    drawn: list[dict[str, object]] = []
+    original = data.clips
+
+    def clips(library: Library, n: int, **how: object) -> Callable[[int, float], loop.Batch]:
+        drawn.append(how)
+        return original(library, n, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(data, "clips", clips)
     state = phases.train_joint(
         sources, tmp_path / "joint.pt", tmp_path / "run", 1, settings, warm=True, pictures=3
     )
     assert (state.seen, state.stills) == (50, 3)
+    assert drawn == [{"clutter": 1.0, "blend": True}]  # what it was at when it stopped
+    assert state.net.dropout.p == phases.DROPOUT
     moved = (state.net.fc8.weight - before.fc8.weight).detach().abs().max()
     assert 0 < float(moved) < 1e-4  # one step of AdamW at a hundredth of the learning rate
     net, seen = phases.joint_net(tmp_path / "run")
