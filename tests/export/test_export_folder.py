@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,22 @@ def test_another_export_is_not_resumed(clip: Path, loaded: Loaded, tmp_path: Pat
     other.write_bytes(clip.read_bytes() + b"\0" * 8)
     with pytest.raises(ExportError, match="another clip's SHA-256"):
         export_clip(other, out, layers="conv1a", top=1, resume=True, loaded=loaded)
+
+
+def test_the_same_weights_read_in_another_way_are_not_resumed(
+    clip: Path, loaded: Loaded, tmp_path: Path
+) -> None:
+    out, (net, spec) = tmp_path / "out", loaded
+    export_clip(clip, out, layers="fc8", top=1, loaded=loaded)
+    for change, name in (
+        ({"pool5": "padded"}, "pool5"),
+        ({"input": spec.input.replace(mean=(1.0, 2.0, 3.0))}, "input"),
+        ({"classes": tuple("abcde")}, "class names' SHA-256"),
+    ):
+        other = net, replace(spec, **change)
+        with pytest.raises(ExportError, match=f"another {name} .*--overwrite"):
+            export_clip(clip, out, layers="fc8", top=1, resume=True, loaded=other)
+    assert export_clip(clip, out, layers="fc8", top=1, resume=True, loaded=loaded).is_file()
 
 
 def test_an_existing_folder_is_refused(clip: Path, loaded: Loaded, tmp_path: Path) -> None:
