@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from c3d_viz.engine.graph import record
 from c3d_viz.engine.graph.boxes import Box, Part
 from c3d_viz.engine.graph.convolution import Conv
-from c3d_viz.engine.graph.graph import Graph, _with_shortcuts
+from c3d_viz.engine.graph.graph import Graph, _with_shortcuts, graph_of
 from c3d_viz.engine.graph.pooling import MaxPool
 from c3d_viz.engine.graph.record import run
 from c3d_viz.engine.graph.steps import Call, Made, Memo, ReLU, Single, Step, Walk
 from c3d_viz.engine.graph.walk import walks
 from c3d_viz.engine.rules import RULES as THE_RULES
 from c3d_viz.engine.units import Unit
+from c3d_viz.nets import C3D
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,3 +128,12 @@ def test_only_a_relu_that_nobody_else_reads_leaves_its_rule_to_the_pooling(alone
     ]
     shortcuts = [step.shortcut for step in _with_shortcuts(Graph(tuple(made)))]
     assert shortcuts == [False, alone, alone, False]
+
+
+def test_a_subclass_may_do_anything_and_is_left_to_autograd() -> None:
+    class Doubled(C3D):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x * 2)
+
+    for kind, known in ((C3D, True), (Doubled, False)):
+        assert (graph_of(kind(5, width=1, fc=4), (3, 16, 112, 112)) is not None) == known
