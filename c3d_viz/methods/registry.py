@@ -25,6 +25,7 @@ from ..engine import (
     check_input,
     eval_view,
     full_precision,
+    settled,
 )
 from ..errors import VizError
 from . import captum as captum_methods
@@ -47,6 +48,7 @@ class Attribution:
         method: key of METHODS.
         activation: the unit's answer in the forward pass; 0 where a unit does not respond.
         report: for deconvnet and guided, what their rule met on the unit's way; else None.
+        precision_note: why another precision was used than the one asked for; else None.
     """
 
     values: npt.NDArray[np.float32]
@@ -54,11 +56,13 @@ class Attribution:
     method: str
     activation: float
     report: RuleReport | None = None
+    precision_note: str | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Lines that have to stand wherever the map is shown; mostly none."""
-        return () if self.report is None else self.report.notes(self.method)
+        of_rule = () if self.report is None else self.report.notes(self.method)
+        return of_rule if self.precision_note is None else (*of_rule, self.precision_note)
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,8 @@ def attribute(
         precision: "float32" computes in the model's own precision, on a GPU too, where TF32 is
             off and kernels are deterministic meanwhile. "bf16" is a faster preview
             for the three rules: the forward pass stays exact, the way back is rounded; about the
-            same picture, values off by some percent.
+            same picture, values off by some percent. Where this processor is no faster in it,
+            float32 is used and ``precision_note`` says so.
 
     Raises:
         VizError: unknown method or precision.
@@ -182,7 +187,9 @@ def attributions(
     if precision not in get_args(Precision):
         raise VizError(f"no precision {precision!r}; there are {', '.join(get_args(Precision))}")
     how = METHODS[method]
+    note = None
     if how.rule is not None:
+        precision, note = settled(precision, seen.x.device.type)
         backs = seen.back(list(units), how.rule, precision=precision)
     else:
         assert how.function is not None
@@ -190,11 +197,11 @@ def attributions(
             raise VizError(f"{method} has no {precision} preview; only the three ReLU rules do")
         heard = progress if how.reports else None
         backs = _by_function(seen, list(units), how.function, heard)
-    return _in_full_precision(backs, method, seen.x.device)
+    return _in_full_precision(backs, method, seen.x.device, note)
 
 
 def _in_full_precision(
-    backs: Iterator[BackProjection], method: str, device: torch.device
+    backs: Iterator[BackProjection], method: str, device: torch.device, note: str | None
 ) -> Iterator[Attribution]:
     while True:
         with full_precision(device):
@@ -207,7 +214,7 @@ def _in_full_precision(
                 f"the map of {back.unit.layer} channel {back.unit.channel} holds NaN or infinite "
                 f"values; check the input and weights"
             )
-        yield Attribution(values, back.unit, method, back.activation, back.report)
+        yield Attribution(values, back.unit, method, back.activation, back.report, note)
 
 
 def _by_function(

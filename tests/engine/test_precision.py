@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from nets import clip, mini_c3d
 
+from c3d_viz import Unit, attribute
 from c3d_viz.engine import precision
 
 
@@ -44,3 +46,18 @@ def test_a_processor_without_bfloat16_gets_float32() -> None:
         check=True,
     )
     assert done.stdout.startswith("float32 bf16 takes "), done.stdout
+
+
+@pytest.mark.parametrize(("share", "rounded"), [(0.5, True), (6.0, False)])
+def test_a_preview_is_float32_where_bf16_is_slower(
+    monkeypatch: pytest.MonkeyPatch, share: float, rounded: bool
+) -> None:
+    monkeypatch.setattr(precision, "bf16_share", lambda device="cpu": share)
+    net, x = mini_c3d(), clip()
+    unit = Unit("relu5b", 1)
+    exact, preview = (attribute(net, x, unit, "guided", precision=p) for p in ("float32", "bf16"))
+    assert (preview.values != exact.values).any() == rounded
+    assert (preview.notes == ()) == rounded
+    if not rounded:
+        assert "6.0 times as long" in preview.notes[0]
+    assert exact.notes == ()
