@@ -12,7 +12,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -57,10 +57,7 @@ class Index:
         return at if at < len(self.pts) and self.pts[at] == pts else None
 
 
-class _Row(NamedTuple):
-    pts: int | None
-    dts: int | None
-    key: bool
+_Row = tuple[int | None, int | None, bool]  # pts, dts, keyframe
 
 
 def becomes_frame(packet: Packet, codec: str) -> bool:
@@ -90,22 +87,29 @@ def index_of(path: Path, label: str) -> Index:
 @functools.lru_cache(maxsize=64)
 def _cached_index(path: str, label: str, size: int, mtime: int) -> Index:
     rows: list[_Row] = []
-    torn, last = False, 0
+    final: Packet | None = None
     with opened(Path(path), label) as (container, stream):
         codec = stream.codec_context.name
-        for packet in packets(container, stream):
+        hides = codec == "vp8"
+        for packet in packets(container, stream):  # a long file has many: nothing dear in here
             if packet.size:
-                torn = packet.is_corrupt
-                if becomes_frame(packet, codec):
-                    last = max(last, (packet.pts or 0) + (packet.duration or 0))
-                    rows.append(_Row(packet.pts, packet.dts, packet.is_keyframe))
-        one_each = codec in _COUNTABLE and bool(_ONE_EACH & set(container.format.name.split(",")))
-        ends = (stream.start_time or 0) + (stream.duration or 0)
-        short = ends - last > 1.5 * (stream.duration or 0) / max(1, len(rows))
-        cut = torn or (short and "mp4" in container.format.name)
+                final = packet
+                if not packet.is_discard and not (hides and not becomes_frame(packet, codec)):
+                    rows.append((packet.pts, packet.dts, packet.is_keyframe))
+        kinds = set(container.format.name.split(","))
+        torn = final is not None and final.is_corrupt
+        cut = torn or ("mp4" in kinds and _stops_short(stream, rows))
+        one_each = codec in _COUNTABLE and bool(_ONE_EACH & kinds)
     if torn and rows:
         rows.pop()  # half a frame at the end of a file that was cut
     return _numbered(Path(path), label, rows, codec, one_each, cut)
+
+
+def _stops_short(stream: av.VideoStream, rows: list[_Row]) -> bool:
+    length = stream.duration or 0
+    each = length / max(1, len(rows))
+    last = max((pts for pts, _, _ in rows if pts is not None), default=0)
+    return (stream.start_time or 0) + length - last > 2.5 * each
 
 
 def _numbered(
@@ -113,19 +117,19 @@ def _numbered(
 ) -> Index:
     none = np.zeros(0, dtype=np.int64)
     stamped = bool(rows) and all(pts is not None and dts is not None for pts, dts, _ in rows)
-    pts = np.array([row.pts for row in rows] if stamped else [], dtype=np.int64)
+    pts = np.array([row[0] for row in rows] if stamped else [], dtype=np.int64)
     order = np.argsort(pts, kind="stable")
     ordered = pts[order]
     stamped = stamped and bool(np.all(np.diff(ordered) > 0))
-    whole_start = stamped and rows[0].key and order[0] == 0
+    whole_start = stamped and rows[0][2] and order[0] == 0
     leading = 0 if one_each and whole_start else _leading(path, label, rows, codec)
     if leading is None:
         return Index(_decoded(path, label), False, cut, none, none, none)
     if not stamped:
         return Index(len(rows) - leading, False, cut, none, none, none)
     end = _before_gap(ordered) if cut else len(ordered)
-    key = np.array([row.key for row in rows])[order][leading:end]
-    dts = np.array([row.dts for row in rows], dtype=np.int64)[order][leading:end]
+    key = np.array([row[2] for row in rows])[order][leading:end]
+    dts = np.array([row[1] for row in rows], dtype=np.int64)[order][leading:end]
     keys = np.flatnonzero(key).astype(np.int64)
     # Frames before the first keyframe would be dropped by some decoders, kept by others.
     exact = codec in _COUNTABLE and len(keys) > 0 and keys[0] == 0
@@ -141,7 +145,7 @@ def _before_gap(pts: npt.NDArray[np.int64]) -> int:
 
 def _leading(path: Path, label: str, rows: list[_Row], codec: str) -> int | None:
     """How many of the first frames no decoder delivers; None where packets are not frames."""
-    first = next((i for i, row in enumerate(rows) if row.key), None)
+    first = next((i for i, row in enumerate(rows) if row[2]), None)
     if first is None:
         return None
     sent = rows[: first + _HEAD]
@@ -161,7 +165,7 @@ def _leading(path: Path, label: str, rows: list[_Row], codec: str) -> int | None
             got += [frame.pts for frame in stream.decode(None)]
     if len(got) == len(sent):
         return 0
-    stamps = sorted(row.pts for row in sent if row.pts is not None)
+    stamps = sorted(pts for pts, _, _ in sent if pts is not None)
     lost = len(sent) - len(got)
     known = sorted(pts for pts in got if pts is not None)
     return lost if len(stamps) == len(sent) and known and known == stamps[lost:] else None
