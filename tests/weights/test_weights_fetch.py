@@ -27,7 +27,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.ranges: list[str | None] = []
         self.cut_after: int | None = None
         self.ignore_range = False
-        self.shift = 0  # bytes by which a part begins later than was asked
+        self.shift = 0  # bytes by which a part begins elsewhere than was asked
         self.body = DATA
 
     def url(self, path: str = NAME) -> str:
@@ -118,12 +118,17 @@ def test_a_file_that_says_it_is_too_large_is_not_fetched(tmp_path: Path, server:
 
 
 def test_another_part_than_was_asked_for_is_not_appended(tmp_path: Path, server: Server) -> None:
-    """The whole file is written anew from what came; here that is no whole file, and refused."""
+    """A server that answers a request for the rest with the whole, as a part from 0 on."""
     (tmp_path / f"{NAME}.part").write_bytes(DATA[:300_000])
-    server.shift = 1000
+    server.shift = -300_000
+    path = download(url=server.url(), cache_dir=tmp_path)
+    assert server.ranges == ["bytes=300000-"]
+    assert path.read_bytes() == DATA
+    server.shift = 1000  # and one that answers with something later: no whole file comes of it
+    path.rename(f"{path}.part")
+    (tmp_path / f"{NAME}.part").write_bytes(DATA[:300_000])
     with pytest.raises(WeightsError, match="wrong file"):
         download(url=server.url(), cache_dir=tmp_path)
-    assert server.ranges == ["bytes=300000-"]
     assert list(tmp_path.iterdir()) == []
 
 
