@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -22,12 +20,8 @@ from .uploads import (
 from .view import UPLOADED
 
 
-def bar() -> Callable[[work.Net], None]:
-    """Clip and network, each a menu; notes from a link that could not be followed to the letter.
-
-    Returns a function that fills in what is known once the network is there: the page does not
-    wait for it to draw its first lines.
-    """
+def bar() -> None:
+    """Clip and network, each a menu; notes from a link that could not be followed to the letter."""
     of = state.source()
     with st.container(horizontal=True, key="context", vertical_alignment="center", gap="small"):
         with st.popover(f"Clip: {ui.plain(of.label)}", icon=":material/movie:"):
@@ -35,17 +29,13 @@ def bar() -> Callable[[work.Net], None]:
         with st.popover(f"Network: {net_name(state.view().net)}", icon=":material/hub:"):
             line = network_menu()
         badge = st.empty()
-    owner = session()
-    for note in owner.notes:
-        st.info(ui.plain(note), icon=":material/info:")
-    owner.notes = []
-
-    def tell(net: work.Net) -> None:
-        line.caption(ui.plain(net.spec.weights))
-        if not net.spec.trained:
-            badge.badge("untrained: random weights", icon=":material/shuffle:", color="orange")
-
-    return tell
+    with st.container(key="notes"):  # with none it is there too: what follows keeps its place
+        for note in session().notes:
+            st.info(ui.plain(note), icon=":material/info:")
+    net = state.network()  # before anything of it is on the page
+    line.caption(ui.plain(net.spec.weights))
+    if not net.spec.trained:
+        badge.badge("untrained: random weights", icon=":material/shuffle:", color="orange")
 
 
 def net_name(key: str) -> str:

@@ -12,7 +12,8 @@ from c3d_viz import render, validity
 
 from . import pictures, work
 from .tasks import Key
-from .work import CACHE, CORES, Floats, Net, Picture, Prepared, Spot, kept, map_key
+from .windows import Prepared
+from .work import CACHE, CORES, Floats, Net, Picture, Spot, kept, map_key
 
 TILES = 12
 
@@ -120,6 +121,11 @@ def _tile(net: Net, win: Prepared, one: Spot, method: str, key: Key) -> str:
 def _thumbnail(win: Prepared, att: viz.Attribution) -> str:
     small = kept(("small", win.key), lambda: pictures.resized(win.sharp, 112))
     return pictures.sprite(render.overlay(small, att), quality=82)
+
+
+def about(win: Prepared, unit: Spot) -> str:
+    """What a player shows, whatever the method and colours: for another one it begins anew."""
+    return repr((win.key, unit.layer, unit.channel, unit.at))
 
 
 def magnitude_over_time(att: viz.Attribution) -> Floats:

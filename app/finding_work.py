@@ -15,8 +15,9 @@ import c3d_viz as viz
 from c3d_viz.finding import contrast, curves, stimulus
 from c3d_viz.progress import Progress
 
-from . import work
-from .work import CORES, Net, Prepared, Spot
+from . import windows, work
+from .windows import Prepared
+from .work import CORES, Net, Spot
 
 Floats = npt.NDArray[np.float64]
 UNITS = 4  # as the test of docs/finding.md: the four strongest maps, chosen before looking
@@ -83,7 +84,7 @@ def altered(
     for title, how in ALTERED.items():
         if how is not None:
             report(len(made), len(ALTERED))
-            made[title] = lines(net, work.altered(net, win, how), layer, method, channels)
+            made[title] = lines(net, windows.altered(net, win, how), layer, method, channels)
     return made
 
 
@@ -96,10 +97,10 @@ def other_networks(
     for seed in range(REINITIALISED):
         report(seed, total, f"random weights {seed + 1} of {REINITIALISED}")
         random = work.reinitialised(net, 1000 + seed)
-        made["re-initialised"].append(lines(random, work.on(random, win), layer, method))
+        made["re-initialised"].append(lines(random, windows.on(random, win), layer, method))
     if twin is not None:
         report(REINITIALISED, total, "the 2D twin")
-        made["2D twin"] = [lines(twin, work.on(twin, win), layer, method)]
+        made["2D twin"] = [lines(twin, windows.on(twin, win), layer, method)]
     report(total, total, "done")
     return made
 

@@ -54,11 +54,11 @@ def main() -> None:
 
 
 def draw(app: SimpleNamespace, page: st.Page) -> None:
-    app.state.view()
+    app.state.read_address()
     app.state.write_address()
-    tell = app.chooser.bar()
+    app.chooser.bar()
     page.run()
-    tell(app.state.network())
+    app.state.session().notes.clear()  # once they stood on a page that was drawn to its end
 
 
 main()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from . import work
 from .tasks import Task
 from .uploads import Storage, Stored
+from .view import UPLOADED
 
 log = logging.getLogger("c3d_viz.app")
 GRACE = 75.0  # seconds a closed page may come back to its files; above disconnectedSessionTTL
 LOOK = 15.0
+COOKIE = "_streamlit_xsrf"
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Session:
     """What belongs to one browser session and goes with it."""
 
     folder: Path
+    browser: str = ""  # tells one browser from another; empty where nothing does
     clip: Stored | None = None
     weights: Stored | None = None
     jobs: dict[str, Task] = field(default_factory=dict)
@@ -55,13 +59,29 @@ class Sessions:
         self._lock = threading.Lock()
         threading.Thread(target=_watch, args=(weakref.ref(self),), daemon=True).start()
 
-    def of(self, session_id: str) -> Session:
-        """The session of this id, made the first time."""
+    def of(self, session_id: str, browser: str = "", goes_on: bool = False) -> Session:
+        """The session of this id, made the first time.
+
+        A page that was loaded again has a new id. Where it ``goes_on`` with an upload, it gets the
+        session that the same browser left last.
+        """
         with self._lock:
             known = self._open.get(session_id)
-            session = known[0] if known else Session(self.storage.session())
+            if known is None and goes_on and (left := self._left(browser)):
+                known = self._open.pop(left)
+            session = known[0] if known else Session(self.storage.session(), browser)
             self._open[session_id] = (session, time.monotonic())
             return session
+
+    def _left(self, browser: str) -> str | None:
+        """The id of the session that this browser left last, if it has left one."""
+        active = Runtime.instance().is_active_session if Runtime.exists() else lambda _: False
+        seen = {
+            session_id: seen
+            for session_id, (session, seen) in self._open.items()
+            if browser and session.browser == browser and not active(session_id)
+        }
+        return max(seen, key=seen.__getitem__, default=None)
 
     def reap(self, active: Callable[[str], bool], now: float) -> int:
         """Close sessions that have not been active for GRACE seconds; how many are left."""
@@ -104,4 +124,27 @@ def session() -> Session:
     context = get_script_run_ctx()
     if context is None:  # pragma: no cover - only outside of Streamlit
         raise RuntimeError("no page is being drawn")
-    return sessions().of(context.session_id)
+    asked = st.query_params.to_dict().values()
+    goes_on = any(UPLOADED in value for value in asked)
+    return sessions().of(context.session_id, browser_of(st.context.cookies), goes_on)
+
+
+def browser_of(cookies: Mapping[str, str]) -> str:
+    """What tells this browser from others: the secret of Streamlit's cookie.
+
+    It is ``2|mask|masked secret|time``, with another mask at every request. Where it is missing or
+    of another form nothing tells browsers apart, and a page that is loaded again begins anew.
+    """
+    match = re.fullmatch(r'"?2\|([0-9a-f]{8})\|([0-9a-f]{32})\|\d+"?', str(cookies.get(COOKIE, "")))
+    if match is None:
+        return ""
+    mask, masked = (bytes.fromhex(text) for text in match.groups())
+    return bytes(b ^ mask[i % 4] for i, b in enumerate(masked)).hex()
+
+
+def in_own_names(text: str, of: Session) -> str:
+    """A message with files called as their person calls them, not as they are stored here."""
+    for stored in filter(None, (of.clip, of.weights)):
+        for name in (str(stored.path), stored.path.name, stored.path.stem):
+            text = text.replace(name, stored.label)
+    return text.replace(f"{of.folder}/", "")

@@ -7,17 +7,20 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 import c3d_viz as viz
 from c3d_viz.cli import NETWORK
 from c3d_viz.clips import motion_energy
+from c3d_viz.errors import ClipError
 from c3d_viz.weights import NetworkChoice
 
-from . import samples, work
+from . import components, samples, ui, windows, work
 from .samples import Source
-from .sessions import session, sessions
+from .sessions import in_own_names, session, sessions
 from .uploads import Stored
 from .view import UPLOADED, View, from_query, to_query
 from .waiting import wait_for
@@ -31,7 +34,8 @@ class Shown:
 
     source: Source
     net: work.Net
-    window: work.Prepared
+    window: windows.Prepared
+    why: str = ""  # where an earlier window is shown: what is wrong with the one asked for
 
 
 def nets() -> tuple[str, ...]:
@@ -56,18 +60,34 @@ def given_name() -> str:
 def view() -> View:
     """The session's view; at its first run, what the address asks for."""
     if "view" not in st.session_state:
-        query = st.query_params.to_dict()
-        query.setdefault("net", nets()[0])
-        asked, notes = from_query(
-            query,
-            clips=tuple(samples.samples()),
-            nets=nets(),
-            layers=viz.LAYERS,
-            methods=tuple(viz.METHODS),
-        )
-        st.session_state["view"] = asked
-        session().notes = notes
+        read_address()
     return cast(View, st.session_state["view"])
+
+
+def read_address() -> None:
+    """Take the view from the address: at the first run, and when a person goes back or forward.
+
+    At any other run the address follows the view. An empty one is that of a page just gone to.
+    """
+    query = st.query_params.to_dict()
+    first = "view" not in st.session_state
+    if not first and not (query and went_back() and query != to_query(view())):
+        return
+    query.setdefault("net", nets()[0])
+    uploaded = (UPLOADED,) if session().clip is not None else ()
+    st.session_state["view"], notes = from_query(
+        query,
+        clips=(*samples.samples(), *uploaded),
+        nets=nets(),
+        layers=viz.LAYERS,
+        methods=tuple(viz.METHODS),
+    )
+    session().notes += notes
+
+
+def went_back() -> bool:
+    """Whether this run was begun by the browser's Back or Forward."""
+    return bool(getattr(get_script_run_ctx(), "is_history_navigation", False))
 
 
 def change(new: View) -> None:
@@ -81,10 +101,15 @@ def changed(**fields: Any) -> None:
 
 
 def write_address() -> None:
-    """Put the view into the address, so that a copied link brings somebody else here."""
-    query = to_query(view())
-    if st.query_params.to_dict() != query:
+    """Put the view into the address, so that a copied link brings somebody else here.
+
+    Each change is a step that Back undoes. Where there was nothing in the address (a page just
+    opened) it is filled in without a step.
+    """
+    query, there = to_query(view()), st.query_params.to_dict()
+    if there and there != query:
         st.query_params.from_dict(query)
+    components.address(urlencode(query) if not there else "")
 
 
 def source(key: str | None = None) -> Source:
@@ -131,11 +156,50 @@ def shown(clip: str | None = None, net: str | None = None) -> Shown:
 
     def make() -> Shown:
         chosen = current.start if same else None
-        begin = window_start(of, stride, chosen)
         network = _network(net, own)
-        return Shown(of, network, work.window(of, network, begin, stride))
+        begin = window_start(of, stride, chosen)
+        return Shown(of, network, *windows.readable(of, network, begin, stride))
 
-    return wait_for(make, "Looking through the clip")
+    last = max(0, of.info.frames - 15 * stride - 1)
+    if same and (current.start or 0) > last:
+        session().notes.append(
+            f"The link asks for frame {current.start}; the last window of this clip begins at "
+            f"frame {last}. Showing that one."
+        )
+        changed(start=last)
+        st.rerun()
+    made = wait_for(make, "Looking through the clip")
+    place = st.empty()
+    if made.why:
+        place.warning(
+            ui.plain(in_own_names(made.why, session())) + f". Showing the window at frame "
+            f"{made.window.start} instead.",
+            icon=":material/warning:",
+        )
+    return made
+
+
+def unit(shown: Shown) -> work.Spot:
+    """The unit that is chosen, the strongest where none is. What the network does not have (a link
+    may ask for anything) becomes the strongest, with a note."""
+    current, net, win = view(), shown.net, shown.window
+    layer, channel, at = current.layer, current.channel, current.at
+    count, *places = wait_for(
+        lambda: work.grid(net, win, layer), f"Running the network up to {layer}"
+    )
+    wrong = ""
+    if channel is not None and channel >= count:
+        wrong, channel, at = f"map {channel}, and {layer} has maps 0-{count - 1}", None, None
+    elif at is not None and not (
+        len(at) == len(places) and all(i < n for i, n in zip(at, places, strict=True))
+    ):
+        cells = " × ".join(map(str, places)) or "no"
+        wrong, at = f"cell {'-'.join(map(str, at))}, and {layer} has {cells} cells", None
+    if wrong:
+        session().notes.append(f"The link asks for {wrong}. Showing the strongest instead.")
+        changed(channel=channel, at=at)
+        st.rerun()
+    return work.spot(net, win, layer, channel, at)
 
 
 def fitting_stride(of: Source, stride: int) -> int:
@@ -151,7 +215,10 @@ def window_start(of: Source, stride: int, chosen: int | None) -> int:
     chosen = of.start if chosen is None else chosen
     if chosen is not None:
         return min(chosen, max(0, of.info.frames - span))
-    return samples.liveliest(energy(of), of.info.frames, span)
+    try:
+        return samples.liveliest(energy(of), of.info.frames, span)
+    except ClipError:  # not all of it can be read; the beginning, perhaps
+        return 0
 
 
 def _network(key: str, own: Stored | None) -> work.Net:

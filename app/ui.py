@@ -52,8 +52,10 @@ def guarded(draw: Callable[P, None]) -> Callable[P, None]:
 
 
 def refuse(message: str) -> None:
-    """One line that says what is wrong and what to do."""
-    st.error(plain(message), icon=":material/error:")
+    """One line that says what is wrong and what to do, with files called as people call them."""
+    from .sessions import in_own_names, session  # brings PyTorch along, which is there by now
+
+    st.error(plain(in_own_names(message, session())), icon=":material/error:")
 
 
 def heading(text: str, below: str = "") -> None:

@@ -18,7 +18,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from c3d_viz.clips import VideoInfo, video_info
+from c3d_viz.clips import VIDEO_SUFFIXES, VideoInfo, begins_like_video, video_info
 from c3d_viz.errors import ClipError, VizError, WeightsError
 
 try:
@@ -26,7 +26,7 @@ try:
 except ImportError:  # pragma: no cover - Windows: stale folders go by age instead
     fcntl = None  # type: ignore[assignment]
 
-CLIP_TYPES = ("mp4", "mov", "avi", "mkv", "webm", "gif")
+CLIP_TYPES = tuple(suffix[1:] for suffix in VIDEO_SUFFIXES)
 CLIP_LIMIT_MB = 100
 WEIGHTS_TYPES = (
     "safetensors", "pth", "pt", "pickle", "pkl", "tar", "ckpt", "caffemodel", "h5", "hdf5", "keras",
@@ -117,7 +117,7 @@ def store_clip(folder: Path, name: str, data: bytes | memoryview) -> Stored:
     label = harmless(name)
     suffix = _suffix(label, CLIP_TYPES, ClipError, "a clip may be")
     _check_size(label, len(data), CLIP_LIMIT_MB, ClipError)
-    if not _is_container(bytes(data[:64])):
+    if not begins_like_video(bytes(data[:200])):
         raise ClipError(
             f"{label} does not begin like a video file, whatever its name says; "
             f"give an {', '.join(CLIP_TYPES[:-1])} or {CLIP_TYPES[-1]} file"
@@ -165,15 +165,6 @@ def _check_size(label: str, size: int, limit_mb: int, error: type[VizError]) -> 
             f"{label} has {size / 1024**2:.0f} MB, at most {limit_mb} MB are taken; "
             f"use the command line for larger files"
         )
-
-
-def _is_container(head: bytes) -> bool:
-    return (
-        head[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"pnot")  # mp4, mov
-        or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
-        or head[:4] == b"\x1a\x45\xdf\xa3"  # mkv, webm
-        or head[:6] in (b"GIF87a", b"GIF89a")
-    )
 
 
 def _write(folder: Path, suffix: str, data: bytes | memoryview) -> tuple[Path, str]:

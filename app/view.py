@@ -105,8 +105,8 @@ def from_query(
         if given == UPLOADED:
             kind = "clip" if name == "clip" else "set of weights"
             notes.append(
-                f"The link was made with an uploaded {kind}, which stays with the person who "
-                f"uploaded it. Showing {default} instead."
+                f"The link was made with an uploaded {kind}. It stays with the person who uploaded "
+                f"it, for as long as the page is open. Showing {default} instead."
             )
         else:
             notes.append(

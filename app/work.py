@@ -12,21 +12,22 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 import c3d_viz as viz
-from c3d_viz import clips, validity
+from c3d_viz import validity
 from c3d_viz.engine import activation, peak
 from c3d_viz.methods import Reading
 from c3d_viz.nets import ModelSpec
 from c3d_viz.weights import RANDOM, NetworkChoice
 
-from . import pictures
-from .samples import Source
 from .tasks import Cache, Key, report
+
+if TYPE_CHECKING:
+    from .windows import Prepared
 
 Floats = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
@@ -57,7 +58,6 @@ class Turns:
 
 
 CORES = Turns()
-SHARP = 3  # the picture under an overlay has 3 x the pixels the network gets
 UNTRAINED = "untrained"
 SHIPPED = {
     "compact": "C3D, compact",
@@ -83,33 +83,6 @@ class Net:
     def nbytes(self) -> int:
         """Bytes of its weights."""
         return sum(p.nbytes for p in self.model.parameters())
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """One window of a clip, prepared: the 16 frames a network gets.
-
-    Attributes:
-        key: clip, window and preprocessing.
-        frames: uint8 (16, 112, 112, 3) RGB, the exact pixels.
-        sharp: the same part of the picture with SHARP x the pixels, to draw maps on.
-        wide: uint8 (16, H, W, 3), the window in the clip's own shape, at most 360 high.
-        x: the network's input.
-    """
-
-    key: Key
-    frames: Picture
-    sharp: Picture
-    wide: Picture
-    x: Any
-    start: int
-    stride: int
-    fps: float
-
-    @property
-    def numbers(self) -> list[int]:
-        """Frame numbers in the video."""
-        return [self.start + i * self.stride for i in range(len(self.frames))]
 
 
 @dataclass(frozen=True)
@@ -169,70 +142,6 @@ def reinitialised(net: Net, seed: int) -> Net:
     return cast(Net, NETS.get(("net", key), make))
 
 
-def on(net: Net, win: Prepared) -> Prepared:
-    """The same window for another network with the same preprocessing."""
-    return replace(win, key=(*win.key, net.key))
-
-
-def window(source: Source, net: Net, start: int, stride: int) -> Prepared:
-    """Read and prepare one window of a clip."""
-    key = ("window", source.key, start, stride, net.key)
-
-    def make() -> Prepared:
-        spec = net.spec.input
-        clip = viz.read_clip(source.path, start, spec.frames, stride)
-        return prepare(key, clip, net)
-
-    return kept(key, make)
-
-
-def prepare(key: Key, clip: viz.Clip, net: Net) -> Prepared:
-    """A window from frames in memory."""
-    spec = net.spec.input
-    larger = spec.replace(
-        resize=SHARP * spec.resize
-        if isinstance(spec.resize, int)
-        else (SHARP * spec.resize[0], SHARP * spec.resize[1]),
-        crop=(SHARP * spec.crop[0], SHARP * spec.crop[1]),
-    )
-    wide = clip.frames
-    if wide.shape[1] > 360:
-        wide = pictures.resized(wide, 360)
-    return Prepared(
-        key,
-        viz.cropped_frames(clip, spec),
-        viz.cropped_frames(clip, larger),
-        wide,
-        viz.preprocess(clip, spec),
-        clip.start,
-        clip.stride,
-        clip.fps,
-    )
-
-
-def altered(net: Net, win: Prepared, how: str) -> Prepared:
-    """The window reversed, frozen (its middle frame 16 times) or shuffled (seed 0)."""
-    key = (*win.key, how)
-    order = {
-        "reversed": np.arange(16)[::-1],
-        "frozen": np.full(16, 8),
-        "shuffled": np.random.default_rng(0).permutation(16),
-    }[how]
-
-    def make() -> Prepared:
-        frames = np.ascontiguousarray(win.frames[order])
-        return replace(
-            win,
-            key=key,
-            frames=frames,
-            sharp=np.ascontiguousarray(win.sharp[order]),
-            wide=np.ascontiguousarray(win.wide[order]),
-            x=clips.preprocess_frames(frames, net.spec.input),
-        )
-
-    return kept(key, make)
-
-
 def reading(net: Net, win: Prepared) -> Reading:
     """What every layer answers to the window: one forward pass for all that is asked later."""
 
@@ -241,6 +150,11 @@ def reading(net: Net, win: Prepared) -> Reading:
             return Reading(net.model, win.x)
 
     return kept(("reading", net.key, win.key), make)
+
+
+def grid(net: Net, win: Prepared, layer: str) -> tuple[int, ...]:
+    """What a layer answers with: (channels, T, H, W), or (channels,)."""
+    return tuple(reading(net, win).trace.activations[layer].shape)
 
 
 def strongest(net: Net, win: Prepared, layer: str, k: int) -> list[Spot]:

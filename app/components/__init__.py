@@ -1,4 +1,4 @@
-"""The six pieces of the page that Streamlit has no widget for.
+"""The pieces of the page that Streamlit has no widget for.
 
 Each is one script in this folder and one function here. They draw pictures that Python made
 (sprites: the frames of a clip side by side in one image) and report what was chosen; they hold no
@@ -7,6 +7,7 @@ state that the address does not. All work by keyboard and carry text alternative
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,12 @@ def _mount(name: str, key: str, data: dict[str, Any], picked: Callable[[Any], No
             picked(value)
 
     component(key=key, data=data, on_picked_change=changed)
+
+
+def address(query: str) -> None:
+    """Fill an empty address in with ``query``, without a step that Back would have to undo."""
+    # the time: Streamlit runs the script of a component only where its data changed
+    _mount("address", "address", {"query": query, "at": time.time() if query else 0}, None)
 
 
 def tiles(
@@ -76,12 +83,14 @@ def player(
     width: int = 210,
     autoplay: bool = False,
     begin: int = 0,
+    about: str = "",
 ) -> None:
     """Pictures that move together, frame by frame: a slider, a play button, a strip of frames.
 
-    ``panels``: ``title``, ``note``, ``alt``, ``src`` (sprite) and ``ratio`` (width to height, 1).
+    ``panels``: ``title``, ``note``, ``alt``, ``src`` (sprite) and ``ratio`` (width to height, 1);
+    ``first`` and ``stride`` where they are of different windows, for the numbers of their frames.
     ``bars`` (one number of 0-1 per frame, or None for no bars) are drawn under ``strip``, a sprite
-    of small frames; ``begin`` is the frame shown first.
+    of small frames; ``begin`` is the frame shown first, and again when ``about`` changes.
     ``width`` is the least width of a panel when there are more than three.
     """
     data = {
@@ -95,16 +104,19 @@ def player(
         "width": width,
         "autoplay": autoplay,
         "begin": begin,
+        "about": about,
     }
     _mount("player", key, data, None)
 
 
-def film(key: str, src: str, alt: str, ratio: float = 1.0) -> None:
+def film(key: str, src: str, alt: str, begin: float = 0.0, ratio: float = 1.0) -> None:
     """A short video (data address of an mp4) that plays round and round, silently.
+
+    ``begin``: the second that is seen where it does not play by itself.
 
     Streamlit's own video element plays by itself only the first time it is drawn.
     """
-    _mount("film", key, {"src": src, "alt": alt, "ratio": ratio}, None)
+    _mount("film", key, {"src": src, "alt": alt, "begin": begin, "ratio": ratio}, None)
 
 
 def timeline(

@@ -47,7 +47,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     maps.push(slice);
   }
   board.append(slices);
+  const focused = root.querySelector(".board:focus");
   root.replaceChildren(board);
+  if (focused) board.focus({ preventScroll: true });
   if (H > 1 || W > 1) mark(dot, data.peak, true);
   mark(ring, at, false);
 

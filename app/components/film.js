@@ -1,6 +1,6 @@
-// A short silent video that plays round and round. data: src (data address), alt, ratio.
+// A short silent video that plays round and round. data: src (data address), alt, begin, ratio.
 // It plays by itself while it can be seen, until somebody pauses it; where a person asked for less
-// motion it waits to be started. Another video in its place goes on as the last one did.
+// motion it waits to be started, at second `begin`. Another video in its place goes on as the last one did.
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector("#root");
   const film = (root.film ??= make(root));
@@ -8,6 +8,7 @@ export default function ({ data, parentElement }) {
   film.video.style.aspectRatio = data.ratio;
   if (film.src !== data.src) {
     film.src = data.src;
+    film.wait(data.begin);
     const last = film.video.src;
     film.video.src = URL.createObjectURL(blob(data.src)); // Safari plays no data addresses
     if (last) URL.revokeObjectURL(last);
@@ -36,6 +37,9 @@ function make(root) {
     if (video.paused && shown()) wish.plays = false; // nobody but a person pauses what is seen
   });
   video.addEventListener("canplay", update);
+  const wait = (begin) => {
+    video.onloadedmetadata = () => wish.plays || (video.currentTime = begin);
+  };
   const observer = new IntersectionObserver((all) => {
     seen = all.at(-1).isIntersecting;
     update();
@@ -44,7 +48,7 @@ function make(root) {
   document.addEventListener("visibilitychange", update, { signal: end.signal });
   observer.observe(video);
   root.replaceChildren(video);
-  return { video, update, src: "", end: () => (end.abort(), observer.disconnect()) };
+  return { video, update, wait, src: "", end: () => (end.abort(), observer.disconnect()) };
 }
 
 function forget(root) {

@@ -1,14 +1,40 @@
 // The network from left to right. data: blocks, selected.
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector("#root");
+  const signature = JSON.stringify(data.blocks);
+  const anew = root.blocks !== signature; // else it stays, and with it the focus
+  if (anew) {
+    root.blocks = signature;
+    root.replaceChildren(build(data.blocks));
+  }
+  const scroll = root.firstChild;
+  const buttons = [...scroll.querySelectorAll(".block")];
+  buttons.forEach((button, i) => {
+    const chosen = button.dataset.id === data.selected;
+    button.setAttribute("aria-checked", chosen);
+    button.tabIndex = chosen ? 0 : -1;
+    button.onclick = () => {
+      buttons.forEach((other) => other.setAttribute("aria-checked", other === button));
+      setTriggerValue("picked", button.dataset.id);
+    };
+    button.onkeydown = (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      buttons[(i + step + buttons.length) % buttons.length].focus();
+    };
+    if (chosen && anew) scroll.scrollLeft = button.offsetLeft - scroll.clientWidth / 2 + 40;
+  });
+}
+
+function build(blocks) {
   const scroll = document.createElement("div");
   scroll.className = "scroll";
   const row = document.createElement("div");
   row.className = "row";
   row.setAttribute("role", "radiogroup");
   row.setAttribute("aria-label", "Layer of the network");
-  const buttons = [];
-  for (const block of data.blocks) {
+  for (const block of blocks) {
     if (block.kind === "pool") {
       const pool = document.createElement("div");
       pool.className = "pool";
@@ -31,30 +57,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     name.textContent = block.id;
     button.append(stage, name, small(block.shape), small(block.sees));
     row.append(button);
-    buttons.push(button);
   }
   scroll.append(row);
-  const left = root.querySelector(".scroll")?.scrollLeft;
-  root.replaceChildren(scroll);
-  buttons.forEach((button, i) => {
-    const chosen = button.dataset.id === data.selected;
-    button.setAttribute("aria-checked", chosen);
-    button.tabIndex = chosen ? 0 : -1;
-    button.onclick = () => {
-      buttons.forEach((other) => other.setAttribute("aria-checked", other === button));
-      setTriggerValue("picked", button.dataset.id);
-    };
-    button.onkeydown = (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (!step) return;
-      event.preventDefault();
-      buttons[(i + step + buttons.length) % buttons.length].focus();
-    };
-    if (chosen && left === undefined) {
-      scroll.scrollLeft = button.offsetLeft - scroll.clientWidth / 2 + 40;
-    }
-  });
-  if (left !== undefined) scroll.scrollLeft = left;
+  return scroll;
 }
 
 function small(text) {

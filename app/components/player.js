@@ -1,14 +1,17 @@
 // Several sprites shown at one and the same frame. data: panels, first, stride, fps, bars,
-// barsLabel, strip, width, autoplay, begin. The frame and whether it plays live here, so nothing runs on a server.
+// barsLabel, strip, width, autoplay, begin, about. The frame and whether it plays live here, so nothing
+// runs on a server. It begins at `begin`, and again when it shows something else (`about`).
 const N = 16;
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector("#root");
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const state = (root.player ??= {
-    frame: data.begin, playing: data.autoplay && !still, timer: 0,
+    frame: data.begin, about: data.about, playing: data.autoplay && !still, timer: 0,
   });
-  const label = (i) => data.first + i * data.stride;
+  if (state.about !== data.about) Object.assign(state, { frame: data.begin, about: data.about });
+  const label = (i, of = data) => (of.first ?? data.first) + i * (of.stride ?? data.stride);
+  const apart = data.panels.some((p) => label(0, p) !== label(0) || label(1, p) !== label(1));
 
   const panels = element("div", "panels");
   panels.style.setProperty("--columns", data.panels.map((p) => `${p.ratio ?? 1}fr`).join(" "));
@@ -16,6 +19,7 @@ export default function ({ data, parentElement }) {
   panels.classList.toggle("three", data.panels.length === 3 && !(data.panels[0].ratio > 1.05));
   panels.style.setProperty("--width", `${data.width}px`);
   const films = [];
+  const numbers = []; // each panel's own frame, where they are of different windows
   for (const panel of data.panels) {
     const figure = element("figure");
     const film = sprite(panel.src, panel.ratio);
@@ -24,6 +28,9 @@ export default function ({ data, parentElement }) {
     film.setAttribute("aria-label", panel.alt);
     const caption = element("figcaption");
     caption.append(element("b", "", panel.title), element("span", "note", panel.note));
+    const number = element("span", "note number");
+    if (apart) caption.append(number);
+    numbers.push(number);
     figure.append(film, caption);
     panels.append(figure);
     films.push(film);
@@ -63,10 +70,12 @@ export default function ({ data, parentElement }) {
     cells.push(cell);
   }
 
+  const focused = root.querySelector("input:focus");
   const parts = [panels, bar];
   if (cells.length) parts.push(strip);
   if (cells.length && data.bars) parts.push(element("div", "note", data.barsLabel));
   root.replaceChildren(...parts);
+  if (focused) slider.focus();
 
   slider.oninput = () => (stop(), show(+slider.value));
   play.onclick = () => (state.playing ? stop() : start());
@@ -77,8 +86,10 @@ export default function ({ data, parentElement }) {
   function show(i) {
     state.frame = i;
     slider.value = i;
-    slider.setAttribute("aria-valuetext", `frame ${label(i)} of the video`);
-    where.textContent = `Frame ${label(i)} · ${i + 1}/${N}`;
+    const of = apart ? `${i + 1} of the window` : `${label(i)} of the video`;
+    slider.setAttribute("aria-valuetext", `frame ${of}`);
+    where.textContent = apart ? `Frame ${i + 1}/${N}` : `Frame ${label(i)} · ${i + 1}/${N}`;
+    numbers.forEach((number, k) => (number.textContent = `frame ${label(i, data.panels[k])}`));
     films.forEach((film) => place(film, i));
     cells.forEach((cell, k) => cell.classList.toggle("now", k === i));
   }

@@ -44,7 +44,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       film.setAttribute("aria-label", item.alt);
       const n = item.frames;
       film.style.cssText =
-        `aspect-ratio:${data.ratio};background-image:url(${item.src});` +
+        `aspect-ratio:${data.ratio};background-image:url("${item.src}");` +
         `background-size:${n * 100}% 100%;--n:${n};--time:${n / 8}s;` +
         `--end:${n > 1 ? (n / (n - 1)) * 100 : 0}%;`;
       const title = document.createElement("b");
@@ -52,6 +52,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       const note = document.createElement("span");
       note.className = "note";
       note.textContent = item.note;
+      tile.title = item.title; // a long name is cut off
       tile.append(film, title, note);
       grid.append(tile);
     }

@@ -1,35 +1,22 @@
 // The whole video with the window on it. data: energy, frames, fps, start, span, strip.
-// Drag on the picture, or use the slider below it (arrow keys move by one frame).
+// Drag on the picture, or use the slider below it (arrow keys move by one frame). What is being
+// moved stays as it is, and keeps the focus, when the page is drawn again meanwhile.
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector("#root");
-  const last = Math.max(0, data.frames - data.span);
-  let start = data.start;
-  let sent = data.start;
-  let wait = 0;
+  const line = (root.line ??= make(root));
+  line.show(data, (start) => setTriggerValue("picked", start));
+  return () => setTimeout(() => root.isConnected || line.end()); // the page is gone
+}
 
+function make(root) {
   const box = document.createElement("div");
   box.className = "box";
   box.setAttribute("role", "img");
-  box.setAttribute(
-    "aria-label",
-    `The whole video, ${data.frames} frames, with how much moves at each moment`,
-  );
-  if (data.strip) {
-    const thumbs = document.createElement("img");
-    thumbs.className = "thumbs";
-    thumbs.alt = "";
-    thumbs.draggable = false;
-    thumbs.src = data.strip;
-    box.append(thumbs);
-  }
-  box.insertAdjacentHTML("beforeend", curve(data.energy));
   const mark = document.createElement("div");
   mark.className = "window";
-  box.append(mark);
   const slider = document.createElement("input");
-  Object.assign(slider, { type: "range", min: 0, max: last, step: 1, value: start });
+  Object.assign(slider, { type: "range", min: 0, step: 1 });
   slider.setAttribute("aria-label", "First frame of the window");
-  slider.disabled = last === 0;
   const foot = document.createElement("div");
   foot.className = "foot";
   const text = document.createElement("b");
@@ -38,13 +25,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
   note.textContent = "Height: how much moves. Drag the window, or use the slider.";
   foot.append(text, note);
   root.replaceChildren(box, slider, foot);
-  draw();
+  let data, tell, drawn, last, start, sent, wait = 0;
 
   const at = (event) => {
     const area = box.getBoundingClientRect();
     const share = (event.clientX - area.left) / area.width;
-    return clamp(Math.round(share * data.frames - data.span / 2));
+    return Math.min(last, Math.max(0, Math.round(share * data.frames - data.span / 2)));
   };
+  const held = () => wait || box.classList.contains("held");
   box.onpointerdown = (event) => {
     box.setPointerCapture(event.pointerId);
     box.classList.add("held");
@@ -58,14 +46,31 @@ export default function ({ data, parentElement, setTriggerValue }) {
     wait = setTimeout(send, 350);
   };
 
-  function clamp(value) {
-    return Math.min(last, Math.max(0, value));
+  function show(now, answer) {
+    [data, tell] = [now, answer];
+    last = Math.max(0, data.frames - data.span);
+    const picture = JSON.stringify([data.energy, data.strip, data.frames]);
+    if (picture !== drawn) {
+      drawn = picture;
+      box.setAttribute(
+        "aria-label",
+        `The whole video, ${data.frames} frames, with how much moves at each moment`,
+      );
+      box.innerHTML = curve(data.energy);
+      if (data.strip) {
+        const thumbs = document.createElement("img");
+        Object.assign(thumbs, { className: "thumbs", alt: "", draggable: false, src: data.strip });
+        box.prepend(thumbs);
+      }
+      box.append(mark);
+    }
+    slider.max = last;
+    slider.disabled = last === 0;
+    if (!held()) start = sent = data.start;
+    move(Math.min(start, last));
   }
   function move(value) {
     start = value;
-    draw();
-  }
-  function draw() {
     mark.style.left = `${(100 * start) / data.frames}%`;
     mark.style.width = `${(100 * Math.min(data.span, data.frames)) / data.frames}%`;
     slider.value = start;
@@ -75,11 +80,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
     slider.setAttribute("aria-valuetext", text.textContent);
   }
   function send() {
+    clearTimeout(wait);
+    wait = 0;
     if (start === sent) return;
     sent = start;
-    setTriggerValue("picked", start);
+    tell(start);
   }
-  return () => clearTimeout(wait);
+  return { show, end: () => clearTimeout(wait) };
 }
 
 function curve(energy) {

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from c3d_viz.errors import ClipError
 from c3d_viz.methods import METHODS
 
 from .. import chooser, components, drawing, pictures, samples, state, ui, words, work
+from ..samples import Source
 from ..view import STRIDES, UPLOADED
 from ..waiting import wait_for
 
@@ -25,16 +27,30 @@ def page() -> None:
     left, right = st.columns([2.6, 1], gap="medium")
     with right:
         chooser.upload_clip()
-    shown = state.shown()
     above = st.container(key="window-place")
-    first_look(shown)
+    with st.container():
+        try:
+            shown = state.shown()
+        except ClipError as error:  # the timeline stays: another window may do
+            shown = None
+            ui.refuse(str(error))
+    if shown is not None:
+        first_look(shown)
     with above:  # the look along the whole clip: the picture does not wait for it
-        window(shown)
+        window(state.source(), shown)
+    if shown is not None:
+        below(shown)
+    with left, st.container(key="samples-place"):  # last: the synthetic ones take a while to make
+        choose()
+
+
+def below(shown: state.Shown) -> None:
+    """What the network calls the clip, and what explains the page."""
     st.space("small")
-    below, beside = st.columns([1, 1], gap="large")
-    with below:
+    left, right = st.columns([1, 1], gap="large")
+    with left:
         predictions(shown)
-    with beside:
+    with right:
         ui.heading("Good to know")
         with st.expander("What is a deconvolution?"):
             st.markdown(words.DECONVOLUTION)
@@ -42,8 +58,6 @@ def page() -> None:
             st.markdown(words.SIXTEEN)
         with st.expander("Play the whole video"):
             whole_video(shown)
-    with left, st.container(key="samples-place"):  # last: the synthetic ones take a while to make
-        choose()
 
 
 def choose() -> None:
@@ -52,7 +66,10 @@ def choose() -> None:
     own = chooser.session().clip
     if own is not None:
         of = state.source(UPLOADED)
-        thumb = wait_for(lambda: state.thumb(of), "Looking through the clip")
+        try:
+            thumb = wait_for(lambda: state.thumb(of), "Looking through the clip")
+        except ClipError:
+            thumb = ""  # the page says elsewhere what is wrong
         items = [tile(UPLOADED, own.label, "your clip", thumb), *items]
     components.tiles(
         "samples",
@@ -83,23 +100,29 @@ def tile(key: str, title: str, note: str, thumb: str) -> dict[str, object]:
     return {"id": key, "title": title, "note": note, "src": thumb, "frames": 16, "alt": alt}
 
 
-def window(shown: state.Shown) -> None:
-    """The timeline with the window on it."""
-    of, win = shown.source, shown.window
-    energy, strip = wait_for(
-        lambda: (state.energy(of), state.strip(of)), "Looking through the clip"
-    )
+def window(of: Source, shown: state.Shown | None) -> None:
+    """The timeline with the window on it, also where no window could be read."""
+    stride = state.fitting_stride(of, state.view().stride)
+    start = state.view().start or 0 if shown is None else shown.window.start
+
+    def look() -> tuple[list[float], str | None]:
+        try:
+            return state.energy(of).tolist(), state.strip(of)
+        except ClipError:
+            return [], None
+
+    energy, strip = wait_for(look, "Looking through the clip")
 
     def move(start: int) -> None:
-        state.change(state.view().with_window(start, win.stride))
+        state.change(state.view().with_window(start, stride))
 
     components.timeline(
         "timeline",
-        energy=energy.tolist(),
+        energy=energy,
         frames=of.info.frames,
         fps=of.info.fps,
-        start=win.start,
-        span=15 * win.stride + 1,
+        start=start,
+        span=15 * stride + 1,
         strip=strip,
         picked=move,
     )
@@ -109,31 +132,36 @@ def window(shown: state.Shown) -> None:
         chosen = st.segmented_control(
             "The window takes",
             possible,
-            default=win.stride,
+            default=stride,
             format_func=names.get,
             required=True,
             label_visibility="collapsed",
         )
-        if chosen != win.stride:
-            state.change(state.view().with_window(win.start, chosen))
+        if chosen != stride:
+            start = min(start, of.info.frames - 15 * chosen - 1)
+            state.change(state.view().with_window(start, chosen))
             st.rerun()
+    notes = (*of.info.notes, *(shown.window.notes if shown else ()))
+    for note in dict.fromkeys(notes):
+        st.caption(ui.plain(note))
 
 
 def first_look(shown: state.Shown) -> None:
     """The window as filmed, as the network gets it, and the chosen unit's map on it."""
     view, win, net = state.view(), shown.window, shown.net
 
-    def make() -> tuple[work.Spot, str, str, str]:
-        unit = work.spot(net, win, view.layer, view.channel, view.at)
+    unit = state.unit(shown)
+
+    def make() -> tuple[str, str, str, list[float]]:
         att = work.back_projection(net, win, unit, view.method)
         return (
-            unit,
             drawing.frame_sprite(win, 260, "wide"),
             drawing.frame_sprite(win, 112),
             drawing.overlay_sprite(win, att, view.look, 280),
+            drawing.magnitude_over_time(att).tolist(),
         )
 
-    unit, wide, exact, over = wait_for(make, "Sending the answer back to the pixels")
+    wide, exact, over, bars = wait_for(make, "Sending the answer back to the pixels")
     method = METHODS[view.method].title
     height, width = win.wide.shape[1:3]
     components.player(
@@ -158,7 +186,7 @@ def first_look(shown: state.Shown) -> None:
             },
         ],
         first=win.start, stride=win.stride, fps=pictures.watchable(win.fps, win.stride),
-        autoplay=True,
+        begin=bars.index(max(bars)), about=drawing.about(win, unit), autoplay=True,
     )  # fmt: skip
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         ui.scale(view.look, "one colour scale for all 16 frames")

@@ -65,14 +65,19 @@ def page() -> None:
     components.player(
         "compare",
         [
-            {"title": s.title, "note": s.note, "alt": f"{s.title}: {s.note}", "src": large}
+            {
+                "title": s.title, "note": s.note, "alt": f"{s.title}: {s.note}", "src": large,
+                "first": s.shown.window.start, "stride": s.shown.window.stride,
+            }
             for s, (large, _) in zip((one, other), drawn, strict=True)
         ],
         first=win.start,
         stride=win.stride,
         fps=pictures.watchable(win.fps, win.stride),
+        begin=int(drawing.magnitude_over_time(one.att).argmax()),
+        about=drawing.about(win, one.unit) + drawing.about(other.shown.window, other.unit),
         autoplay=True,
-    )
+    )  # fmt: skip
     ui.scale(view.look, "one scale for both" if together else "each side has its own scale")
     curves(one, other)
     likeness(one, other)
@@ -102,13 +107,12 @@ def choose() -> tuple[str, str]:
             keys,
             keys.index(key),
             format_func=names.get,
-            key=f"versus-{kind}",
+            key=f"versus-{kind}-{key}",  # another one for another value: Back changes it too
             width=280,
         )
-    if other != key or view.versus is None:
+    if other != key:
         state.changed(versus=f"{kind}:{other}")
-        if other != key:
-            st.rerun()
+        st.rerun()
     return kind, other
 
 
@@ -148,8 +152,9 @@ def wait_for_sides(kind: str, key: str) -> tuple[Side, Side]:
     method = key if kind == "method" else view.method
     titles = name_of(kind, getattr(view, kind)), name_of(kind, key)  # not from the worker thread
 
+    a = state.unit(left)
+
     def make() -> tuple[Side, Side]:
-        a = work.spot(left.net, left.window, view.layer, view.channel, view.at)
         if kind == "method":
             b = a
         elif kind == "clip":  # the same filter, wherever it answers most there

@@ -11,7 +11,7 @@ import c3d_viz as viz
 from c3d_viz.export import ExportSettings, named_layers
 from c3d_viz.methods import METHODS
 
-from .. import exporting, state, tasks, ui, waiting, work
+from .. import exporting, state, tasks, ui, waiting
 from ..sessions import session
 from ..tasks import Task
 
@@ -30,7 +30,7 @@ def page() -> None:
     wanted = choose(shown)
     if wanted is None:
         return
-    st.code(exporting.command(shown, wanted), language="bash", wrap_lines=True)
+    st.code(exporting.command(shown, wanted), language=None, wrap_lines=True)
     name = f"{JOB} {shown.net.key} {shown.window.key} {wanted}"
     job = session().jobs.get(name)
     if (job is None or job.state != "running") and st.button(
@@ -80,10 +80,10 @@ def choose(shown: state.Shown) -> ExportSettings | None:
         if which == "top":
             maps["top"] = st.slider("How many of each layer", 1, 12, 4, key="export-top")
         else:
-            unit = work.spot(shown.net, shown.window, view.layer, view.channel, view.at)
+            unit = state.unit(shown)
             st.caption(f"{unit.layer}, map {unit.channel}, position {unit.at or 'none'}")
     if which == "one":
-        unit = work.spot(shown.net, shown.window, view.layer, view.channel, view.at)
+        unit = state.unit(shown)
         at = unit.at if view.at is not None else None
         layers, maps = [unit.layer], {"channel": (unit.channel,), "at": at}
     if not layers or not methods:

@@ -32,10 +32,7 @@ def page() -> None:
     block = next(b for b in blocks if b["id"] == view.layer)
     ui.fact(f"{view.layer}: {block['spoken']}.{_time(block)}")
 
-    unit = wait_for(
-        lambda: work.spot(net, shown.window, view.layer, view.channel, view.at),
-        f"Running the network up to {view.layer}",
-    )
+    unit = state.unit(shown)
     left, right = st.columns([6, 5], gap="large")
     with right:
         one(shown, unit)
@@ -122,13 +119,16 @@ def one(shown: state.Shown, unit: work.Spot) -> None:
     if chosen != view.method:
         state.changed(method=chosen)
         st.rerun()
+    win = shown.window
 
-    def make() -> tuple[str, tuple[str, ...]]:
-        att = work.back_projection(shown.net, shown.window, unit, view.method)
-        return drawing.overlay_video(shown.window, att, view.look), att.notes
+    def make() -> tuple[str, float, tuple[str, ...]]:
+        att = work.back_projection(shown.net, win, unit, view.method)
+        fullest = float(drawing.magnitude_over_time(att).argmax())
+        return drawing.overlay_video(win, att, view.look), fullest, att.notes
 
-    src, notes = wait_for(make, "Sending the answer back to the pixels")
-    components.film("overlay", src, _alt(unit, view.method))
+    src, fullest, notes = wait_for(make, "Sending the answer back to the pixels")
+    begin = (fullest + 0.5) / pictures.watchable(win.fps, win.stride)
+    components.film("overlay", src, _alt(unit, view.method), begin=begin)
     ui.scale(view.look, "one colour scale for all 16 frames")
     look = st.segmented_control(
         "Colours",
@@ -188,7 +188,7 @@ def frame_by_frame(shown: state.Shown, unit: work.Spot) -> None:
             },
         ],
         first=win.start, stride=win.stride, fps=pictures.watchable(win.fps, win.stride),
-        begin=bars.index(max(bars)), strip=strip,
+        begin=bars.index(max(bars)), about=drawing.about(win, unit), strip=strip,
         bars=bars, bars_label="Share of the map in each frame",
     )  # fmt: skip
 
@@ -286,6 +286,7 @@ def side_by_side(shown: state.Shown, unit: work.Spot) -> None:
         stride=win.stride,
         fps=pictures.watchable(win.fps, win.stride),
         begin=fullest,
+        about=drawing.about(win, unit),
     )
     with st.expander("How do the methods differ?"):
         st.markdown(words.METHODS)

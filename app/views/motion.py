@@ -130,13 +130,15 @@ def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
 def for_paper(shown: state.Shown, layer: str, method: str) -> None:
     """The same as one printable figure, made on request."""
     net, win = shown.net, shown.window
-    if win.stride != 1 or not net.spec.trained:
-        return  # the command makes it of neighbouring frames and of weights in a file
     name = f"figure {net.key} {win.key} {layer} {method}"
     job = session().jobs.get(name)
     begin = "Make the figure for print"
+    apart = win.stride != 1
     if (job is None or job.state in ("failed", "cancelled")) and st.button(
-        begin, icon=":material/print:", help="All 16 frames and curves as PNG, PDF and video"
+        begin,
+        icon=":material/print:",
+        help="All 16 frames and curves as PNG, PDF and video",
+        disabled=apart,
     ):
         folder = session().folder
         session().jobs[name] = tasks.begin(
@@ -144,6 +146,12 @@ def for_paper(shown: state.Shown, layer: str, method: str) -> None:
             lambda report: exporting.figure(shown, layer, method, folder, report),
         )
         st.rerun()
+
+    if apart:
+        st.caption(
+            "It is made of neighbouring frames; choose “every frame” under the timeline of the "
+            "first page."
+        )
 
     def draw(job: Task) -> None:
         with st.container(horizontal=True):
@@ -263,7 +271,7 @@ def stored() -> None:
         kind(ui.plain(found.sentence), icon=":material/gavel:")
         st.caption(ui.plain(f"{found.weights} · {found.windows} windows of {found.videos} videos"))
     st.caption("Run it on clips of your own:")
-    st.code("c3d-viz finding test CLIPS... -o OUT", language="bash")
+    st.code("c3d-viz finding test CLIPS... -o OUT", language=None)
 
 
 def small(title: str, lines: list[Lines], domain: tuple[float, float]) -> None:

@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import VizError
@@ -81,12 +82,19 @@ def serve(network: Network | None = None, *, host: str = "127.0.0.1", port: int 
     words = command(host, port)
     shown = f"[{host}]" if ":" in host else host
     say(f"dashboard: http://{shown}:{port} (stop it with Ctrl-C)")
-    process = subprocess.Popen(words, env=environment)
+    return run(words, environment)
+
+
+def run(words: list[str], environment: Mapping[str, str]) -> int:
+    """Run the server in this process's place: whatever stops the command stops the server.
+
+    Windows has no such thing; there it is a child, and its exit status is returned.
+    """
+    if os.name == "posix":
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execve(words[0], words, environment)
     try:
-        return process.wait()
-    except KeyboardInterrupt:  # Streamlit has got it too, and closes its sessions
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        return subprocess.call(words, env=dict(environment))
+    except KeyboardInterrupt:  # the server has got it too
         return 0

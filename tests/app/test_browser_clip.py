@@ -92,7 +92,7 @@ def test_whoever_wants_less_motion_starts_the_video_himself(open_page: Any) -> N
     video = page.locator("video").first
     video.wait_for()
     settle(page)
-    assert video.evaluate("v => v.readyState > 1 && v.paused && v.currentTime === 0")
+    assert video.evaluate("v => v.readyState > 1 && v.paused")
     not_blank(picture(page, video))
     video.focus()
     page.keyboard.press("Space")

@@ -12,7 +12,7 @@ import pytest
 from asked import source
 
 import c3d_viz as viz
-from app import drawing, work
+from app import drawing, windows, work
 from c3d_viz import render
 
 
@@ -30,7 +30,7 @@ def film_of(address: str) -> tuple[np.ndarray, float]:
 @pytest.fixture(scope="module")
 def pair(net: work.Net, videos: list[Path]) -> tuple[work.Window, list[viz.Attribution]]:
     """A window, and maps of two layers, whose numbers differ in size."""
-    win = work.window(source(videos[2], "drawn"), net, 0, 1)
+    win = windows.window(source(videos[2], "drawn"), net, 0, 1)
     spots = [work.spot(net, win, layer, None, None) for layer in ("conv3b", "conv5b")]
     return win, [work.back_projection(net, win, spot, "deconvnet") for spot in spots]
 

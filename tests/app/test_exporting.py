@@ -17,7 +17,7 @@ from asked import right, source
 from command_line import run
 
 import c3d_viz as viz
-from app import exporting, work
+from app import exporting, windows, work
 from app.samples import Source
 from app.state import Shown
 from c3d_viz.clips.clip import video_info
@@ -31,7 +31,7 @@ def test_the_zip_holds_the_commands_files(
     net: work.Net, videos: list[Path], tmp_path: Path
 ) -> None:
     of = source(videos[3], "zip")
-    shown = Shown(of, net, work.window(of, net, 2, 1))
+    shown = Shown(of, net, windows.window(of, net, 2, 1))
     wanted = exporting.settings(shown, layers=("conv4b",), methods=("guided",), top=1)
     steps: list[Any] = []
     path, count = exporting.make(shown, wanted, tmp_path, lambda *step: steps.append(step))
@@ -53,7 +53,7 @@ def test_the_zip_holds_the_commands_files(
 
 def test_a_stopped_export_leaves_nothing(net: work.Net, videos: list[Path], tmp_path: Path) -> None:
     of = source(videos[3], "zip")
-    shown = Shown(of, net, work.window(of, net, 2, 1))
+    shown = Shown(of, net, windows.window(of, net, 2, 1))
 
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -68,7 +68,7 @@ def test_the_figure_for_print(net: work.Net, bikes: Path, tmp_path: Path) -> Non
     if not net.spec.trained:
         pytest.skip("the package ships no weights yet")
     of = source(bikes, "figure")
-    shown = Shown(of, net, work.window(of, net, 190, 1))
+    shown = Shown(of, net, windows.window(of, net, 190, 1))
     made = dict(exporting.figure(shown, "conv3b", "guided", tmp_path, lambda *_: None))
     assert sorted(made) == [f"figure-conv3b-guided.{s}" for s in ("mp4", "pdf", "png")]
     assert made["figure-conv3b-guided.png"].startswith(b"\x89PNG")
@@ -97,7 +97,7 @@ def test_the_figure_is_computed_as_the_page_is(
     overruled: work.Net, videos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = Shown(
-        source(videos[3], "f"), overruled, work.window(source(videos[3], "f"), overruled, 2, 1)
+        source(videos[3], "f"), overruled, windows.window(source(videos[3], "f"), overruled, 2, 1)
     )
     maps: list[viz.Attribution] = []
     real = figure.attribute_many
@@ -116,7 +116,7 @@ def test_the_figure_names_the_persons_file(
     net: work.Net, videos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of = uploaded(tmp_path, videos[3])
-    shown = Shown(of, net, work.window(of, net, 2, 1))
+    shown = Shown(of, net, windows.window(of, net, 2, 1))
     clips: list[viz.Clip] = []
     real = figure.cropped_frames
     monkeypatch.setattr(figure, "cropped_frames", lambda c, s: (clips.append(c), real(c, s))[1])
@@ -129,7 +129,7 @@ def test_the_zip_repeats_and_names_the_persons_file(
 ) -> None:
     """The manifest's command, run where the person's clip lies, makes every file again."""
     of = uploaded(tmp_path, videos[3])
-    shown = Shown(of, overruled, work.window(of, overruled, 2, 1))
+    shown = Shown(of, overruled, windows.window(of, overruled, 2, 1))
     wanted = exporting.settings(shown, layers=("conv4b",), methods=("guided",), top=1)
     path, _ = exporting.make(shown, wanted, tmp_path, lambda *_: None)
     with zipfile.ZipFile(path) as archive:
@@ -177,7 +177,7 @@ def test_an_upload_of_weights_is_named_as_its_person_does(tmp_path: Path) -> Non
 def test_the_untrained_network_has_a_command(videos: list[Path]) -> None:
     untrained = work.network(work.UNTRAINED)
     of = source(videos[3], "untrained")
-    shown = Shown(of, untrained, work.window(of, untrained, 2, 1))
+    shown = Shown(of, untrained, windows.window(of, untrained, 2, 1))
     wanted = exporting.settings(shown, layers=("conv4b",), methods=("guided",), top=1)
     assert exporting.command(shown, wanted).endswith("--weights random --seed 1")
     made = work.reinitialised(work.network("compact"), 1)  # what the page shows beside it

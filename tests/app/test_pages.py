@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import samples, sessions, state, work
+import c3d_viz as viz
+from app import components, samples, sessions, state, work
 from c3d_viz.cli.dashboard import NETWORK
+from c3d_viz.errors import ClipError
 from c3d_viz.weights import NetworkChoice
 
 ROOT = Path(__file__).parents[2]
@@ -33,11 +35,11 @@ def of(page: str, **query: str) -> AppTest:
         st.navigation([st.session_state["pages"]["layers"]], position="hidden")
 
         def draw() -> None:
-            state.view()
+            state.read_address()
             state.write_address()
-            tell = chooser.bar()
+            chooser.bar()
             importlib.import_module(f"app.views.{page}").page()
-            tell(state.network())
+            state.session().notes.clear()
 
         ui.guarded(draw)()
 
@@ -63,8 +65,8 @@ def test_the_first_screen_has_a_clip_and_no_error() -> None:
     test = settled(AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=120))
     assert [t.value for t in test.title] == ["What does a video network see?"]
     assert not test.error
-    assert test.query_params["clip"] == next(iter(samples.samples()))
-    assert test.query_params["layer"] == "conv5b"
+    view = test.session_state["view"]
+    assert (view.clip, view.layer) == (next(iter(samples.samples())), "conv5b")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -84,7 +86,7 @@ def test_a_page_opens_with_the_network_the_server_was_given(
     monkeypatch.setenv(NETWORK, json.dumps(asked.to_json()))
     test = settled(of("export"))
     assert not test.error
-    assert test.query_params["net"] == "given"
+    assert test.session_state["view"].net == "given"
     menu = next(choice for choice in test.radio if "mine.safetensors" in choice.options)
     assert menu.value == "given"
     command = next(block.value for block in test.code if "c3d-viz export" in block.value)
@@ -109,15 +111,33 @@ def test_a_wrong_link_is_corrected_with_a_note() -> None:
     assert "conv9" in test.info[0].value
 
 
-def test_a_feature_map_that_does_not_exist_is_one_line() -> None:
-    test = settled(of("layers", layer="conv1a", map="999"))
-    assert len(test.error) == 1
-    assert "channels 0-" in test.error[0].value
-    assert "Traceback" not in test.error[0].value
+@pytest.mark.parametrize("page", ["clip", "layers", "compare"])
+@pytest.mark.parametrize(
+    ("asked", "says", "left"),
+    [
+        ({"map": "999"}, "map 999, and conv1a has maps 0-15", (None, None, None)),
+        ({"map": "3", "at": "9-200-9"}, "cell 9-200-9, and conv1a has 16 × 112 × 112 cells",
+         (3, None, None)),
+        ({"start": "99999"}, "frame 99999; the last window of this clip begins at frame 24",
+         (None, None, 24)),
+    ],
+)  # fmt: skip
+def test_what_a_link_asks_in_vain_becomes_the_strongest_with_a_note(
+    page: str, asked: dict[str, str], says: str, left: tuple[Any, ...]
+) -> None:
+    test = settled(of(page, clip="shapes", layer="conv1a", **asked))
+    assert not test.error
+    assert says in test.info[0].value.replace("\\", "")
+    view = test.session_state["view"]
+    assert (view.channel, view.at, view.start) == left
+    assert ("map" in test.query_params, "at" in test.query_params) == (left[0] == 3, False)
+    if page == "layers":
+        assert any(s.value.startswith("conv1a, map ") for s in test.subheader)
+    assert not settled(test).info  # said once
 
 
 def test_another_method_and_colours_from_the_page() -> None:
-    test = settled(of("layers"))
+    test = settled(of("layers", clip="shapes"))
     by_label = {b.label: b for b in test.segmented_control}
     by_label["Method"].set_value("guided").run()
     assert test.session_state["view"].method == "guided"
@@ -146,7 +166,7 @@ def test_another_clip_and_network_from_the_bar() -> None:
 
 
 def test_every_nth_frame() -> None:
-    test = settled(of("clip"))
+    test = settled(of("clip", clip="shapes"))
     control = {b.label: b for b in test.segmented_control}["The window takes"]
     control.set_value(2).run()
     assert test.session_state["view"].stride == 2
@@ -155,11 +175,11 @@ def test_every_nth_frame() -> None:
 
 @pytest.mark.parametrize("kind", ["method", "layer", "clip", "net"])
 def test_compare_sets_one_thing_beside_another(kind: str) -> None:
-    test = settled(of("compare"))
+    test = settled(of("compare", clip="shapes"))
     {b.label: b for b in test.segmented_control}["What differs"].set_value(kind).run()
     assert not test.exception
     assert not test.error
-    assert test.query_params["versus"].startswith(f"{kind}:")
+    assert (test.session_state["view"].versus or "net:untrained").startswith(f"{kind}:")
 
 
 def test_the_command_line_names_every_choice() -> None:
@@ -200,3 +220,47 @@ def test_the_app_holds_no_tensor_code() -> None:
     for file in (ROOT / "app").rglob("*.py"):
         text = file.read_text()
         assert not re.search(r"^\s*(import|from) torch", text, re.M), file
+
+
+def test_the_badge_of_an_untrained_network_stands_before_the_page_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import importlib
+
+    seen: list[bool] = []
+    monkeypatch.setattr(
+        importlib.import_module("app.views.layers"), "page", lambda: seen.append(True) or 1 / 0
+    )
+    test = settled(of("layers", net="untrained"))
+    assert seen == [True]
+    assert "untrained" in "".join(m.value for m in test.markdown)
+
+
+@pytest.mark.parametrize(("readable", "start"), [(25, 5), (0, 10)])
+def test_the_timeline_stays_where_a_window_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, readable: int, start: int
+) -> None:
+    real, timelines = viz.read_clip, []
+
+    def read(path: Path, first: int = 0, frames: int = 16, stride: int = 1) -> Any:
+        if first + frames > readable:
+            raise ClipError(f"{path} ends before frame {readable}: copy it again")
+        return real(path, first, frames, stride)
+
+    monkeypatch.setattr(viz, "read_clip", read)
+    monkeypatch.setattr(components, "timeline", lambda key, **more: timelines.append(more))
+    work.CACHE.clear()
+    test = settled(of("clip", clip="shapes", start="10"))
+    work.CACHE.clear()
+    assert [line["start"] for line in timelines] == [start]
+    assert len(timelines[0]["energy"]) == 40
+    (told,) = test.warning if readable else test.error
+    assert f"ends before frame {readable}" in told.value
+    assert ("at frame 5 instead" in told.value) == bool(readable)
+
+
+def test_the_figure_for_print_says_when_it_cannot_be_made() -> None:
+    test = settled(of("motion", clip="shapes", stride="2"))
+    (button,) = [b for b in test.button if b.label == "Make the figure for print"]
+    assert button.disabled
+    assert any("neighbouring frames" in c.value for c in test.caption)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
-from app import work
-from app.sessions import GRACE, Session, Sessions
+import pytest
+
+from app import sessions, work
+from app.sessions import GRACE, Session, Sessions, in_own_names
 from app.tasks import begin
 from app.uploads import Stored
 
@@ -42,3 +45,47 @@ def test_a_session_that_ends_stops_its_work(tmp_path: Path) -> None:
     session.close()
     job.wait(5)
     assert job.state == "cancelled"
+
+
+def test_a_page_loaded_again_goes_on_with_its_upload(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same browser's, and only one whose page is gone."""
+    open_pages = {"other page", "somebody else"}
+    runtime = SimpleNamespace(is_active_session=lambda name: name in open_pages)
+    monkeypatch.setattr(sessions.Runtime, "exists", lambda: True)
+    monkeypatch.setattr(sessions.Runtime, "instance", lambda: runtime)
+    register = Sessions()
+    try:
+        before, other = register.of("before", "mine"), register.of("other page", "mine")
+        foreign, nobody = register.of("somebody else", "theirs"), register.of("unknown", "")
+        assert register.of("new tab", "mine") not in (before, other)
+        open_pages.add("new tab")
+        assert register.of("again", "mine", goes_on=True) is before
+        open_pages.add("again")
+        assert register.of("again", "mine", goes_on=True) is before
+        assert register.of("third", "mine", goes_on=True) not in (before, other, foreign)
+        assert register.of("fourth", "", goes_on=True) is not nobody
+        register.reap(lambda name: name in open_pages, 1e9)
+        assert before.folder.is_dir()  # the old id is gone, the session is not
+    finally:
+        register.storage.close()
+
+
+def test_a_browser_is_told_by_the_secret_under_the_mask() -> None:
+    def cookie(secret: bytes, mask: bytes, time: int = 1) -> dict[str, str]:
+        masked = bytes(b ^ mask[i % 4] for i, b in enumerate(secret))
+        return {sessions.COOKIE: f"2|{mask.hex()}|{masked.hex()}|{time}"}
+
+    one, two = bytes(range(16)), bytes(range(1, 17))
+    assert sessions.browser_of(cookie(one, b"abcd")) == one.hex()
+    assert sessions.browser_of(cookie(one, b"wxyz", 2)) == one.hex()
+    assert sessions.browser_of(cookie(two, b"abcd")) == two.hex()
+    for text in ("", "2|ab|cd|1", "x" * 60, "2|" + "0" * 8 + "|" + "g" * 32 + "|1"):
+        assert sessions.browser_of({sessions.COOKIE: text}) == ""
+    assert sessions.browser_of({}) == ""
+
+
+def test_messages_name_a_file_as_its_person_does(tmp_path: Path) -> None:
+    session = Session(tmp_path / "session-x")
+    session.clip = Stored(tmp_path / "session-x" / "0123456789abcdef.mp4", "my clip.mp4", "d")
+    text = f"{session.clip.path} is damaged; 0123456789abcdef.mp4, see {session.folder}/out"
+    assert in_own_names(text, session) == "my clip.mp4 is damaged; my clip.mp4, see out"

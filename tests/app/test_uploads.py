@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from app import uploads
 from app.uploads import Storage, harmless, store_clip, store_weights, sweep
+from c3d_viz.clips import video_info
 from c3d_viz.errors import ClipError, WeightsError
 
 
@@ -34,6 +36,26 @@ def test_a_good_clip_is_kept_under_a_name_of_our_own(tmp_path: Path, video: byte
     assert (stored.info.frames, stored.info.width, stored.info.height) == (20, 64, 48)
 
 
+@pytest.mark.parametrize("suffix", ["m4v", "mpeg", "ts", "wmv", "3gp", "webp"])
+def test_whatever_the_command_line_reads_can_be_uploaded(
+    tmp_path: Path, make_video: Callable[..., Path], suffix: str
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (20, 96, 128, 3), dtype=np.uint8)
+    path = tmp_path / f"made.{suffix}"
+    if suffix == "webp":
+        first, *rest = [Image.fromarray(frame) for frame in frames]
+        first.save(path, save_all=True, append_images=rest, duration=40)
+    else:
+        codec = {"mpeg": "mpeg2video", "wmv": "wmv2"}.get(suffix, "libx264")
+        make_video(path, frames, codec=codec, options={})
+    assert video_info(path).frames == 20
+    folder = tmp_path / "s"
+    folder.mkdir()
+    stored = store_clip(folder, path.name, path.read_bytes())
+    assert stored.info is not None
+    assert stored.info.frames == 20
+
+
 @pytest.mark.parametrize(
     ("name", "data", "says"),
     [
@@ -44,6 +66,8 @@ def test_a_good_clip_is_kept_under_a_name_of_our_own(tmp_path: Path, video: byte
         ("list.mp4", b"#EXTM3U\nhttp://example.org/x.ts", "does not begin like a video"),
         ("cut.mp4", b"\0\0\0\x18ftypmp42" + b"\0" * 400, "cut.mp4"),
         ("cut.mkv", b"\x1a\x45\xdf\xa3" + b"\0" * 400, "cut.mkv"),
+        ("text.ts", b"Go on" * 60, "does not begin like a video"),
+        ("cut.wmv", b"\x30\x26\xb2\x75" + b"\0" * 400, "cut.wmv"),
         ("cut.gif", b"GIF89a" + b"\0" * 20, "cut.gif"),
     ],
 )

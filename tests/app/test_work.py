@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from asked import right, source
 
-from app import drawing, finding_work, work
+from app import drawing, finding_work, windows, work
 from app.blocks import blocks as network_blocks
 from app.tasks import Left
 from c3d_viz.methods.reading import Reading
@@ -23,7 +23,7 @@ def same(values: np.ndarray, expected: np.ndarray) -> None:
 
 
 def test_a_map_is_the_librarys(net: work.Net, videos: list[Path]) -> None:
-    win = work.window(source(videos[0], "a"), net, 1, 1)
+    win = windows.window(source(videos[0], "a"), net, 1, 1)
     unit = work.spot(net, win, "conv3b", None, None)
     att = work.back_projection(net, win, unit, "guided")
     expected = right(net, videos[0], 1, "conv3b", "guided")
@@ -40,7 +40,7 @@ def test_five_people_at_once_get_their_own(net: work.Net, videos: list[Path]) ->
     def person(n: int) -> None:
         try:
             for layer in ("conv4a", "conv2a"):
-                win = work.window(source(videos[n], f"clip-{n}"), net, n % 3, 1)
+                win = windows.window(source(videos[n], f"clip-{n}"), net, n % 3, 1)
                 unit = work.spot(net, win, layer, None, None)
                 got[n, layer] = work.back_projection(net, win, unit, "deconvnet").values
         except BaseException as error:
@@ -61,7 +61,7 @@ def test_five_people_at_once_get_their_own(net: work.Net, videos: list[Path]) ->
 def test_tiles_are_the_strongest_maps_and_their_maps_are_kept(
     net: work.Net, videos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    win = work.window(source(videos[1], "tiles"), net, 0, 1)
+    win = windows.window(source(videos[1], "tiles"), net, 0, 1)
     made = drawing.tiles(net, win, "conv5b", "deconvnet")
     answers = [spot.activation for spot, _ in made]
     assert len(made) == drawing.TILES
@@ -73,7 +73,7 @@ def test_tiles_are_the_strongest_maps_and_their_maps_are_kept(
 
 
 def test_tiles_that_were_left_go_on_where_they_were(net: work.Net, videos: list[Path]) -> None:
-    win = work.window(source(videos[4], "left"), net, 0, 1)
+    win = windows.window(source(videos[4], "left"), net, 0, 1)
     told: list[tuple[int, int]] = []
 
     def report(done: int, total: int) -> None:
@@ -96,7 +96,7 @@ def test_the_exact_frames_and_the_sharper_ones_show_the_same_part(
     frames = np.full((16, 256, 342, 3), 60, np.uint8)
     frames[:, 100:140, 150:200] = 230
     path = make_video(tmp_path / "block.mp4", frames, options={"crf": "5"})
-    win = work.window(source(path, "block"), net, 0, 1)
+    win = windows.window(source(path, "block"), net, 0, 1)
     small = win.frames[0, ..., 0] > 140
     large = win.sharp[0, ..., 0] > 140
     for axis in (0, 1):
@@ -107,17 +107,17 @@ def test_the_exact_frames_and_the_sharper_ones_show_the_same_part(
 
 
 def test_an_altered_clip_is_the_clip_reordered(net: work.Net, videos: list[Path]) -> None:
-    win = work.window(source(videos[2], "altered"), net, 0, 1)
-    np.testing.assert_array_equal(work.altered(net, win, "reversed").frames, win.frames[::-1])
-    frozen = work.altered(net, win, "frozen")
+    win = windows.window(source(videos[2], "altered"), net, 0, 1)
+    np.testing.assert_array_equal(windows.altered(net, win, "reversed").frames, win.frames[::-1])
+    frozen = windows.altered(net, win, "frozen")
     assert (frozen.frames == win.frames[8]).all()
-    shuffled = work.altered(net, win, "shuffled")
+    shuffled = windows.altered(net, win, "shuffled")
     assert sorted(f.sum() for f in shuffled.frames) == sorted(f.sum() for f in win.frames)
     assert not np.array_equal(shuffled.frames, win.frames)
 
 
 def test_motion_is_undefined_on_a_frozen_clip(net: work.Net, videos: list[Path]) -> None:
-    win = work.window(source(videos[2], "altered"), net, 0, 1)
+    win = windows.window(source(videos[2], "altered"), net, 0, 1)
     # conv5b: a unit of a shallower layer need not see every frame
     found = finding_work.altered(net, win, "conv5b", "guided")
     assert np.isnan(found["frozen"].motion).all()
@@ -130,7 +130,7 @@ def test_motion_is_undefined_on_a_frozen_clip(net: work.Net, videos: list[Path])
 
 
 def test_classes_are_probabilities_in_order(net: work.Net, videos: list[Path]) -> None:
-    win = work.window(source(videos[0], "a"), net, 1, 1)
+    win = windows.window(source(videos[0], "a"), net, 1, 1)
     found = work.classes(net, win, 60)
     if not net.spec.trained:
         assert found == []
@@ -160,7 +160,7 @@ def test_blocks_state_shapes_and_receptive_fields(net: work.Net) -> None:
 def test_a_map_that_was_left_is_made_again_for_who_comes_later(
     net: work.Net, videos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    win = work.window(source(videos[3], "left"), net, 2, 1)
+    win = windows.window(source(videos[3], "left"), net, 2, 1)
     unit = work.strongest(net, win, "conv5b", 1)[0]
     asked: list[int] = []
     real = work.Reading.attribute

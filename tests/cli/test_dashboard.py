@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +69,11 @@ def test_the_dashboard_gets_its_weights(
     save_model(path, tiny_c3d, spec)
     seen: dict[str, Any] = {}
 
-    class Process:
-        def __init__(self, words: list[str], env: dict[str, str]) -> None:
-            seen.update(words=words, env=env)
+    def run(words: list[str], env: dict[str, str]) -> int:
+        seen.update(words=words, env=env)
+        return 0
 
-        def wait(self) -> int:
-            return 0
-
-    monkeypatch.setattr(dashboard.subprocess, "Popen", Process)
+    monkeypatch.setattr(dashboard, "run", run)
     monkeypatch.setenv(dashboard.NETWORK, "stale")
     monkeypatch.chdir(tmp_path)
     port = ["--port", str(_free_port())]
@@ -101,3 +105,30 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_whatever_stops_the_command_stops_the_server(tmp_path: Path, how: signal.Signals) -> None:
+    port = _free_port()
+    command = [sys.executable, "-m", "c3d_viz.cli", "app", "--port", str(port)]
+    root = Path(dashboard.__file__).parents[2]
+    env = {**os.environ, "PYTHONPATH": str(root), "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=env, start_new_session=True)
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health").close()
+                break
+            except OSError:
+                assert process.poll() is None
+                time.sleep(0.2)
+        os.kill(process.pid, how)  # that one alone, as a service manager does
+        process.wait(30)
+        dashboard.check_port("127.0.0.1", port)
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)  # nobody of its family is left
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,187 @@
+"""A page's state in a real Chromium: the address, Back, a reload, the keyboard, the first frame."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import numpy as np
+import pytest
+from browsing import no_error, not_blank, picture, query, settle, upload
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+CONTRAST = Path(__file__).with_name("contrast.js").read_text()
+FOCUS = """() => {
+  let a = document.activeElement;
+  while (a?.shadowRoot?.activeElement) a = a.shadowRoot.activeElement;
+  return a.getAttribute("aria-label") ?? a.tagName;
+}"""
+
+
+def asked(page: Any, **values: str) -> None:
+    """Wait until the address has these values, and the page has been drawn."""
+    for name, value in values.items():
+        page.wait_for_function(
+            f"new URLSearchParams(location.search).get('{name}') === {value!r}"
+            if value
+            else f"!new URLSearchParams(location.search).has('{name}')"
+        )
+    settle(page)
+
+
+def heading(page: Any) -> str:
+    """The chosen map as the Layers page names it."""
+    names = page.get_by_role("heading", name=re.compile("^(conv|fc)")).all_inner_texts()
+    return str(names[0])
+
+
+def test_back_undoes_layer_map_method_and_page(open_page: Any) -> None:
+    page = open_page("/")
+    asked(page, clip="bikes")
+    page.get_by_role("link", name="Layers").first.click()
+    page.wait_for_function("location.pathname === '/layers'")
+    asked(page, layer="conv5b")
+    steps = [(page.url, heading(page))]
+    page.locator(".block[data-id=conv3b]").click()
+    asked(page, layer="conv3b")
+    steps.append((page.url, heading(page)))
+    page.locator(".tile").nth(3).click()
+    page.wait_for_function("location.search.includes('map=')")
+    settle(page)
+    steps.append((page.url, heading(page)))
+    page.get_by_role("radio", name="Guided backpropagation").first.click()
+    asked(page, method="guided")
+    assert len({url for url, _ in steps}) == len({name for _, name in steps}) == 3
+    for url, name in reversed(steps):
+        page.go_back(wait_until="commit")
+        page.wait_for_timeout(300)
+        settle(page)
+        assert (page.url, heading(page)) == (url, name)
+        radio = page.get_by_role("radio", name="Deconvolution").first
+        assert radio.get_attribute("aria-checked") == "true"
+    page.go_back(wait_until="commit")
+    page.get_by_role("heading", name="What does a video network see?").wait_for()
+    page.go_forward(wait_until="commit")
+    page.get_by_role("heading", name="Layer by layer").wait_for()
+    settle(page)
+    assert page.url == steps[0][0]
+    no_error(page)
+
+
+def test_a_reload_keeps_the_upload_and_a_stranger_does_not_get_it(
+    open_page: Any, clips: list[Path]
+) -> None:
+    page = open_page("/")
+    settle(page)
+    upload(page, clips[1])
+    asked(page, clip="upload")
+    before = picture(page, page.locator(".panels .film").nth(1))
+    page.reload()
+    page.wait_for_selector("h1")
+    asked(page, clip="upload")
+    no_error(page)
+    assert "clip number 1.mov" in page.locator(".tile").first.inner_text()
+    after = picture(page, page.locator(".panels .film").nth(1))
+    not_blank(after)
+    assert before.shape == after.shape
+    other = open_page("/?clip=upload")
+    settle(other)
+    assert parse_qs(query(other))["clip"] == ["bikes"]
+    assert "as long as the page is open" in other.get_by_test_id("stAlert").inner_text()
+
+
+def test_the_keyboard_keeps_its_place(open_page: Any) -> None:
+    page = open_page("/")
+    settle(page)
+    page.get_by_label("First frame of the window").focus()
+    for _ in range(2):
+        before = query(page)
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(f"!location.search.includes({before!r})")
+        settle(page)
+        assert page.evaluate(FOCUS) == "First frame of the window"
+    assert parse_qs(query(page))["start"] == ["192"]
+    page.get_by_role("link", name="Layers").first.click()
+    page.wait_for_function("location.pathname === '/layers'")
+    asked(page, layer="conv5b")
+    page.locator(".block[data-id=conv5b]").focus()
+    for layer in ("conv5a", "conv4b"):
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Space")
+        asked(page, layer=layer)
+        assert page.evaluate(FOCUS).startswith(f"{layer}, ")
+    page.locator(".board").focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("location.search.includes('at=')")
+    settle(page)
+    assert page.evaluate(FOCUS).startswith("Activation map")
+
+
+def test_the_players_begin_where_the_map_is(open_page: Any) -> None:
+    """A map of conv1a lies in three frames; after a choice of it one of those is seen first."""
+    page = open_page("/layers?layer=conv5b", motion="reduce")
+    settle(page)
+    page.get_by_label("Frame of the window").first.focus()
+    page.keyboard.press("Home")
+    page.locator(".block[data-id=conv1a]").click()
+    asked(page, layer="conv1a")
+    levels = page.locator(".level").evaluate_all(
+        "all => all.map(x => parseFloat(x.title.split(': ')[1]))"
+    )
+    assert sum(level > 0 for level in levels) <= 3
+    begin = int(np.argmax(levels))
+    assert f"{begin + 1}/16" in page.locator("output").first.inner_text()
+    assert "now" in page.locator(".cell").nth(begin).get_attribute("class")
+    video = page.locator("video").first
+    seconds = video.evaluate("v => [v.currentTime, v.duration]")
+    assert int(16 * seconds[0] / seconds[1]) == begin
+    page.get_by_role("radio", name="Guided backpropagation").first.click()
+    asked(page, method="guided")
+    assert f"{begin + 1}/16" in page.locator("output").first.inner_text()
+
+
+def test_two_clips_side_by_side_have_frame_numbers_of_their_own(open_page: Any) -> None:
+    page = open_page("/compare?clip=bikes&versus=clip:face", motion="reduce")
+    page.locator(".number").nth(1).wait_for()
+    settle(page)
+    page.locator(".bar input").focus()
+    page.keyboard.press("Home")
+    assert page.locator(".number").all_inner_texts() == ["frame 190", "frame 70"]
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".number").all_inner_texts() == ["frame 191", "frame 71"]
+    assert page.locator("output").first.inner_text() == "Frame 2/16"
+
+
+def test_long_names_stay_in_their_tiles(
+    open_page: Any, make_video: Callable[..., Path], tmp_path: Path
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (20, 96, 128, 3), dtype=np.uint8)
+    long = make_video(tmp_path / "a very long name of a film from the mountains.mp4", frames)
+    page = open_page("/", width=390)
+    settle(page)
+    upload(page, long)
+    asked(page, clip="upload")
+    for path in ("", "/layers?layer=fc8"):
+        if path:
+            page = open_page(path)
+            settle(page)
+        boxes = page.locator(".tile").evaluate_all(
+            "all => all.map(t => { const box = t.getBoundingClientRect();"
+            " const inner = [...t.children].map(c => c.getBoundingClientRect());"
+            " return [box.height, Math.max(...inner.map(i => i.right)) - box.right] })"
+        )
+        assert len({round(height) for height, _ in boxes}) == 1
+        assert max(over for _, over in boxes) <= 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_can_be_read(open_page: Any, theme: str) -> None:
+    page = open_page("/", theme=theme)
+    for name in ("Clip", "Layers", "Compare", "Export", "Appearance then motion"):
+        page.get_by_role("link", name=name, exact=True).first.click()
+        page.wait_for_timeout(500)
+        settle(page)
+        assert page.evaluate(CONTRAST) == [], name
