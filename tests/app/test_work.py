@@ -102,7 +102,7 @@ def test_the_exact_frames_and_the_sharper_ones_show_the_same_part(
     for axis in (0, 1):
         a = np.flatnonzero(small.any(axis)).mean()
         b = np.flatnonzero(large.any(axis)).mean()
-        assert (b + 0.5) / work.SHARP == pytest.approx(a + 0.5, abs=0.6)
+        assert (b + 0.5) / windows.SHARP == pytest.approx(a + 0.5, abs=0.6)
     assert win.wide.shape[1:3] == (256, 342)
 
 
