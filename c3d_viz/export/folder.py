@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import ExportError
 from ..files import is_part, read_json, try_folder, write_json
 from . import page as export_page
-from .draw import ARTEFACTS
+from .artefacts import ARTEFACTS
 from .settings import check_same
 
 MANIFEST, UNFINISHED, PAGE = "manifest.json", "unfinished.json", "index.html"

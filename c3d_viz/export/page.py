@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..methods import METHODS
-from .draw import ARTEFACTS
+from .artefacts import ARTEFACTS
 from .style import SCRIPT, STYLE
 
 _PLAIN = {

@@ -17,16 +17,14 @@ from ..clips import preprocess
 from ..engine import Trace, Unit, activation, locate, top_units, trace
 from ..methods import Attribution, attribute_many
 from ..nets import ModelSpec, receptive_field
+from .artefacts import ARTEFACTS, complete, write_unit
 from .draw import (
-    ARTEFACTS,
     Window,
-    complete,
     read_notes,
     sheet_path,
     write_activations,
     write_input,
     write_sheet,
-    write_unit,
 )
 from .settings import ExportSettings
 from .workers import Clock, Workers
