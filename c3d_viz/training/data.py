@@ -18,6 +18,21 @@ from .nets import TrainNet
 SIZE = 112
 
 
+class Dice:
+    """n random numbers at a time from one generator."""
+
+    def __init__(self, n: int, generator: torch.Generator) -> None:
+        self.n, self.g = n, generator
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        """(n, *shape), ``low`` to ``high``."""
+        return low + (high - low) * torch.rand(self.n, *shape, generator=self.g)
+
+    def pick(self, pictures: Tensor) -> Tensor:
+        """n of them, with repeats, as float32."""
+        return pictures[torch.randint(len(pictures), (self.n,), generator=self.g)].float()
+
+
 def to_input(frames: Tensor) -> Tensor:
     """Frames (N, 3, ...) in 0-255 as the shipped network expects them."""
     return (frames - COMPACT_INPUT.mean[0]) * COMPACT_INPUT.scale
@@ -49,25 +64,20 @@ def blended(backgrounds: Tensor, n: int, generator: torch.Generator) -> Tensor:
     of another, which is mirrored. A third has a pattern over it (``patterns``), a quarter is
     blurred: over grids and soft ground a camera pan is hardest to see.
     """
-
-    def pick() -> Tensor:
-        return backgrounds[torch.randint(len(backgrounds), (n,), generator=generator)].float()
+    dice = Dice(n, generator)
 
     def chance(share: float) -> Tensor:
-        return torch.rand(n, 1, 1, 1, generator=generator) < share
+        return dice.uniform(0, 1, 1, 1, 1) < share
 
-    def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(n, 1, 1, 1, generator=generator)
-
-    first, second = pick(), pick()
-    first = torch.lerp(first, second.flip(3), uniform(0, 0.5) * chance(0.5))
+    first, second = dice.pick(backgrounds), dice.pick(backgrounds)
+    first = torch.lerp(first, second.flip(3), dice.uniform(0, 0.5, 1, 1, 1) * chance(0.5))
     first = torch.where(chance(0.5), first.flip(2), first)
     order = torch.rand(n, 3, generator=generator).argsort(1)
     exchanged = first.gather(1, order[:, :, None, None].expand_as(first))
     first = torch.where(chance(0.5), exchanged, first)
     striped = chance(1 / 3)[:, 0, 0, 0].nonzero()[:, 0]
     over = patterns(len(striped), (first.shape[2], first.shape[3]), generator)
-    first[striped] = torch.lerp(first[striped], over, uniform(0.2, 0.9)[striped])
+    first[striped] = torch.lerp(first[striped], over, dice.uniform(0.2, 0.9, 1, 1, 1)[striped])
     soft = chance(0.25)[:, 0, 0, 0].nonzero()[:, 0]
     if len(soft):  # interpolate takes no empty batch
         small = F.interpolate(first[soft], scale_factor=1 / 8, mode="area")
@@ -80,20 +90,18 @@ def patterns(n: int, size: tuple[int, int], generator: torch.Generator) -> Tenso
 
     Periods of 8 to 48 pixels at any angle, edges from soft to hard.
     """
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(n, *shape, 1, 1, generator=generator)
-
+    dice = Dice(n, generator)
     y = torch.arange(size[0])[:, None].float()
     x = torch.arange(size[1])[None, :].float()
-    angle = uniform(0, math.pi)
+    angle = dice.uniform(0, math.pi, 1, 1)
     along, across = angle.cos() * x + angle.sin() * y, angle.cos() * y - angle.sin() * x
-    turns = [2 * math.pi / torch.exp(uniform(math.log(8), math.log(48))) for _ in range(2)]
+    low, high = math.log(8), math.log(48)
+    turns = [2 * math.pi / torch.exp(dice.uniform(low, high, 1, 1)) for _ in range(2)]
     wave = torch.sin(along * turns[0])
-    crossed = torch.rand(n, 1, 1, generator=generator) < 0.5
+    crossed = dice.uniform(0, 1, 1, 1) < 0.5
     wave = torch.where(crossed, wave * torch.sin(across * turns[1]), wave)
-    mix = ((wave * torch.exp(uniform(0, 2))).clamp(-1, 1) / 2 + 0.5)[:, None]
-    return torch.lerp(uniform(0, 255, 3), uniform(0, 255, 3), mix)
+    mix = ((wave * torch.exp(dice.uniform(0, 2, 1, 1))).clamp(-1, 1) / 2 + 0.5)[:, None]
+    return torch.lerp(dice.uniform(0, 255, 3, 1, 1), dice.uniform(0, 255, 3, 1, 1), mix)
 
 
 def fixed_clips(library: Library, n: int, seed: int, frames: int = 16) -> Batch:

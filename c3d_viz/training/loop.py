@@ -18,6 +18,7 @@ from ..files import whole_file
 from ..progress import Progress
 from .nets import TrainNet
 
+_WITH_STATE, _COUNTS = ("net", "ema", "optimiser"), ("step", "seen", "stills", "spent")
 Batch = tuple[Tensor, ...]  # input first, then one int64 target per head
 Batches = Callable[[int, float], Batch]  # (seed, share of the run done) -> batch
 
@@ -85,15 +86,8 @@ def start(net: TrainNet, settings: Settings) -> State:
 def save(state: State, path: Path) -> None:
     """Write a checkpoint, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    saved = {
-        "net": state.net.state_dict(),
-        "ema": state.ema.state_dict(),
-        "optimiser": state.optimiser.state_dict(),
-        "step": state.step,
-        "seen": state.seen,
-        "stills": state.stills,
-        "spent": state.spent,
-    }
+    saved = {name: getattr(state, name).state_dict() for name in _WITH_STATE}
+    saved |= {name: getattr(state, name) for name in _COUNTS}
     with whole_file(path) as part:
         torch.save(saved, part)
 
@@ -101,11 +95,10 @@ def save(state: State, path: Path) -> None:
 def restore(state: State, path: Path) -> None:
     """Continue from a checkpoint that ``save`` wrote, in place."""
     saved = torch.load(path, weights_only=True)
-    state.net.load_state_dict(saved["net"])
-    state.ema.load_state_dict(saved["ema"])
-    state.optimiser.load_state_dict(saved["optimiser"])
-    state.step, state.seen, state.spent = saved["step"], saved["seen"], saved["spent"]
-    state.stills = saved.get("stills", 0)  # older checkpoints have none
+    for name in _WITH_STATE:
+        getattr(state, name).load_state_dict(saved[name])
+    for name in _COUNTS:
+        setattr(state, name, saved.get(name, 0))  # older checkpoints have no stills
 
 
 def share_done(state: State, settings: Settings) -> float:

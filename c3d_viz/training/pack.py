@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-from torch import nn
-
 from .. import weights
-from ..nets import C3D, COMPACT_INPUT, ModelSpec
+from ..nets import COMPACT_INPUT, ModelSpec
 from ..synthetic import CLASSES, HOWS, WHATS
 from .nets import TrainNet, to_c3d
 
@@ -43,13 +40,3 @@ def pack(net: TrainNet, seen: int, path: Path | None = None) -> Path:
     target = SHIPPED / f"{name}.safetensors" if path is None else path
     target.parent.mkdir(parents=True, exist_ok=True)
     return weights.save_model(target, to_c3d(net), spec, half=True, description=line)
-
-
-@torch.no_grad()
-def worst_difference(net: TrainNet, model: C3D | nn.Module, x: torch.Tensor) -> float:
-    """Largest difference between the sums of the heads' logits and the folded net's logits."""
-    heads = net.split(net(x))
-    product = heads[0]
-    for head in heads[1:]:
-        product = (product[:, :, None] + head[:, None]).flatten(1)
-    return float((product - model(x)).abs().max())

@@ -88,18 +88,16 @@ def train_joint(
     settings = replace(settings, seed=settings.seed + depth)
     library = load_library(sources)
     unseen = load_library(sources, "val", "val")
-    checks = [data.fixed_clips(unseen, 60, 300 + i) for i in range(4)]
-    seen = [data.fixed_clips(library, 60, 400 + i) for i in range(2)]
+    sets = {
+        "unseen": [data.fixed_clips(unseen, 60, 300 + i) for i in range(4)],
+        "seen": [data.fixed_clips(library, 60, 400 + i) for i in range(2)],
+    }
 
     def evaluate(net: TrainNet) -> dict[str, float]:
-        what, how = data.accuracy(net, checks, settings.bf16)
-        what_seen, how_seen = data.accuracy(net, seen, settings.bf16)
-        return {
-            "what_unseen": what,
-            "how_unseen": how,
-            "what_seen": what_seen,
-            "how_seen": how_seen,
-        }
+        found: dict[str, float] = {}
+        for name, held in sets.items():
+            found[f"what_{name}"], found[f"how_{name}"] = data.accuracy(net, held, settings.bf16)
+        return found
 
     if warm:
         net, before = joint_net(start_from)

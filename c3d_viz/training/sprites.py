@@ -137,8 +137,12 @@ def _pictures(
     for what, names in folders.items():
         for name in names:
             for path in sorted((root / name).rglob("*.png")):
-                image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-                yield what, path.stem, None if image is None else np.asarray(image, np.uint8)
+                yield what, path.stem, _image(path.read_bytes())
+
+
+def _image(data: bytes) -> Image | None:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    return None if image is None else np.asarray(image, np.uint8)
 
 
 def _emoji(share: Path) -> Iterator[tuple[str, str, Image | None]]:
@@ -156,9 +160,7 @@ def _emoji(share: Path) -> Iterator[tuple[str, str, Image | None]]:
     for what, title, point in _emoji_list(share):
         glyph = names.get(point)
         if glyph in bitmaps:
-            data = np.frombuffer(bitmaps[glyph].imageData, np.uint8)
-            image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-            yield what, title, None if image is None else np.asarray(image, np.uint8)
+            yield what, title, _image(bitmaps[glyph].imageData)
 
 
 def _emoji_one(share: Path) -> Iterator[tuple[str, str, Image | None]]:
@@ -170,8 +172,7 @@ def _emoji_one(share: Path) -> Iterator[tuple[str, str, Image | None]]:
     for what, title, point in _emoji_list(share):
         path = folder / f"{point:04X}.png"
         if path.is_file() and split_of(_file_name("emoji", title)) == "train":
-            image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-            yield what, title, None if image is None else np.asarray(image, np.uint8)
+            yield what, title, _image(path.read_bytes())
 
 
 def _emoji_list(share: Path) -> Iterator[tuple[str, str, int]]:

@@ -13,21 +13,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..synthetic import BACKGROUND, CANVAS, EXTENT, WHATS, Library
+from .data import SIZE, Dice, to_input
 from .loop import Batch, Batches
 
-SIZE = 112
 MIDDLE = SIZE / 2
 
 
-class _Dice:
-    """n random numbers at a time from one generator."""
-
-    def __init__(self, n: int, generator: torch.Generator) -> None:
-        self.n, self.g = n, generator
-
-    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(self.n, *shape, generator=self.g)
-
+class _Dice(Dice):
     def sign(self) -> Tensor:
         return torch.where(self.uniform(0, 1) < 0.5, 1.0, -1.0)
 
@@ -85,7 +77,7 @@ def compose(
     same_kind = (library.what[None] == what[:, None]).float()
     sprite = torch.multinomial(same_kind, 1, generator=generator)[:, 0]
 
-    image = _pick(backgrounds, n, generator)
+    image = dice.pick(backgrounds)
     image = torch.where((dice.uniform(0, 1) < 0.5)[:, None, None, None], image.flip(3), image)
     image = image * dice.light()
     size = dice.uniform(46 - 18 * clutter, 80 - 4 * clutter)
@@ -115,9 +107,7 @@ def compose(
     front = _Dice(int(n * 0.3 * clutter), generator)
     if front.n:
         bar = _bars(front)
-        image[: front.n] = (
-            image[: front.n] * (1 - bar) + _pick(backgrounds, front.n, generator) * 0.8 * bar
-        )
+        image[: front.n] = image[: front.n] * (1 - bar) + front.pick(backgrounds) * 0.8 * bar
     order = dice.order()
     image, what = image[order], what[order]
     grey = n // 10
@@ -130,7 +120,6 @@ def compose(
 
 def batches(library: Library, n: int, backgrounds: Tensor, clutter: float | None = None) -> Batches:
     """(seed, share of the run done) -> pictures as input, what. Clutter None grows from 0 to 1."""
-    from .data import to_input
 
     def batch(seed: int, share: float) -> Batch:
         grown = min(1.0, max(0.0, (share - 0.15) / 0.5)) if clutter is None else clutter
@@ -139,10 +128,6 @@ def batches(library: Library, n: int, backgrounds: Tensor, clutter: float | None
         return to_input(image).contiguous(memory_format=torch.channels_last), what
 
     return batch
-
-
-def _pick(backgrounds: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    return backgrounds[torch.randint(len(backgrounds), (n,), generator=generator)].float()
 
 
 def _over(image: Tensor, layer: Tensor, light: Tensor) -> Tensor:
