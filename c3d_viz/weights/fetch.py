@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import re
@@ -15,8 +14,9 @@ from urllib.parse import unquote, urlsplit
 
 from .. import __version__
 from ..errors import WeightsError
+from ..files import sha256
 from ..progress import Progress
-from .files import one_line, size_text
+from .files import reason, size_text
 
 # The suffix of each file name is the start of the file's SHA-256, as its publisher does it.
 DOWNLOADS: dict[str, str] = {
@@ -77,12 +77,12 @@ def download(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if target.is_file():
-            if _sha256(target).startswith(digest[1]):
+            if sha256(target).startswith(digest[1]):
                 return target
             target.unlink()  # damaged on disk: fetch it again
         part = target.with_name(file_name + ".part")
         _fetch(url, part, progress, max_bytes)
-        actual = _sha256(part)
+        actual = sha256(part)
         if not actual.startswith(digest[1]):
             part.unlink()
             raise WeightsError(
@@ -91,7 +91,7 @@ def download(
             )
         part.replace(target)
     except OSError as error:
-        raise WeightsError(f"{target}: cannot be written ({_reason(error)})") from None
+        raise WeightsError(f"{target}: cannot be written ({reason(error)})") from None
     return target
 
 
@@ -115,11 +115,11 @@ def _fetch(url: str, part: Path, progress: Progress | None, max_bytes: int) -> N
             ) from None
     except urllib.error.URLError as error:
         raise WeightsError(
-            f"{url}: cannot be reached ({_reason(error.reason)}); check the network, or download "
+            f"{url}: cannot be reached ({reason(error.reason)}); check the network, or download "
             f"it elsewhere and pass the file as weights"
         ) from None
     except (http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
-        raise _cut(url, part, _reason(error)) from None
+        raise _cut(url, part, reason(error)) from None
 
 
 def _copy(
@@ -178,14 +178,3 @@ class _NoDowngrade(urllib.request.HTTPRedirectHandler):
         if req.type == "https" and not newurl.startswith("https://"):
             raise urllib.error.URLError("redirects away from https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _reason(error: object) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return one_line(error) if isinstance(error, BaseException) else str(error)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from ..errors import WeightsError
 
@@ -31,7 +32,7 @@ def check_file(path: Path, max_bytes: int = MAX_BYTES) -> int:
     try:
         stat = path.stat()
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: no such weights file ({_why(error)})") from None
+        raise WeightsError(f"{path}: no such weights file ({reason(error)})") from None
     if path.is_dir():
         raise WeightsError(f"{path}: is a folder; give the checkpoint file inside it")
     if not path.is_file():
@@ -98,7 +99,7 @@ def check_zip(path: Path, max_bytes: int = MAX_BYTES) -> list[zipfile.ZipInfo]:
             members = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
         raise WeightsError(
-            f"{path}: damaged or cut archive ({_why(error)}); copy it again"
+            f"{path}: damaged or cut archive ({reason(error)}); copy it again"
         ) from None
     check_count(path, len(members), MAX_TENSORS + 100, "archive members")
     unpacked = sum(member.file_size for member in members)
@@ -151,20 +152,31 @@ def check_expansion(path: Path, what: str, declared: int, stored: int, max_bytes
 
 
 def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file, read in blocks."""
-    digest = hashlib.sha256()
+    """Hex SHA-256 of a file."""
     with open_checked(path) as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def open_checked(path: Path) -> IO[bytes]:
+@contextlib.contextmanager
+def damaged(path: Path, what: str, limit: int = 160) -> Iterator[None]:
+    """Make one WeightsError of all that another library raises on bytes that it cannot use.
+
+    zlib, zipfile, numpy, HDF5 and safetensors each fail in ways of their own on damaged files.
+    """
+    try:
+        yield
+    except WeightsError:
+        raise
+    except Exception as error:
+        raise WeightsError(f"{path}: damaged or cut {what} ({one_line(error, limit)})") from None
+
+
+def open_checked(path: Path) -> io.BufferedReader:
     """``open(path, "rb")`` with a WeightsError for a file that may not be read."""
     try:
         return path.open("rb")
     except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({_why(error)})") from None
+        raise WeightsError(f"{path}: cannot be read ({reason(error)})") from None
 
 
 def size_text(size: int) -> str:
@@ -178,13 +190,14 @@ def size_text(size: int) -> str:
     return f"{size} bytes"
 
 
-def one_line(error: BaseException, limit: int = 160) -> str:
+def one_line(error: object, limit: int = 160) -> str:
     """First line of another library's message, cut to a length that fits an error line."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def _why(error: BaseException) -> str:
+def reason(error: object) -> str:
+    """Why another library failed, for an error line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return one_line(error)

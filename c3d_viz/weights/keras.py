@@ -36,23 +36,15 @@ def read_h5(path: Path, max_bytes: int) -> Raw:
         ) from None
     tensors: dict[str, Tensor] = {}
     total = 0
-    try:
-        with h5py.File(path, "r") as file:
-            root = dict(_children(path, file, h5py)).get("model_weights", file)
-            for layer, dataset in _datasets(path, root, h5py):
-                total += _declared(path, dataset, total, max_bytes)
-                kind = "bias" if dataset.ndim == 1 else "weight"
-                key = f"{layer}.{kind}"
-                if key in tensors:
-                    raise WeightsError(f"{path}: layer {layer[:80]!r} has more than one {kind}")
-                tensors[key] = torch.from_numpy(np.ascontiguousarray(dataset[()]))
-    except WeightsError:
-        raise
-    except Exception as error:
-        # h5py passes on whatever the HDF5 library meets in a damaged file.
-        raise WeightsError(
-            f"{path}: damaged or cut HDF5 file ({files.one_line(error, 100)})"
-        ) from None
+    with files.damaged(path, "HDF5 file", 100), h5py.File(path, "r") as file:
+        root = dict(_children(path, file, h5py)).get("model_weights", file)
+        for layer, dataset in _datasets(path, root, h5py):
+            total += _declared(path, dataset, total, max_bytes)
+            kind = "bias" if dataset.ndim == 1 else "weight"
+            key = f"{layer}.{kind}"
+            if key in tensors:
+                raise WeightsError(f"{path}: layer {layer[:80]!r} has more than one {kind}")
+            tensors[key] = torch.from_numpy(np.ascontiguousarray(dataset[()]))
     return Raw("h5", tensors)
 
 

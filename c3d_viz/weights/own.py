@@ -21,8 +21,8 @@ from ..nets import C3D, INPUT_SHAPE, InputSpec, ModelSpec, Pool5
 from . import files
 from .inputs import override_input
 
-_CHECKED = {"channel_order", "mean", "scale", "resize", "crop"}
-_INPUT_FIELDS = _CHECKED | {"frames", "mean_volume"}
+_CHECKED = ("channel_order", "mean", "scale", "resize", "crop")
+_STORED = (*_CHECKED, "frames")
 
 
 def save_model(
@@ -57,16 +57,7 @@ def save_model(
         "fc": json.dumps(model.fc),
         "temporal_depths": json.dumps(model.temporal_depths),
         "pool5": json.dumps(model.pool5_form),
-        "input": json.dumps(
-            {
-                "channel_order": spec.input.channel_order,
-                "mean": spec.input.mean,
-                "scale": spec.input.scale,
-                "resize": spec.input.resize,
-                "crop": spec.input.crop,
-                "frames": spec.input.frames,
-            }
-        ),
+        "input": json.dumps({name: getattr(spec.input, name) for name in _STORED}),
         "description": description,
     }
     with whole_file(target) as part:
@@ -103,13 +94,13 @@ def metadata_input(metadata: Mapping[str, str], path: Path, default: InputSpec) 
     if not isinstance(value, dict):
         raise WeightsError(f"{path}: metadata 'input' must be a JSON object")
     try:
-        if unknown := value.keys() - _INPUT_FIELDS:
+        if unknown := value.keys() - {*_STORED, "mean_volume"}:
             raise WeightsError(f"unknown {', '.join(sorted(unknown))}")
         if value.get("frames", default.frames) != INPUT_SHAPE[1]:
             raise WeightsError(f"frames must be {INPUT_SHAPE[1]}")
         if not isinstance(value.get("mean", []), list):  # text would be the name of a file
             raise WeightsError("mean must be three numbers")
-        given: dict[str, Any] = {k: value[k] for k in _CHECKED & value.keys()}
+        given: dict[str, Any] = {k: value[k] for k in _CHECKED if k in value}
         return override_input(default, **given)
     except (TypeError, WeightsError) as error:
         reason = files.one_line(error)

@@ -58,53 +58,34 @@ def read_safetensors(path: Path, max_bytes: int) -> Raw:
             f"{path}: refused, its header has {files.size_text(length)}, for more tensors than "
             f"any checkpoint has"
         )
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = file.keys()
-            files.check_count(path, len(names))
-            tensors = {name: file.get_tensor(name) for name in names}
-            return Raw("safetensors", tensors, dict(file.metadata() or {}))
-    except WeightsError:
-        raise
-    except Exception as error:
-        # Types that torch or the library does not know fail in ways of their own.
-        raise WeightsError(
-            f"{path}: damaged or cut safetensors file ({files.one_line(error)})"
-        ) from None
+    with files.damaged(path, "safetensors file"), safe_open(path, framework="pt") as file:
+        names = file.keys()
+        files.check_count(path, len(names))
+        tensors = {name: file.get_tensor(name) for name in names}
+        return Raw("safetensors", tensors, dict(file.metadata() or {}))
 
 
 def read_npz(path: Path, max_bytes: int) -> Raw:
     """An .npz archive of float arrays; each header is checked before its data are read."""
     tensors: dict[str, Tensor] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            files.check_count(path, len(archive.namelist()), _MAX_ARRAYS, "arrays")
-            for member in archive.infolist():
-                with archive.open(member) as file:
-                    _check_header(path, member.filename, *read_npy_header(file), member.file_size)
-                with archive.open(member) as file:
-                    array = np.lib.format.read_array(file, allow_pickle=False)
-                tensors[member.filename.removesuffix(".npy")] = to_tensor(array)
-    except WeightsError:
-        raise
-    except Exception as error:
-        # zlib, zipfile and numpy's header parser each fail in their own way on damaged bytes.
-        raise WeightsError(f"{path}: damaged or cut archive ({files.one_line(error)})") from None
+    with files.damaged(path, "archive"), zipfile.ZipFile(path) as archive:
+        files.check_count(path, len(archive.namelist()), _MAX_ARRAYS, "arrays")
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                _check_header(path, member.filename, *read_npy_header(file), member.file_size)
+            with archive.open(member) as file:
+                array = np.lib.format.read_array(file, allow_pickle=False)
+            tensors[member.filename.removesuffix(".npy")] = to_tensor(array)
     return Raw("npz", tensors)
 
 
 def read_npy(path: Path, max_bytes: int = files.MAX_BYTES) -> npt.NDArray[Any]:
     """A single .npy float array, its header checked first; pickled objects are refused."""
     size = files.check_file(path, max_bytes)
-    try:
-        with files.open_checked(path) as file:
-            _check_header(path, "the array", *read_npy_header(file), size)
-            file.seek(0)
-            array: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    except WeightsError:
-        raise
-    except Exception as error:
-        raise WeightsError(f"{path}: damaged or cut .npy file ({files.one_line(error)})") from None
+    with files.damaged(path, ".npy file"), files.open_checked(path) as file:
+        _check_header(path, "the array", *read_npy_header(file), size)
+        file.seek(0)
+        array: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     return array
 
 
