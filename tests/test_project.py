@@ -152,3 +152,12 @@ def test_no_large_or_foreign_files() -> None:
         path = ROOT / line.split("\t", 1)[1]
         if path.is_file():
             assert path.stat().st_size < 9_000_000, path
+
+
+def test_test_files_are_short_and_have_names_of_their_own() -> None:
+    """Two of one name cannot be collected together (the folders are no packages)."""
+    found = sorted((ROOT / "tests").rglob("*.py"))
+    names = [path.name for path in found if path.name != "conftest.py"]
+    assert [name for name in set(names) if names.count(name) > 1] == []
+    long = {p.name: n for p in found if (n := len(p.read_text().splitlines())) > 300}
+    assert long == {}
