@@ -146,7 +146,7 @@ def _window(window: dict[str, Any], manifest: dict[str, Any], several: bool) -> 
         f'<section class="window" id="w{first}"><h2>{head}</h2><div class="given">',
         _video(window["input"], f"The 16 frames the network was given, {first} to {last}"),
         f"<div><p>Frames {first}-{last}{every} ({seconds}), resized and cropped to 112 × 112 "
-        f"pixels.</p>{_predictions(window, manifest)}</div></div>",
+        f"pixels.</p>{_notes(window, manifest)}{_predictions(window, manifest)}</div></div>",
     ]
     if several:
         parts.append('<p class="jump">')
@@ -157,6 +157,12 @@ def _window(window: dict[str, Any], manifest: dict[str, Any], several: bool) -> 
         parts.append("</p>")
     parts += [_layer(window, layer, manifest) for layer in window["layers"]]
     return "".join(parts) + "</section>"
+
+
+def _notes(window: dict[str, Any], manifest: dict[str, Any]) -> str:
+    """What is to be known of these frames: damage, a file cut short, colours not mapped."""
+    lines = dict.fromkeys((*manifest["clip"].get("notes", ()), *window.get("notes", ())))
+    return "".join(f'<p class="note">{escape(line)}</p>' for line in lines)
 
 
 def _predictions(window: dict[str, Any], manifest: dict[str, Any]) -> str:

@@ -195,6 +195,7 @@ def write_export(
                 "fps": info.fps,
                 "width": info.width,
                 "height": info.height,
+                "notes": list(info.notes),
             },
             "model": describe_model(net, spec),
             "versions": versions(),

@@ -79,6 +79,7 @@ def export_window(
         "start": window.clip.start,
         "frames": window.numbers,
         "fps": window.clip.fps,
+        "notes": list(window.clip.notes),
         "folder": window.name,
         "input": prefix + "input.mp4",
         "predictions": _predictions(traced, window.spec),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from exported import LINE, files, links, manifest_of
 
+from c3d_viz import clips
+from c3d_viz.export import run
 from c3d_viz.export.run import export_clip
 from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
 
@@ -51,6 +55,23 @@ def test_trained_weights_are_not_warned_about(clip: Path, tiny_c3d: Any, tmp_pat
     assert chances == sorted(chances, reverse=True)
     units = window["layers"][0]["units"]
     assert [u["name"] for u in units] == [names[u["channel"]] for u in units]
+
+
+def test_what_is_doubtful_about_the_frames_is_said(
+    clip: Path, tiny_c3d: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_clips(*args: Any, **options: Any) -> Any:
+        for read in clips.read_clips(*args, **options):
+            yield replace(read, notes=("frames 3-5: <doubtful>",))
+
+    monkeypatch.setattr(run, "clips", SimpleNamespace(**{**vars(clips), "read_clips": read_clips}))
+    spec = ModelSpec("compact", LINE, False, COMPACT_INPUT, 5)
+    export_clip(clip, tmp_path / "out", layers="fc8", top=1, loaded=(tiny_c3d, spec))
+    manifest = manifest_of(tmp_path / "out")
+    assert manifest["clip"]["notes"] == []
+    assert manifest["windows"][0]["notes"] == ["frames 3-5: <doubtful>"]
+    text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert text.count('<p class="note">frames 3-5: &lt;doubtful&gt;</p>') == 1
 
 
 @pytest.mark.browser
