@@ -13,6 +13,7 @@ The tree (with several windows, ``window-0040/`` and so on come in between)::
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import time
 from collections import OrderedDict
@@ -174,7 +175,8 @@ def write_export(
         first = next(reader)  # a clip that cannot be read leaves nothing behind
     with clock("load the network"):
         net, spec = loaded or settings.network.load()
-        net = net.to(torch.device(settings.device))
+        if any(p.device.type != torch.device(settings.device).type for p in net.parameters()):
+            net = copy.deepcopy(net).to(torch.device(settings.device))  # the caller's stays put
         settings = _without_logits(settings, spec)
 
     def window(clip: clips.Clip) -> Window:

@@ -12,6 +12,7 @@ from exported import Loaded, StopError, files
 
 from c3d_viz.engine.tracing import Unit
 from c3d_viz.errors import ClipError, ExportError, LayerError, VizError
+from c3d_viz.export import run
 from c3d_viz.export import window as export_window
 from c3d_viz.export.run import export_clip
 
@@ -161,3 +162,13 @@ def test_a_place_that_cannot_be_written(clip: Path, loaded: Loaded, tmp_path: Pa
     (tmp_path / "file").write_text("x")
     with pytest.raises(ExportError, match="cannot write"):
         export_clip(clip, tmp_path / "file" / "out", layers="conv1a", loaded=loaded)
+
+
+def test_a_network_of_the_callers_stays_on_its_device(
+    clip: Path, loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device "meta" stands for any other one: nothing can be computed there."""
+    monkeypatch.setattr(run, "check_settings", lambda settings: None)
+    with pytest.raises(VizError, match="meta"):
+        export_clip(clip, tmp_path / "out", device="meta", loaded=loaded)
+    assert {p.device.type for p in loaded[0].parameters()} == {"cpu"}
