@@ -238,7 +238,7 @@ def layers(network: Network) -> None:
     """Print every layer: shape, receptive field, parameters."""
     from ..nets import layer_table, table_text
 
-    net, spec = network.load()
+    net, spec = network.load_c3d()
     say(table_text(layer_table(net), spec))
 
 

@@ -40,7 +40,15 @@ def _option(kind: Any, name: str, metavar: str, what: str) -> Any:
 
 # One for each field of ``NetworkChoice``, in its order: (kind, default).
 NETWORK_OPTIONS = {
-    "model": (_option(str, "--model", "NAME", "compact, compact-2d or c3d."), "compact"),
+    "model": (
+        _option(
+            str,
+            "--model",
+            "NAME",
+            "compact, compact-2d, c3d; or FILE.py:FUNCTION, package.module:FUNCTION (runs it).",
+        ),
+        "compact",
+    ),
     "weights": (
         _option(
             str | None,
@@ -67,6 +75,8 @@ NETWORK_OPTIONS = {
             ("pool5", str | None, "FORM", "ceil or padded, against the checkpoint's."),
             ("classes", str | None, "FILE", "Names of the classes, one a line."),
             ("fc6_order", str | None, "ORDER", "chw or hwc: how fc6 reads pool5."),
+            ("std", str | None, "A,B,C", "Standard deviations the pixels are divided by."),
+            ("input", str | None, "FILE", "TOML file with what the network takes as input."),
         )
     },
 }
@@ -116,6 +126,10 @@ def network_of(given: dict[str, Any]) -> Network:
     if len(sides := numbers.get("resize", ())) == 1:
         numbers["resize"] = sides[0]
     mean = given["mean"] and _numbers(given["mean"])
+    if given["std"] is not None:
+        numbers["std"] = _numbers(given["std"])
+        if numbers["std"] is None:
+            raise VizError(f"--std takes one number a channel as in 58,57,55, got {given['std']!r}")
     return NetworkChoice(**{**given, **numbers, "mean": mean or given["mean"]})
 
 
@@ -132,9 +146,9 @@ def whole_numbers(text: str, option: str, what: str) -> tuple[int, ...]:
 
 
 def _numbers(text: str) -> tuple[float, ...] | None:
-    """Three numbers, or None: then it is a file's name."""
+    """Three numbers, or one for grey pictures; None: then it is a file's name."""
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
         return None
-    return values if len(values) == 3 else None
+    return values if len(values) in (1, 3) else None

@@ -1,4 +1,4 @@
-"""From a clip to the network's input: resize, crop, mean and scale, as the authors' release."""
+"""From a clip to the network's input: resize, crop, mean, scale, as the authors' release."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def resized_frames(clip: Clip, spec: InputSpec) -> Frame:
 
 
 def cropped_frames(clip: Clip, spec: InputSpec) -> Frame:
-    """The exact pixels the net sees, (T, 112, 112, 3) uint8 RGB: resized, then centre crop."""
+    """The exact pixels the net sees, (T, H, W, 3) uint8 RGB: resized, then centre crop."""
     resized = resized_frames(clip, spec)
     top, left = _crop_offset(resized.shape[1:3], spec)
     height, width = spec.crop
@@ -35,9 +35,10 @@ def cropped_frames(clip: Clip, spec: InputSpec) -> Frame:
 
 
 def preprocess(clip: Clip, spec: InputSpec) -> Tensor:
-    """The net's input (1, 3, T, 112, 112) float32, channels in ``spec.channel_order``.
+    """The net's input (1, C, T, H, W) float32, channels in ``spec.channel_order``.
 
-    As the authors' release: resize, subtract the mean (volume or channel), centre crop, scale.
+    As the authors' release: resize, subtract the mean (volume or channel), centre crop, scale;
+    then divide by the standard deviation, if there is one. See ``InputSpec``.
 
     Raises:
         ShapeError: the clip has not ``spec.frames`` frames, or the mean volume does not fit.
@@ -50,7 +51,7 @@ def preprocess(clip: Clip, spec: InputSpec) -> Tensor:
 def preprocess_frames(
     frames: Frame, spec: InputSpec, *, resized: tuple[int, int] | None = None
 ) -> Tensor:
-    """The same for frames (T, 112, 112, 3) uint8 RGB that are cropped already.
+    """The same for frames (T, H, W, 3) uint8 RGB that are cropped already.
 
     ``resized`` is the (height, width) they were cropped from; it places a mean volume. By
     default ``spec.resize``, or the volume's own size where that is only a short side.
@@ -63,23 +64,28 @@ def preprocess_frames(
             f"frames must be uint8 RGB of shape {expected} (T, H, W, 3), got {frames.dtype} "
             f"{frames.shape}; read {spec.frames} frames and crop them with cropped_frames()"
         )
-    if spec.channel_order == "BGR":
+    if spec.channels == 1:
+        frames = np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in frames])[..., None]
+    elif spec.channel_order == "BGR":
         frames = frames[..., ::-1]
     x = frames.astype(np.float32).transpose(3, 0, 1, 2)  # (T,H,W,C) -> (C,T,H,W)
     x = (x - _mean(spec, resized)) * np.float32(spec.scale)
+    if spec.std is not None:
+        x /= np.array(spec.std, dtype=np.float32).reshape(-1, 1, 1, 1)
     return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))[None]
 
 
 def _mean(spec: InputSpec, resized: tuple[int, int] | None) -> npt.NDArray[np.float32]:
-    """What is taken off, broadcastable to (3, T, H, W) of the crop."""
+    """What is taken off, broadcastable to (C, T, H, W) of the crop."""
     if spec.mean_volume is None:
-        return np.array(spec.mean, dtype=np.float32).reshape(3, 1, 1, 1)
+        return np.array(spec.mean, dtype=np.float32).reshape(-1, 1, 1, 1)
     volume = spec.mean_volume
     size = resized or (spec.resize if isinstance(spec.resize, tuple) else volume.shape[2:4])
-    if volume.shape != (3, spec.frames, *size):
+    if volume.shape != (spec.channels, spec.frames, *size):
         raise ShapeError(
             f"the mean volume has shape {volume.shape}, frames resized to {size[1]} x {size[0]} "
-            f"need {(3, spec.frames, *size)} (C, T, H, W); use the volume made for this size"
+            f"need {(spec.channels, spec.frames, *size)} (C, T, H, W); use the volume made for "
+            f"this size"
         )
     top, left = _crop_offset((size[0], size[1]), spec)
     height, width = spec.crop

@@ -174,7 +174,7 @@ def write_export(
         )
         first = next(reader)  # a clip that cannot be read leaves nothing behind
     with clock("load the network"):
-        net, spec = loaded or settings.network.load()
+        net, spec = loaded or settings.network.load_c3d()
         if any(p.device.type != torch.device(settings.device).type for p in net.parameters()):
             net = copy.deepcopy(net).to(torch.device(settings.device))  # the caller's stays put
         settings = _without_logits(settings, spec)

@@ -30,10 +30,10 @@ def run(
 ) -> Result:
     """Measure, analyse, write. See :func:`c3d_viz.finding.run_test`."""
     began = time.monotonic()
-    model, spec = settings.network.load()
+    model, spec = settings.network.load_c3d()
     twin = None
     if settings.twin is not None:
-        twin = NetworkChoice(settings.twin, settings.twin_weights, settings.seed).load()
+        twin = NetworkChoice(settings.twin, settings.twin_weights, settings.seed).load_c3d()
     windows, skipped = real_windows(paths, spec.input, settings.windows_per_video, progress)
     synthetic = synthetic_windows(settings.per_kind, settings.seed)
     nets = recipes(settings.reinit, settings.permuted_nets, settings.seed, twin is not None)

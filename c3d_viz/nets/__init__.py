@@ -6,6 +6,7 @@ from .names import nearest, unwrapped
 from .spec import (
     CAFFE_INPUT,
     COMPACT_INPUT,
+    KINETICS_INPUT,
     MMACTION_INPUT,
     ChannelOrder,
     InputSpec,

@@ -45,26 +45,29 @@ def _numbers(values: object) -> tuple[float, ...] | None:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """How frames become the input tensor: resize, crop, channel order, mean, scale.
+    """How frames become the input tensor: resize, crop, channels, mean, scale, deviation.
 
-    The value of a pixel v (0-255) in channel c is ``(v - mean[c]) * scale``.
+    The value of a pixel v (0-255) in channel c is ``(v - mean[c]) * scale / std[c]``. A network of
+    one channel has one mean; v is then the pixel's luma (0.299 R + 0.587 G + 0.114 B, rounded).
 
     Attributes:
         channel_order: order of the channels of the tensor and of ``mean``.
-        mean: per channel, 0-255 units, in ``channel_order``.
+        mean: per channel (3 or 1), 0-255 units, in ``channel_order``.
         scale: factor after the mean is taken off (the release uses 1).
         resize: ``(height, width)`` with the aspect ignored, or the length of the short side.
         crop: ``(height, width)`` of the centre crop.
         frames: number of consecutive frames T.
-        mean_volume: (3, T, resize height, resize width) float32 in ``channel_order``, taken off
+        mean_volume: (C, T, resize height, resize width) float32 in ``channel_order``, taken off
             before the crop in place of ``mean``; None for a mean per channel.
+        std: standard deviation per channel, divided by, in the units of ``mean`` times ``scale``;
+            None is 1.
 
     Raises:
         ShapeError: a field that is none of that; sides and frames go from 1 to 4096.
     """
 
     channel_order: ChannelOrder = "BGR"
-    mean: tuple[float, float, float] = (90.25, 97.66, 101.41)
+    mean: tuple[float, ...] = (90.25, 97.66, 101.41)
     scale: float = 1.0
     resize: tuple[int, int] | int = (128, 171)
     crop: tuple[int, int] = (112, 112)
@@ -72,6 +75,7 @@ class InputSpec:
     mean_volume: npt.NDArray[np.float32] | None = dataclasses.field(
         default=None, repr=False, compare=False
     )
+    std: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         short = _whole(self.resize)
@@ -89,15 +93,30 @@ class InputSpec:
         if self.channel_order not in get_args(ChannelOrder):
             raise ShapeError(f"channel_order must be RGB or BGR, got {self.channel_order!r}")
         mean, scale = _numbers(self.mean), _numbers((self.scale,))
-        if mean is None or len(mean) != 3:
-            raise ShapeError(f"mean must be three numbers, one a channel, got {self.mean!r}")
+        if mean is None or len(mean) not in (1, 3):
+            raise ShapeError(f"mean must be three numbers or one, one a channel, got {self.mean!r}")
+        std = None if self.std is None else _numbers(self.std)
+        if self.std is not None and (std is None or len(std) != len(mean) or min(std) <= 0):
+            raise ShapeError(
+                f"std must be {len(mean)} positive numbers, one a channel, got {self.std!r}"
+            )
         if scale is None or not scale[0]:
             raise ShapeError(f"scale must be a number that is not 0, got {self.scale!r}")
         for name, value in (
             ("resize", resize if short is None else short), ("crop", crop), ("frames", frames),
-            ("mean", mean), ("scale", scale[0]),
+            ("mean", mean), ("scale", scale[0]), ("std", std),
         ):  # fmt: skip
             object.__setattr__(self, name, value)
+
+    @property
+    def channels(self) -> int:
+        """3, or 1 for a network that takes grey pictures."""
+        return len(self.mean)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(C, T, H, W) of the network's input."""
+        return (self.channels, self.frames, *self.crop)
 
     def replace(self, **changes: object) -> InputSpec:
         """A copy with some fields changed."""
@@ -108,6 +127,13 @@ class InputSpec:
 CAFFE_INPUT = InputSpec()
 # MMAction2's C3D: RGB, short side 128.
 MMACTION_INPUT = InputSpec(channel_order="RGB", mean=(104.0, 117.0, 128.0), resize=128)
+# torchvision's video networks, trained on Kinetics-400.
+KINETICS_INPUT = InputSpec(
+    channel_order="RGB",
+    mean=(0.43216 * 255, 0.394666 * 255, 0.37645 * 255),
+    scale=1 / 255,
+    std=(0.22803, 0.22145, 0.216989),
+)
 # The weights shipped with the package (c3d_viz/weights/): RGB, scaled to about unit variance.
 COMPACT_INPUT = InputSpec(channel_order="RGB", mean=(110.0, 110.0, 110.0), scale=1 / 60)
 
@@ -117,10 +143,11 @@ class ModelSpec:
     """What a loaded model is. ``weights`` is written on every artefact.
 
     Attributes:
-        name: key of the architecture: ``compact``, ``compact-2d`` or ``c3d``.
+        name: key of the architecture: ``compact``, ``compact-2d`` or ``c3d``; or ``net.py:build``.
         weights: one line for people, e.g. ``compact: trained on procedural clips, 60 classes`` or
             ``random weights (seed 0), untrained``.
         trained: False for a seeded random network; callers must say so wherever maps are shown.
+            None where nothing says: the network's own code gave the weights.
         input: preprocessing the weights expect.
         classes: names of the outputs, or None when the weights carry none.
         num_classes: length of the logits.
@@ -128,11 +155,12 @@ class ModelSpec:
         source: path or identifier of the checkpoint, None for random weights.
         sha256: hex digest of the checkpoint file, None for random weights.
         format: checkpoint format that was recognised, None for random weights.
+        code_sha256: hex digest of the Python file with the factory, None for the named models.
     """
 
     name: str
     weights: str
-    trained: bool
+    trained: bool | None
     input: InputSpec
     num_classes: int
     classes: tuple[str, ...] | None = None
@@ -140,3 +168,4 @@ class ModelSpec:
     source: str | None = None
     sha256: str | None = None
     format: str | None = None
+    code_sha256: str | None = None

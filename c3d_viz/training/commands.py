@@ -79,11 +79,11 @@ def _curve(args: argparse.Namespace) -> None:
 
 
 def _videos(args: argparse.Namespace) -> None:
-    from ..weights import load_model
+    from ..weights import NetworkChoice
     from .loop import Settings
     from .videos import train_videos
 
-    init = None if args.init == "scratch" else load_model(args.init, weights=args.weights)
+    init = None if args.init == "scratch" else NetworkChoice(args.init, args.weights).load_c3d()
     settings = _settings(args, Settings(minutes=60, batch=16, lr=3e-4))
     path, _ = train_videos(args.folder, args.out, settings, init=init, progress=_line)
     for why in (args.out / "bad-files.txt").read_text().splitlines():

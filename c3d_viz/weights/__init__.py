@@ -4,7 +4,7 @@
 the one door: a file of any known format -> the network and what it expects.
 The way of a file: ``files`` (size, kind) -> ``readers`` (named tensors) -> ``keymaps`` (which
 format) -> ``assemble`` (strict check, transposes) -> model and spec. ``load_state`` reads a
-state_dict into a network of any kind.
+state_dict into a network of any kind; ``factory`` gets one from a function in somebody's code.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..nets import C3D, ChannelOrder, ModelSpec, Pool5
+from torch import nn
+
+from ..nets import ChannelOrder, ModelSpec, Pool5
 from .catalogue import MODELS, Architecture
 from .choice import RANDOM, NetworkChoice, choose
 from .fetch import DOWNLOADS, cache_folder, download
@@ -39,16 +41,21 @@ def load_model(
     pool5: Pool5 | None = None,
     classes: str | Path | Sequence[str] | None = None,
     fc6_order: Fc6Order | None = None,
+    std: Sequence[float] | None = None,
+    input: str | Path | None = None,
     max_bytes: int = MAX_BYTES,
-) -> tuple[C3D, ModelSpec]:
+) -> tuple[nn.Module, ModelSpec]:
     """A network ready to look inside, and the spec of what it is and what it expects.
 
     The model is in eval mode, float32, on the CPU, and its parameters take no gradient (maps need
     the gradient of the input only); training calls ``model.requires_grad_(True).train()``.
 
     Args:
-        name: ``compact`` (default), ``compact-2d`` or ``c3d``. With a file in a foreign format
-            the model is ``c3d`` whatever the name.
+        name: ``compact`` (default), ``compact-2d`` or ``c3d`` (a ``C3D``; with a file in a foreign
+            format it is ``c3d`` whatever the name). Or a function that returns a network of your
+            own, or a network and its InputSpec: ``path/to/file.py:function`` or
+            ``package.module:function``. **This runs the file.** ``weights`` is then a state_dict,
+            loaded strictly (``load_state``); None and "random" keep what the function gives.
         weights: a checkpoint of any known format, recognised by its content; its tensors give
             width, fc, temporal depths and classes. None loads the shipped weights, or random ones
             where none are shipped (``c3d``). "random" asks for random ones.
@@ -61,6 +68,8 @@ def load_model(
         pool5: "ceil" or "padded", overrides the format's.
         classes: class names, a text file with one a line or a sequence.
         fc6_order: "chw" or "hwc", order of fc6's rows in a channels-last file.
+        std: three positive numbers (or one) that the pixels are divided by, see ``InputSpec``.
+        input: a TOML file with fields of ``InputSpec``; the single arguments go before it.
         max_bytes: largest file that is read, and most it may unpack to.
 
     Raises:
@@ -80,5 +89,7 @@ def load_model(
         pool5=pool5,
         classes=classes,
         fc6_order=fc6_order,
+        std=std,
+        input=input,
     )
     return choice.load(max_bytes)

@@ -1,7 +1,7 @@
 """Which network: one value that everything takes, gives and writes down.
 
-The loaders of further kinds of networks belong into ``NetworkChoice.load``; whatever takes a
-choice (export, finding, dashboard, command line) then has them.
+``NetworkChoice.load`` is where each kind of network has its loader; whatever takes a choice
+(export, layers, command line) then has it. What is about C3D alone asks for ``load_c3d``.
 """
 
 from __future__ import annotations
@@ -11,24 +11,28 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
 
 from ..errors import WeightsError
-from ..nets import C3D, ChannelOrder, ModelSpec, Pool5, initialise
+from ..nets import C3D, ChannelOrder, InputSpec, ModelSpec, Pool5, initialise
 from . import assemble, files
 from .catalogue import MODELS
+from .factory import is_factory, load_factory
 from .files import MAX_BYTES
-from .inputs import override_input, read_classes
+from .inputs import override_input, read_classes, read_input
 from .keymaps import Fc6Order
 from .readers import read
 
 RANDOM = "random"  # value of ``weights`` that asks for an untrained network
 _FOLDER = Path(__file__).parent
 _MAX_CLASSES = 100_000
-_PATHS = ("weights", "mean", "classes")  # fields that may name a file
+_OF_C3D = ("num_classes", "pool5", "fc6_order")
+_OF_INPUT = ("channel_order", "mean", "input_scale", "resize", "crop", "std", "input")
+_PATHS = ("weights", "mean", "classes", "input")  # fields that may name a file
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,13 @@ class NetworkChoice:
     pool5: Pool5 | None = None
     classes: str | Path | Sequence[str] | None = None
     fc6_order: Fc6Order | None = None
+    std: Sequence[float] | None = None
+    input: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = _plain(getattr(self, field.name))
-            if field.name == "mean" and isinstance(value, tuple):
+            if field.name in ("mean", "std") and isinstance(value, tuple):
                 with contextlib.suppress(TypeError, OverflowError):  # ``load`` says what is wrong
                     value = tuple(v if isinstance(v, str) else float(v) for v in value)
             object.__setattr__(self, field.name, value)
@@ -99,12 +105,33 @@ class NetworkChoice:
         if self.weights == RANDOM:
             given.pop("weights")
         paths: dict[str, Any] = {k: os.path.abspath(v) for k, v in given.items() if type(v) is str}
+        file, mark, function = self.model.rpartition(":")
+        if mark and file.endswith(".py"):
+            paths["model"] = f"{os.path.abspath(file)}:{function}"
         return dataclasses.replace(self, **paths)
 
-    def load(self, max_bytes: int = MAX_BYTES) -> tuple[C3D, ModelSpec]:
+    def load_c3d(self, max_bytes: int = MAX_BYTES) -> tuple[C3D, ModelSpec]:
+        """The same for what is about C3D alone.
+
+        Raises:
+            WeightsError: another network is chosen (its code is not run), or as ``load_model``.
+        """
+        if is_factory(self.model):
+            raise WeightsError(
+                f"{self.model}: this takes a C3D, {', '.join(MODELS)}; a network of one's own goes "
+                f"to export, layers and load_model"
+            )
+        model, spec = self.load(max_bytes)
+        assert isinstance(model, C3D)
+        return model, spec
+
+    def load(self, max_bytes: int = MAX_BYTES) -> tuple[nn.Module, ModelSpec]:
         """The network and its spec; see ``load_model``, which has the errors too."""
-        if self.model not in MODELS:
-            raise WeightsError(f"no model {self.model!r}; choose from {', '.join(MODELS)}")
+        if self.model not in MODELS and not is_factory(self.model):
+            raise WeightsError(
+                f"no model {self.model!r}; choose from {', '.join(MODELS)}, or name a function "
+                f"that returns a network: FILE.py:FUNCTION or package.module:FUNCTION"
+            )
         if self.pool5 not in (None, "ceil", "padded"):
             raise WeightsError(f"pool5 must be 'ceil' or 'padded', got {self.pool5!r}")
         if self.fc6_order not in (None, "chw", "hwc"):
@@ -113,25 +140,51 @@ class NetworkChoice:
             raise WeightsError(f"num_classes must be 1 to {_MAX_CLASSES}, got {self.num_classes}")
         if not -(2**63) <= self.seed < 2**64:
             raise WeightsError(f"seed must be a whole number of 64 bits, got {self.seed}")
+        model: nn.Module
+        if is_factory(self.model):
+            model, spec = self._from_factory(max_bytes)
+            return model.requires_grad_(False), self._named(spec)
         shipped = _FOLDER / f"{self.model}.safetensors"
         if self.weights == RANDOM or (self.weights is None and not shipped.is_file()):
             model, spec = _random(self)
         else:
             path = shipped if self.weights is None else Path(self.weights)
             model, spec = _from_file(self, path, max_bytes)
-        overridden = override_input(
-            spec.input,
+        model.eval().requires_grad_(False)
+        return model, self._named(dataclasses.replace(spec, input=self._input(spec.input)))
+
+    def _named(self, spec: ModelSpec) -> ModelSpec:
+        """The spec with the classes that were given."""
+        if self.classes is None:
+            return spec
+        return dataclasses.replace(spec, classes=read_classes(self.classes, spec.num_classes))
+
+    def _input(self, spec: InputSpec, *, of_c3d: bool = True) -> InputSpec:
+        """The input with what is said against it: the file first, then the single options."""
+        if self.input is not None:
+            spec = read_input(Path(self.input), spec, of_c3d=of_c3d)
+        return override_input(
+            spec,
             channel_order=self.channel_order,
             mean=self.mean,
             scale=self.input_scale,
             resize=cast(Any, self.resize),
             crop=cast(Any, self.crop),
+            std=self.std,
+            of_c3d=of_c3d,
         )
-        names = spec.classes
-        if self.classes is not None:
-            names = read_classes(self.classes, spec.num_classes)
-        model.eval().requires_grad_(False)
-        return model, dataclasses.replace(spec, classes=names, input=overridden)
+
+    def _from_factory(self, max_bytes: int) -> tuple[nn.Module, ModelSpec]:
+        of_c3d = {name for name in _OF_C3D if getattr(self, name) is not None}
+        if of_c3d:
+            raise WeightsError(
+                f"{self.model}: {', '.join(sorted(of_c3d))} {'is' if len(of_c3d) == 1 else 'are'} "
+                f"about C3D; the factory decides what its network is"
+            )
+        stated = any(getattr(self, name) is not None for name in _OF_INPUT)
+        own = None if self.weights in (None, RANDOM) else Path(cast(str, self.weights))
+        state = partial(self._input, of_c3d=False) if stated else None
+        return load_factory(self.model, own, state, self.seed, max_bytes)
 
 
 def choose(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import WeightsError, printable
+from ..errors import ShapeError, WeightsError, printable
 from ..nets import INPUT_SHAPE, ChannelOrder, InputSpec
 from . import files
 from .caffe import read_binaryproto
 from .readers import read_npy
 
+_FIELDS = ("channel_order", "mean", "std", "scale", "resize", "crop", "frames")
 _MAX_NAMES = 1024**2  # bytes of a class list; Sports-1M's has 7 kB
 
 
@@ -25,11 +27,14 @@ def override_input(
     scale: float | None = None,
     resize: int | tuple[int, int] | None = None,
     crop: tuple[int, int] | None = None,
+    std: Sequence[float] | None = None,
+    of_c3d: bool = True,
 ) -> InputSpec:
     """``spec`` with the given fields replaced and checked; None leaves a field as it is.
 
     A mean file is a volume (3, 16, height, width) taken off before the crop; its size must be
     the resize. Its channels are taken in the order they are stored, whatever ``channel_order``.
+    A C3D (``of_c3d``) takes three channels of 16 x 112 x 112 and nothing else.
 
     Raises:
         WeightsError: a value that no preprocessing can use.
@@ -45,13 +50,13 @@ def override_input(
             raise WeightsError(f"scale must be a positive number, got {_short(scale)}")
         changes["scale"] = factor[0]
     if crop is not None:
-        if _numbers(crop) != list(INPUT_SHAPE[2:]):
+        if of_c3d and _numbers(crop) != list(INPUT_SHAPE[2:]):
             raise WeightsError(
                 f"crop must be (112, 112), which C3D's fc6 fixes; got {_short(crop)}"
             )
-        changes["crop"] = INPUT_SHAPE[2:]
+        changes["crop"] = tuple(crop) if isinstance(crop, Sequence) else crop
     if resize is not None:
-        changes["resize"] = _resize(resize)
+        changes["resize"] = _resize(resize) if of_c3d else resize
     if isinstance(mean, str | Path):
         volume = read_mean(Path(mean))
         size = changes.get("resize", spec.resize)
@@ -65,9 +70,40 @@ def override_input(
         b, g, r = (float(m) for m in volume.mean(axis=(1, 2, 3)))
         changes["mean"] = (b, g, r)
     elif mean is not None:
-        changes["mean"] = _three(mean)
+        changes["mean"] = _three(mean) if of_c3d else mean
         changes["mean_volume"] = None
-    return spec.replace(**changes)
+    if std is not None:
+        changes["std"] = std
+    try:
+        return spec.replace(**changes)
+    except ShapeError as error:
+        raise WeightsError(str(error)) from None
+
+
+def read_input(path: Path, spec: InputSpec, *, of_c3d: bool = True) -> InputSpec:
+    """``spec`` with the fields that a TOML file states, named as those of ``InputSpec``.
+
+    Raises:
+        WeightsError: no such file, no TOML, a field there is not, or a value that cannot be meant.
+    """
+    files.check_file(path, _MAX_NAMES)
+    with files.open_checked(path) as file:
+        data: bytes = file.read()
+    try:
+        fields = tomllib.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: is no TOML ({files.one_line(error)})") from None
+    if unknown := sorted(fields.keys() - set(_FIELDS)):
+        raise WeightsError(
+            f"{path}: no field {unknown[0][:80]!r} of an input; there are {', '.join(_FIELDS)}"
+        )
+    try:
+        stated = spec.replace(mean_volume=None if "mean" in fields else spec.mean_volume, **fields)
+    except ShapeError as error:
+        raise WeightsError(f"{path}: {error}") from None
+    if of_c3d and stated.shape != INPUT_SHAPE:
+        raise WeightsError(f"{path}: states an input of {stated.shape}, C3D takes {INPUT_SHAPE}")
+    return stated
 
 
 def read_mean(path: Path) -> npt.NDArray[np.float32]:

@@ -21,7 +21,7 @@ from ..nets import C3D, INPUT_SHAPE, InputSpec, ModelSpec, Pool5
 from . import files
 from .inputs import override_input
 
-_CHECKED = ("channel_order", "mean", "scale", "resize", "crop")
+_CHECKED = ("channel_order", "mean", "scale", "resize", "crop", "std")
 _STORED = (*_CHECKED, "frames")
 
 
@@ -57,7 +57,9 @@ def save_model(
         "fc": json.dumps(model.fc),
         "temporal_depths": json.dumps(model.temporal_depths),
         "pool5": json.dumps(model.pool5_form),
-        "input": json.dumps({name: getattr(spec.input, name) for name in _STORED}),
+        "input": json.dumps(
+            {k: v for k in _STORED if (v := getattr(spec.input, k)) is not None}  # no std: 1
+        ),
         "description": description,
     }
     with whole_file(target) as part:

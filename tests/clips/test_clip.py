@@ -170,6 +170,31 @@ def test_mean_volume_is_taken_off_before_the_crop() -> None:
         preprocess(gradient_clip(256, 500), short)
 
 
+def test_deviation_and_one_channel() -> None:
+    """(v - mean) * scale / std by hand; grey is the luma, and a grey clip's own values."""
+    rng = np.random.default_rng(4)
+    clip = Clip(rng.integers(0, 256, (32, 224, 224, 3), np.uint8), 25.0, "clip", 0, 1, ())
+    spec = InputSpec("BGR", (1, 2, 3), 0.5, (224, 224), (224, 224), 32, std=(4, 5, 6))
+    x = preprocess(clip, spec).numpy()
+    assert x.shape == (1, 3, 32, 224, 224)
+    for channel, (mean, std) in enumerate(((1, 4), (2, 5), (3, 6))):
+        by_hand = (clip.frames[..., 2 - channel].astype(float) - mean) * 0.5 / std
+        np.testing.assert_allclose(x[0, channel], by_hand, rtol=1e-6)
+    assert np.array_equal(
+        preprocess(clip, spec.replace(std=(1, 1, 1))), preprocess(clip, spec.replace(std=None))
+    )
+    grey = spec.replace(mean=(10,), std=(2,), scale=1)
+    red, green, blue = np.moveaxis(clip.frames.astype(float), -1, 0)
+    luma = np.round(0.299 * red + 0.587 * green + 0.114 * blue)
+    x = preprocess(clip, grey).numpy()
+    assert x.shape == (1, 1, 32, 224, 224)
+    assert np.abs(x[0, 0] * 2 + 10 - luma).max() <= 1
+    assert (x[0, 0] * 2 + 10 == luma).mean() > 0.99
+    flat = np.repeat(clip.frames[..., :1], 3, axis=-1)
+    x = preprocess(Clip(flat, 25.0, "clip", 0, 1, ()), grey).numpy()
+    assert np.array_equal(x[0, 0] * 2 + 10, flat[..., 0])
+
+
 def test_input_errors() -> None:
     clip = gradient_clip()
     with pytest.raises(ShapeError, match=r"must be uint8 RGB of shape \(16, 112, 112, 3\)"):

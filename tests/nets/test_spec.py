@@ -21,6 +21,7 @@ NAN = float("nan")
         ("frames", [0, -16, 1.5, None, 10**9]),
         ("channel_order", ["rgb", "", None, 3]),
         ("mean", [(), (1, 2), (1, 2, 3, 4), 5, (1, 2, NAN), ("a", 1, 2), None]),
+        ("std", [(), (1, 2), (1, 2, 0), (1, 2, -3), 5, (1, 2, NAN), "abc"]),
         ("scale", [0, NAN, float("inf"), None, "x", (1,)]),
     ],
 )
@@ -43,3 +44,13 @@ def test_what_is_meant_is_kept_in_plain_numbers() -> None:
     assert CAFFE_INPUT.resize == (128, 171)
     assert MMACTION_INPUT.resize == 128
     assert COMPACT_INPUT.scale == 1 / 60
+
+
+def test_one_channel_has_one_mean_and_one_deviation() -> None:
+    grey = InputSpec(mean=(5,), std=[2], frames=8, crop=(20, 30))  # type: ignore[arg-type]
+    assert (grey.mean, grey.std, grey.channels) == ((5.0,), (2.0,), 1)
+    assert grey.shape == (1, 8, 20, 30)
+    assert CAFFE_INPUT.shape == (3, 16, 112, 112)
+    assert CAFFE_INPUT.std is None
+    with pytest.raises(ShapeError, match="std must be 1 positive numbers"):
+        grey.replace(std=(1, 2, 3))

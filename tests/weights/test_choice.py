@@ -29,6 +29,8 @@ EVERYTHING = NetworkChoice(
     pool5="padded",
     classes="names.txt",
     fc6_order="hwc",
+    std=(1.0, 2.5, 3.0),
+    input="input.toml",
 )
 
 
@@ -85,16 +87,26 @@ def test_paths_become_absolute_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    choice = NetworkChoice(weights="a.pth", mean="m.npy", classes="names.txt", pool5="ceil")
+    choice = NetworkChoice(
+        "nets/own.py:build",
+        "a.pth",
+        mean="m.npy",
+        classes="names.txt",
+        pool5="ceil",
+        input="i.toml",
+    )
     assert choice.absolute() == NetworkChoice(
+        model=f"{tmp_path}/nets/own.py:build",
         weights=str(tmp_path / "a.pth"),
         mean=str(tmp_path / "m.npy"),
         classes=str(tmp_path / "names.txt"),
         pool5="ceil",
+        input=str(tmp_path / "i.toml"),
     )
     for kept in (
         NetworkChoice(),
         NetworkChoice(weights="random"),
+        NetworkChoice("package.module:build"),
         NetworkChoice(mean=(1, 2, 3), classes=("a", "b")),
         choice.absolute(),
     ):

@@ -53,7 +53,7 @@ def write_figure(
         raise LayerError(f"the figure takes a conv layer, {', '.join(CONV_LAYERS)}; got {layer!r}")
     if method not in METHODS:
         raise LayerError(f"no method {method!r}; choose from {', '.join(METHODS)}")
-    model, spec = loaded or network.load()
+    model, spec = loaded or network.load_c3d()
     channels = dict(model.named_modules())[layer].out_channels
     if not 1 <= maps <= int(channels):  # type: ignore[call-overload,unused-ignore]
         raise LayerError(f"{layer} has {channels} maps; --maps must be 1 to {channels}, got {maps}")
