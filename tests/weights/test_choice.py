@@ -143,3 +143,11 @@ def test_it_loads_what_load_model_loads(tmp_path: Path, tiny_c3d: Any) -> None:
 def test_a_seed_that_is_none(seed: int) -> None:
     with pytest.raises(WeightsError, match="seed must be a whole number of 64 bits"):
         NetworkChoice(weights="random", seed=seed).load()
+
+
+def test_a_deviation_is_kept_by_the_own_format(tmp_path: Path, tiny_c3d: Any) -> None:
+    for std in (None, (4.0, 5.0, 6.0)):
+        spec = ModelSpec("compact", "own", True, COMPACT_INPUT.replace(std=std), 5)
+        save_model(tmp_path / "own.safetensors", tiny_c3d, spec)
+        assert load_model("compact", tmp_path / "own.safetensors")[1].input == spec.input
+    assert load_model("compact", std=(1, 2, 3))[1].input.std == (1.0, 2.0, 3.0)
