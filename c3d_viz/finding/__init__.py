@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from ..files import try_folder
-from ..nets import C3D, ModelSpec
 from ..progress import Progress
 from ..stats import Interval, bootstrap
 from ..weights import NetworkChoice, choose
@@ -21,66 +20,10 @@ from .judge.verdict import decide, effect
 from .measure.contrasts import contrast, parts
 from .measure.curves import Curves, curves
 from .measure.stimulus import Stimulus, stimulus
+from .show.figure import make_figure
 from .types import Control, Effect, Result, Verdict
 
 PathLike = str | os.PathLike[str]
-
-
-def make_figure(
-    clip_path: PathLike,
-    out: PathLike,
-    *,
-    layer: str = "conv5b",
-    maps: int = 2,
-    method: str = "deconvnet",
-    network: NetworkChoice | None = None,
-    loaded: tuple[C3D, ModelSpec] | None = None,
-    called: str | None = None,
-    model: str = "compact",
-    weights: PathLike | None = None,
-    start: int | None = None,
-    seed: int = 0,
-    overrides: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-) -> list[Path]:
-    """The paper's Figure 4 for one window of a clip: PNG, PDF and mp4 in the folder ``out``.
-
-    Args:
-        clip_path: video file or folder of frames.
-        out: folder for the files; made if missing.
-        layer: any conv layer; the appendix has conv2a and conv3b.
-        maps: how many of the strongest feature maps.
-        method: deconvnet, guided, gradient, or any other key of METHODS.
-        start: first frame of the window; None takes the middle of the video.
-        network: which network; ``model, weights, seed, overrides`` are those arguments of
-            ``load_model`` in its place.
-        loaded: a network and its spec in place of all these.
-        called: what the figure calls the clip, for a file that lies here under another name.
-
-    Returns:
-        The files that were written, the PNG first.
-
-    Raises:
-        ExportError: ``out`` cannot be written to.
-        LayerError: no such conv layer, method or number of maps.
-        ClipError, WeightsError: the clip cannot be read, the network not be loaded.
-    """
-    from .show.figure import write_figure
-
-    try_folder(out)
-
-    return write_figure(
-        clip_path,
-        Path(out),
-        layer=layer,
-        maps=maps,
-        method=method,
-        network=choose(network, model, weights, seed, **(overrides or {})),
-        loaded=loaded,
-        called=called,
-        start=start,
-        progress=progress,
-    )
 
 
 def run_test(

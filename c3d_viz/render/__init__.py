@@ -1,8 +1,7 @@
 """Pictures of attributions and activations: arrays in, uint8 RGB arrays out.
 
-``render_maps`` turns numbers into pixels of a frame, ``render_filmstrip``,
-``render_contact`` and ``render_activation`` put them on a page,
-``render_canvas`` draws the page. This module gathers what others use.
+``maps`` turns numbers into pixels of a frame, ``filmstrip``, ``contact`` and ``activation`` put
+them on a page, ``canvas`` draws the page, ``media`` writes files.
 """
 
 from .activation import activation_sheet, time_note

@@ -2,9 +2,8 @@
 
 The class of a clip is what moves and how, 60 classes. "How" is motion relative to the scene: a
 camera pan moves everything and changes no class. Tests, positive controls, the dashboard's
-examples and the training data come from one generator: ``synthetic_library`` (pictures),
-``synthetic_scene`` (what happens), ``synthetic_render`` (pixels). This module hands out single
-clips. Its procedural shapes need no file.
+examples and the training data come from one generator: ``library`` (pictures), ``scene`` (what
+happens), ``pixels``. This module hands out single clips. Its procedural shapes need no file.
 """
 
 from __future__ import annotations
@@ -18,23 +17,9 @@ import torch
 
 from ..clips import Clip
 from ..errors import ClipError
-from .library import WHATS, Library, load_library, procedural_library
+from .library import WHATS, Library, procedural_library
 from .pixels import flow, render
-from .scene import CLASSES, HOWS, Scenes, sample_scenes
-
-__all__ = [
-    "CLASSES",
-    "CONTROL_ONSET",
-    "HOWS",
-    "WHATS",
-    "Library",
-    "SyntheticClip",
-    "load_library",
-    "positive_control",
-    "positive_controls",
-    "procedural_library",
-    "sample_clip",
-]
+from .scene import HOWS, Scenes, sample_scenes
 
 CONTROL_ONSET = 8  # the frame at which a control starts or stops to move
 SENSOR_NOISE = 2.0  # grey levels, on the controls

@@ -24,7 +24,6 @@ from ..types import Arrays, Frames
 KINDS = ("dynamic", "static", "joint", "none")
 THRESHOLD = 0.5
 ROLES = ("base", "dynamics", "appearance")
-PAIRS = 40
 
 
 def paired_clips(pairs: int, seed: int, size: int = 112) -> dict[str, Frames]:

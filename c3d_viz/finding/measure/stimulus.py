@@ -53,13 +53,8 @@ class Stimulus:
 
     def reversed(self) -> Stimulus:
         """The stimulus of the clip played backwards."""
-        return replace(
-            self,
-            S=self.S[::-1].copy(),
-            D=self.D[::-1].copy(),
-            valid=self.valid[::-1].copy(),
-            camera=self.camera[::-1].copy(),
-        )
+        by_time = ("S", "D", "valid", "camera")
+        return replace(self, **{name: getattr(self, name)[::-1].copy() for name in by_time})
 
     def ranks(self) -> tuple[Floats, Floats]:
         """Standardised ranks of S and D, kept: every network and unit shares them."""

@@ -142,15 +142,8 @@ def real_windows(
         if names[name] > 1:
             name = f"{name}-{names[name]}"
         for clip in clips:
-            windows.append(
-                ClipWindow(
-                    name=f"{name}@{clip.start}",
-                    cluster=name,
-                    frames=cropped_frames(clip, spec),
-                    source=str(path),
-                    start=clip.start,
-                )
-            )
+            at, frames = f"{name}@{clip.start}", cropped_frames(clip, spec)
+            windows.append(ClipWindow(at, name, frames, str(path), clip.start))
     if not windows:
         raise ClipError(f"no usable clip: {skipped[0] if skipped else 'nothing was found'}")
     return windows, skipped

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ import numpy.typing as npt
 from ...clips import Clip, cropped_frames, preprocess, read_clip, video_info, window_starts
 from ...engine import top_units, trace
 from ...errors import LayerError
-from ...files import make_folder, write_bytes
+from ...files import make_folder, try_folder, write_bytes
 from ...methods import METHODS, Attribution, attribute_many
 from ...nets import C3D, CONV_LAYERS, ModelSpec, receptive_field
 from ...progress import Progress
 from ...render import overlay, raw_frames, write_video
-from ...weights import NetworkChoice
+from ...weights import NetworkChoice, choose
 from ..measure.curves import Curves, curves
 from ..measure.stimulus import stimulus
 from ..types import Frames
@@ -35,33 +35,58 @@ _SEED = "#d81b60"
 _NAME = 200  # bytes of a clip's name that fit into a file's
 
 
-def write_figure(
-    clip_path: object,
-    out: Path,
+def make_figure(
+    clip_path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
     *,
-    layer: str,
-    maps: int,
-    method: str,
-    network: NetworkChoice,
+    layer: str = "conv5b",
+    maps: int = 2,
+    method: str = "deconvnet",
+    network: NetworkChoice | None = None,
     loaded: tuple[C3D, ModelSpec] | None = None,
     called: str | None = None,
-    start: int | None,
+    model: str = "compact",
+    weights: str | os.PathLike[str] | None = None,
+    start: int | None = None,
+    seed: int = 0,
+    overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
-    """See :func:`c3d_viz.finding.make_figure`."""
+    """The paper's Figure 4 for one window of a clip: PNG, PDF and mp4 in the folder ``out``.
+
+    Args:
+        clip_path: video file or folder of frames.
+        out: folder for the files; made if missing.
+        layer: any conv layer; the appendix has conv2a and conv3b.
+        maps: how many of the strongest feature maps.
+        method: deconvnet, guided, gradient, or any other key of METHODS.
+        start: first frame of the window; None takes the middle of the video.
+        network: which network; ``model, weights, seed, overrides`` are those arguments of
+            ``load_model`` in its place.
+        loaded: a network and its spec in place of all these.
+        called: what the figure calls the clip, for a file that lies here under another name.
+
+    Returns:
+        The files that were written, the PNG first.
+
+    Raises:
+        ExportError: ``out`` cannot be written to.
+        LayerError: no such conv layer, method or number of maps.
+        ClipError, WeightsError: the clip cannot be read, the network not be loaded.
+    """
+    try_folder(out)
     if layer not in CONV_LAYERS:
         raise LayerError(f"the figure takes a conv layer, {', '.join(CONV_LAYERS)}; got {layer!r}")
     if method not in METHODS:
         raise LayerError(f"no method {method!r}; choose from {', '.join(METHODS)}")
-    model, spec = loaded or network.load_c3d()
-    channels = dict(model.named_modules())[layer].out_channels
+    choice = choose(network, model, weights, seed, **(overrides or {}))
+    net, spec = loaded or choice.load_c3d()
+    channels = dict(net.named_modules())[layer].out_channels
     if not 1 <= maps <= int(channels):  # type: ignore[call-overload,unused-ignore]
         raise LayerError(f"{layer} has {channels} maps; --maps must be 1 to {channels}, got {maps}")
-    path = Path(str(clip_path))
-    first = start
-    if first is None:
-        first = window_starts(video_info(path).frames, spec.input.frames, windows=1)[0]
-    clip = read_clip(path, first, spec.input.frames)
+    if start is None:
+        start = window_starts(video_info(clip_path).frames, spec.input.frames, windows=1)[0]
+    clip = read_clip(clip_path, start, spec.input.frames)
     clip = replace(clip, source=called or clip.source)
 
     def tell(done: int, what: str) -> None:
@@ -70,21 +95,21 @@ def write_figure(
 
     tell(0, f"{clip.name}: {layer}")
     x = preprocess(clip, spec.input)
-    units = top_units(trace(model, x, [layer]), layer, maps)
+    units = top_units(trace(net, x, [layer]), layer, maps)
     attributions = []
-    for number, att in enumerate(attribute_many(model, x, units, method), start=1):
+    for number, att in enumerate(attribute_many(net, x, units, method), start=1):
         attributions.append(att)
         tell(number, f"map {att.unit.channel}")
     frames = cropped_frames(clip, spec.input)
     measured = curves(np.stack([att.values for att in attributions]), stimulus(frames))
-    seeds = [seed_place(model, att) for att in attributions]
+    seeds = [seed_place(net, att) for att in attributions]
     pictures = [
         (raw_frames(att, channel_order=spec.input.channel_order), overlay(frames, att), place)
         for att, place in zip(attributions, seeds, strict=True)
     ]
     figure = draw(frames, pictures, attributions, measured, caption(clip, spec, method))
     make_folder(out)
-    files = [out / name for name in file_names(clip.name, layer, method)]
+    files = [Path(out, name) for name in file_names(clip.name, layer, method)]
     for file, dpi in zip(files[:2], (200, 300), strict=True):
         write_bytes(file, _render(figure, file.suffix[1:], dpi))
     tell(maps + 1, "video")
@@ -143,17 +168,14 @@ def draw(
     gap = 0.10
     height = 0.75 + sum(h * cell + gap for h in heights) + 0.42 * len(pictures)
     figure = Figure(figsize=(width, height), facecolor="white")
-    figure.text(left / width, 1 - 0.22 / height, title, fontsize=11, color=LIGHT.ink, va="center")
+
+    def say(x: float, y: float, text: str, size: float, **place: Any) -> None:
+        figure.text(x / width, y / height, text, fontsize=size, color=LIGHT.ink, **place)
+
+    say(left, height - 0.22, title, 11, va="center")
     top = height - 0.62
     for t in range(total):
-        figure.text(
-            (left + (t + 0.5) * cell) / width,
-            (top + 0.07) / height,
-            str(t),
-            ha="center",
-            fontsize=8.5,
-            color=LIGHT.ink,
-        )
+        say(left + (t + 0.5) * cell, top + 0.07, str(t), 8.5, ha="center")
 
     def strip(images: Frames, label: str, mark: tuple[float, float, float, float] | None) -> None:
         nonlocal top
@@ -169,15 +191,7 @@ def draw(
                     t * (size + 2) + mark[3], mark[2], "+", color=_SEED, ms=7, mew=1.3, clip_on=True
                 )
         axis.set_xlim(-0.5, total * (size + 2) - 2.5)
-        figure.text(
-            (left - 0.1) / width,
-            (top + cell / 2) / height,
-            label,
-            ha="right",
-            va="center",
-            fontsize=9,
-            color=LIGHT.ink,
-        )
+        say(left - 0.1, top + cell / 2, label, 9, ha="right", va="center")
         top -= gap
 
     strip(frames, "clip", None)

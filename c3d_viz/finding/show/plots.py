@@ -89,6 +89,12 @@ def legend(axis: Any, theme: Theme, **options: Any) -> None:
     axis.legend(frameon=False, fontsize=9, labelcolor=theme.ink, **options)
 
 
+def _over_frames(axis: Any, theme: Theme, title: str) -> None:
+    axis.set_title(title, color=theme.ink, fontsize=10)
+    axis.set_xlim(0, 15)
+    axis.set_xticks(range(0, 16, 5))
+
+
 def _groups(study: Study, theme: Theme) -> list[tuple[str, list[str], str]]:
     reinit = [net.name for net in study.networks if net.kind == "reinit"]
     groups = [("re-initialised", reinit, theme.reinit)] if reinit else []
@@ -123,9 +129,7 @@ def curves_figure(study: Study, theme: Theme) -> Any:
                     values = stacked(study, names, key, row)
                 _band(axis, values, colour, label)
             head = {"A": "A(t), appearance", "M": "M(t), motion", "Delta": "M(t) - A(t)"}[key]
-            axis.set_title(f"{head}  ({TITLES[method]})", color=theme.ink, fontsize=10)
-            axis.set_xlim(0, 15)
-            axis.set_xticks(range(0, 16, 5))
+            _over_frames(axis, theme, f"{head}  ({TITLES[method]})")
             if row == len(DECIDING) - 1:
                 axis.set_xlabel("frame")
     axes[0, 0].set_ylabel("partial Spearman")
@@ -146,10 +150,8 @@ def energy_figure(study: Study, theme: Theme) -> Any:
         if frozen:
             rows = np.stack([nanmean(e[0, column], 0) for e in frozen])[None]
             _band(axis, rows, theme.frozen, "trained, frozen clip")
-        axis.set_title(f"E(t)  ({TITLES[method]})", color=theme.ink, fontsize=10)
+        _over_frames(axis, theme, f"E(t)  ({TITLES[method]})")
         axis.set_xlabel("frame")
-        axis.set_xlim(0, 15)
-        axis.set_xticks(range(0, 16, 5))
     axes[0, 0].set_ylim(bottom=0)  # after all is drawn: the axes share it
     axes[0, 0].set_ylabel("share of |R|")
     legend(axes[0, 0], theme)
