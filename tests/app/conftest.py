@@ -60,7 +60,7 @@ def serve(folder: Path, **environment: str) -> Server:
 
 
 def stop(server: Server) -> None:
-    """End the server as a person does, with Ctrl-C."""
+    """End the server as a service manager does."""
     server.process.terminate()
     try:
         server.process.wait(timeout=20)
@@ -78,6 +78,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield made
     stop(made)
     assert "Traceback" not in made.log.read_text()
+    assert list(made.folder.glob("c3d-viz-app-*")) == []  # the sessions were closed
 
 
 @pytest.fixture
