@@ -85,36 +85,29 @@ def main(arguments: list[str] | None = None) -> int:
         if "curves" in wanted:
             say("curves")
             results["curves"] = curves.measure(work, found.get("captum"), synchronise)
-            if options.quick:
-                curves.plot(results["curves"], options.results.parent)
-            else:
-                curves.plot(results["curves"])
+            curves.plot(
+                results["curves"], options.results.parent if options.quick else curves.IMAGES
+            )
             save()
         del work
-    if "quick" in wanted:
-        say("quick ratios, for benchmarks.check")
-        results["quick"] = check.quick(options.threads, options.rounds or 5)
-        save()
-    if "help" in wanted:
-        say("c3d-viz --help")
-        results["help"] = overhead.help_time(options.rounds or 9)
-        save()
-    if "memory" in wanted:
-        say("memory")
-        results["memory"] = [
-            memory.measure(["c3d_viz", *MEMORY[name]], name, options.rounds or 2, options.threads)
+    rounds, threads = options.rounds, options.threads
+    of_one_process: dict[str, tuple[str, Callable[[], object]]] = {
+        "quick": ("quick ratios, for benchmarks.check", lambda: check.quick(threads, rounds or 5)),
+        "help": ("c3d-viz --help", lambda: overhead.help_time(rounds or 9)),
+        "memory": ("memory", lambda: [
+            memory.measure(["c3d_viz", *MEMORY[name]], name, rounds or 2, threads)
             for name in memory.WORKS
-        ]
-        save()
-    if "export" in wanted:
-        say("export --layer all")
-        results["export"] = [
-            exporting.measure(name, options.threads) for name in exporting.LIMITS_MB
-        ]
-        save()
-    if "soak" in wanted:
-        say("1,000 exports")
-        results["soak"] = soak.soak(1000, 1200, options.threads)
+        ]),
+        "export": ("export --layer all", lambda: [
+            machine.alone("exporting", name, threads=threads) for name in exporting.LIMITS_MB
+        ]),
+        "soak": ("1,000 exports", lambda: soak.soak(1000, 1200, threads)),
+    }  # fmt: skip
+    for part, (title, measure) in of_one_process.items():
+        if part in wanted:
+            say(title)
+            results[part] = measure()
+            save()
     save()
     say(f"written: {options.results.name}, after {(time.perf_counter() - began) / 60:.1f} minutes")
     if options.results == table.RESULTS and table.PAGE.exists():

@@ -33,24 +33,14 @@ import numpy as np
 from c3d_viz import cropped_frames, load_model, read_clip, render
 from c3d_viz.cli import command
 
-from . import machine
+from . import machine, memory
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).with_name("app-results.json")
 PEOPLE = 5
 PATIENCE = 400_000  # ms; on a busy machine
-FLAGS = [
-    f"--{flag}"
-    for flag in (
-        "no-sandbox",
-        "disable-gpu",
-        "disable-quic",
-        "no-first-run",
-        "disable-background-networking",
-        "disable-component-update",
-        "disable-sync",
-    )
-]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+FLAGS += ["--disable-background-networking", "--disable-component-update"]
 # What is waited for: the overlay of the first page, the video of the second.
 FILM = (  # the components live in shadow roots
     "[...document.querySelectorAll('*')].filter(e => e.shadowRoot)"
@@ -89,9 +79,7 @@ class Server:
 
     def memory_mb(self) -> float:
         """Resident memory of the server."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        line = next(x for x in status.splitlines() if x.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
+        return memory.resident(self.process.pid)
 
     def close(self) -> None:
         """Stop it."""
@@ -140,32 +128,27 @@ def times(server: Server, browser: Any, clips: list[Path], rounds: int) -> dict[
     page.wait_for_function(f"{OVERLAY}?.length > 100", polling=20, timeout=PATIENCE)
     found["first page of a new server"].append(time.perf_counter() - began)
     settle(page)
+
+    def clock(name: str, look: str, act: Callable[[], None]) -> None:
+        found[name].append(changed(page, look, act))
+        settle(page)
+
     tiles = page.locator(".tile").evaluate_all("all => all.map(t => t.dataset.id)")
     for name in tiles[1 : 1 + max(rounds, 1)]:
-        click = page.locator(f".tile[data-id='{name}']").click
-        found["sample chosen"].append(changed(page, OVERLAY, click))
-        settle(page)
+        clock("sample chosen", OVERLAY, page.locator(f".tile[data-id='{name}']").click)
     for clip in clips[:rounds]:
         give = page.locator("input[type=file]").last
-        found["upload ended"].append(
-            changed(page, OVERLAY, lambda c=clip, g=give: g.set_input_files(str(c)))
-        )
-        settle(page)
+        clock("upload ended", OVERLAY, lambda c=clip, g=give: g.set_input_files(str(c)))
     page.goto(f"{server.url}/layers?clip={tiles[0]}")
     page.wait_for_function(VIDEO, timeout=PATIENCE)
     settle(page)
     for layer in ("conv4b", "conv3b", "conv2a")[:rounds]:
-        click = page.locator(f".block[data-id={layer}]").click
-        found["other layer"].append(changed(page, VIDEO, click))
-        settle(page)
-        found["other feature map"].append(changed(page, VIDEO, page.locator(".tile").nth(2).click))
-        settle(page)
+        clock("other layer", VIDEO, page.locator(f".block[data-id={layer}]").click)
+        clock("other feature map", VIDEO, page.locator(".tile").nth(2).click)
         guided = page.get_by_role("radio", name="Guided backpropagation").first
-        found["other method"].append(changed(page, VIDEO, guided.click))
-        settle(page)
+        clock("other method", VIDEO, guided.click)
         back = page.get_by_role("radio", name="Deconvolution").first
-        found["the same again (cache)"].append(changed(page, VIDEO, back.click))
-        settle(page)
+        clock("the same again (cache)", VIDEO, back.click)
     page.close()
     return found
 

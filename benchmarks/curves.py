@@ -7,7 +7,6 @@ engine is the same.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import c3d_viz as viz
 from c3d_viz.nets import CONV_LAYERS
 
 from .peers import Peer
-from .timing import Spread
+from .timing import Case, Spread, alternate
 from .work import Work
 
 UNITS = (1, 2, 4, 9, 16, 32)
@@ -31,14 +30,7 @@ IMAGES = Path(__file__).parent.parent / "docs" / "images"
 def seconds(run: Callable[[], object], synchronise: Callable[[], None], rounds: int = 3) -> Spread:
     """Median of a few runs after a warm-up."""
     run()
-    values = []
-    for _ in range(rounds):
-        synchronise()
-        start = time.perf_counter()
-        run()
-        synchronise()
-        values.append(time.perf_counter() - start)
-    return Spread.of(values)
+    return Spread.of(alternate({"it": Case(lambda _: run())}, rounds, synchronise)["it"])
 
 
 def measure(work: Work, captum: Peer | None, synchronise: Callable[[], None]) -> dict[str, Any]:

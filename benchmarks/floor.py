@@ -35,8 +35,7 @@ def way_back(model: C3D, unit: viz.Unit) -> dict[str, int]:
             reach = [(k // 2, k // 2) for k in module.kernel_size]
             box = [(lo - a, hi + b) for (lo, hi), (a, b) in zip(box, reach, strict=True)]
         elif isinstance(module, nn.MaxPool3d):
-            strides = module.stride if isinstance(module.stride, tuple) else (module.stride,) * 3
-            box = [(lo * s, hi * s) for (lo, hi), s in zip(box, strides, strict=True)]
+            box = [(lo * s, hi * s) for (lo, hi), s in zip(box, _strides(module), strict=True)]
         sizes = _size_below(model, name)
         box = [(max(lo, 0), min(hi, n)) for (lo, hi), n in zip(box, sizes, strict=True)]
     return found
@@ -87,6 +86,9 @@ def _size_below(model: C3D, name: str) -> tuple[int, ...]:
         if other == name:
             break
         if isinstance(module, nn.MaxPool3d):
-            strides = module.stride if isinstance(module.stride, tuple) else (module.stride,) * 3
-            sizes = [n // s for n, s in zip(sizes, strides, strict=True)]
+            sizes = [n // s for n, s in zip(sizes, _strides(module), strict=True)]
     return tuple(sizes)
+
+
+def _strides(pool: nn.MaxPool3d) -> tuple[int, ...]:
+    return pool.stride if isinstance(pool.stride, tuple) else (pool.stride,) * 3

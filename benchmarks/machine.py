@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+
+ROOT = Path(__file__).parent.parent
 
 
 def describe(device: str, threads: int) -> dict[str, object]:
@@ -97,14 +102,19 @@ def _cpu_model() -> str:
     return f"{facts.get('model name', platform.machine())} ({family}; {', '.join(wide)})"
 
 
+def alone(module: str, *arguments: str, threads: int) -> dict[str, Any]:
+    """What ``python -m benchmarks.<module>`` prints as JSON on its last line: a fresh process."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments, "--threads", str(threads)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    return found
+
+
 def _git(*command: str) -> str:
     try:
-        return subprocess.run(
-            ["git", *command],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=Path(__file__).parent,
-        ).stdout.strip()
+        answer = subprocess.run(
+            ["git", *command], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        return answer.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""

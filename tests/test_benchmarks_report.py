@@ -13,7 +13,7 @@ from benchmarks import (
     check,
     compare,
     curves,
-    memory,
+    floor,
     table,
 )
 
@@ -87,8 +87,8 @@ def test_grids_and_curves_fit_the_network() -> None:
     assert [name for name, _ in part.named_children()][-1] == "relu5b"
     for layer in viz.LAYERS[:8]:
         field = viz.receptive_field(model, layer)
-        grid = memory._grid(layer)
-        assert tuple(n * s for n, s in zip(grid, field.step, strict=True)) == (16, 112, 112)
+        middle = floor.centre(model, layer).at
+        assert middle == tuple(n // s // 2 for n, s in zip((16, 112, 112), field.step, strict=True))
     x = torch.zeros(1, 3, 16, 112, 112)
     assert curves._resized(x, "frames", 8).shape == (1, 3, 8, 112, 112)
     assert curves._resized(x, "resolution", 56).shape == (1, 3, 16, 56, 56)
