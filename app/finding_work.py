@@ -14,6 +14,7 @@ import numpy.typing as npt
 import c3d_viz as viz
 from c3d_viz.finding import contrast, curves, stimulus
 from c3d_viz.progress import Progress
+from c3d_viz.stats import nanmean
 
 from . import windows, work
 from .windows import Prepared
@@ -21,7 +22,7 @@ from .work import CORES, Net, Spot
 
 Floats = npt.NDArray[np.float64]
 UNITS = 4  # as the test of docs/finding.md: the four strongest maps, chosen before looking
-ALTERED = {"as it is": None, "reversed": "reversed", "frozen": "frozen", "shuffled": "shuffled"}
+ALTERED = ("reversed", "frozen", "shuffled")
 REINITIALISED = 3
 STORED = Path(__file__).parent / "assets" / "finding-result.json"
 
@@ -60,8 +61,9 @@ def lines(
         with CORES:
             maps = [a.values for a in read.attribute_many(units, method)]
         found = curves(np.stack(maps), stimulus(win.frames))
-        c = np.asarray(contrast(found.delta))
-        return Lines(_mean(found.A), _mean(found.M), _mean(found.E), float(_mean(c)), tuple(spots))
+        rows = (found.A, found.M, found.E, contrast(found.delta))
+        a, m, e, c = (nanmean(values, 0) for values in rows)
+        return Lines(a, m, e, float(c), tuple(spots))
 
     key = ("lines", net.key, win.key, layer, method, channels)
     return work.kept(key, make)
@@ -81,10 +83,9 @@ def altered(
     base = lines(net, win, layer, method)
     channels = tuple(s.channel for s in base.spots)
     made = {"as it is": base}
-    for title, how in ALTERED.items():
-        if how is not None:
-            report(len(made), len(ALTERED))
-            made[title] = lines(net, windows.altered(net, win, how), layer, method, channels)
+    for how in ALTERED:
+        report(len(made), 1 + len(ALTERED))
+        made[how] = lines(net, windows.altered(net, win, how), layer, method, channels)
     return made
 
 
@@ -139,11 +140,3 @@ def relative(share: Floats) -> list[float]:
     """Shares with the largest as 1; zeros for a map that is empty."""
     whole = np.nan_to_num(share)
     return (whole / max(float(whole.max()), 1e-12)).tolist()
-
-
-def _mean(values: Floats) -> Floats:
-    """Mean over units of what is defined; NaN without a warning where nothing is."""
-    defined = np.isfinite(values)
-    count = defined.sum(axis=0)
-    total = np.where(defined, values, 0.0).sum(axis=0)
-    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from c3d_viz import render
 from c3d_viz.clips import VideoInfo, read_clip, read_thumbnails, video_info
+from c3d_viz.files import whole_folder
 
 from . import pictures
 
@@ -108,11 +109,9 @@ def sample_source(key: str, folder: Path) -> Source:
     with _MAKING:
         if not place.is_dir():
             assert sample.frames is not None
-            part = folder / f".{key}"
-            part.mkdir(parents=True, exist_ok=True)
-            for number, frame in enumerate(sample.frames()):
-                render.write_image(part / f"{number:04d}.png", frame)
-            part.rename(place)
+            with whole_folder(place) as part:
+                for number, frame in enumerate(sample.frames()):
+                    render.write_image(part / f"{number:04d}.png", frame)
     return Source(key, place, sample.title, _info(place), f"clip-{key}", sample.start)
 
 

@@ -1,6 +1,6 @@
 """Clips whose objects, masks and motion are known exactly: for training, tests and controls.
 
-``library`` holds cut-outs and backgrounds, ``scene`` draws what moves how, ``render`` makes pixels
+``library`` holds cut-outs and backgrounds, ``scene`` draws what moves how, ``pixels`` makes pixels
 and flow of it, ``generate`` gives whole clips.
 """
 
@@ -23,4 +23,4 @@ from .library import (
     split_of,
 )
 from .pixels import flow, render
-from .scene import CLASSES, HOWS, Scenes, sample_scenes
+from .scene import CLASSES, HOWS, Dice, Scenes, sample_scenes

@@ -1,6 +1,6 @@
 """What happens in a synthetic clip: poses of the cut-outs, camera pan, light. Numbers only.
 
-A scene batch is drawn from one seeded generator; synthetic_render.py turns it into pixels.
+A scene batch is drawn from one seeded generator; ``pixels`` turns it into pixels.
 Positions are in pixels of a 112 x 112 frame and scale with the frame size.
 """
 
@@ -68,7 +68,9 @@ class Scenes:
     noise: Tensor
 
 
-class _Dice:
+class Dice:
+    """n random numbers at a time from one generator: (n,), or (n, *shape)."""
+
     def __init__(self, generator: torch.Generator, n: int) -> None:
         self.g, self.n = generator, n
 
@@ -80,6 +82,14 @@ class _Dice:
 
     def integer(self, low: int, high: int) -> Tensor:
         return torch.randint(low, high, (self.n,), generator=self.g)
+
+    def sign(self) -> Tensor:
+        return torch.where(self.flip(0.5), 1.0, -1.0)
+
+    def cut_outs(self, library: Library, what: Tensor) -> Tensor:
+        """A random cut-out of each wanted kind, int64 (n,)."""
+        weights = (library.what[None, :] == what[:, None]).float()
+        return torch.multinomial(weights, 1, generator=self.g)[:, 0]
 
 
 def sample_scenes(
@@ -111,7 +121,7 @@ def sample_scenes(
         offset: first frame that no longer differs from the one before; None: never.
         augment: random light, stretch, noise and grey; False keeps the library's own look.
     """
-    dice, unit = _Dice(generator, n), size / 112
+    dice, unit = Dice(generator, n), size / 112
     procedural = bool((library.what < 0).all())
     if what is None:
         what = torch.full((n,), -1) if procedural else dice.integer(0, len(WHATS))
@@ -135,7 +145,7 @@ def sample_scenes(
     size_px = dice.uniform(30, 70)
     middle = 56 + dice.uniform(-16, 16, 2)
     target = _pose(
-        dice, _pick(library, what, dice), how, done, steps, size_px, middle, augment, unit, pan
+        dice, dice.cut_outs(library, what), how, done, steps, size_px, middle, augment, unit, pan
     )
     share = dice.uniform(0.35, 0.6)
     place = 56 + dice.uniform(-46, 46, 2)
@@ -147,10 +157,10 @@ def sample_scenes(
     )  # fmt: skip
     zoom = torch.exp(dice.uniform(math.log(0.9), math.log(2.0)))
     view = torch.cat([dice.uniform(-0.45, 0.45, 2), torch.stack([zoom, zoom], 1)], 1)
-    view[:, 2] *= torch.where(dice.flip(0.5), 1.0, -1.0)  # mirrored background
+    view[:, 2] *= dice.sign()  # mirrored background
     # The bar crosses 0.2-0.5 target sizes from the target's middle place and hides a part of it.
     bar_angle = dice.uniform(0, math.pi)
-    away = size_px * dice.uniform(0.2, 0.5) * torch.where(dice.flip(0.5), 1.0, -1.0)
+    away = size_px * dice.uniform(0.2, 0.5) * dice.sign()
     normal = torch.stack([bar_angle.cos(), bar_angle.sin()], 1)
     width = dice.uniform(2.5, 6.0) * dice.flip(0.35 * clutter).float()
     bar = torch.cat(
@@ -167,14 +177,8 @@ def sample_scenes(
     )  # fmt: skip
 
 
-def _pick(library: Library, what: Tensor, dice: _Dice) -> Tensor:
-    """A random cut-out of the wanted kind for each clip (int64 (N,))."""
-    weights = (library.what[None, :] == what[:, None]).float()
-    return torch.multinomial(weights, 1, generator=dice.g)[:, 0]
-
-
 def _pose(
-    dice: _Dice,
+    dice: Dice,
     sprite: Tensor,
     how: Tensor,
     done: Tensor,
@@ -219,7 +223,7 @@ def _pose(
     turning = (when("clockwise") - when("counter-clockwise")) * turn
     angle = tilt[:, None] * math.radians(25 if augment else 10) + turning[:, None] * about
     stretch = torch.exp(dice.uniform(-0.18, 0.18)) if augment else torch.ones(n)
-    mirror = torch.where(dice.flip(0.5), 1.0, -1.0)
+    mirror = dice.sign()
     half = long * unit / 2 * CANVAS / EXTENT
     cos, sin = angle.cos(), angle.sin()
     rotation = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)

@@ -11,26 +11,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..nets import COMPACT_INPUT
-from ..synthetic import HOWS, WHATS, Library, render, sample_scenes
+from ..synthetic import HOWS, WHATS, Dice, Library, render, sample_scenes
 from .loop import Batch
 from .nets import TrainNet
 
 SIZE = 112
 
 
-class Dice:
-    """n random numbers at a time from one generator."""
-
-    def __init__(self, n: int, generator: torch.Generator) -> None:
-        self.n, self.g = n, generator
-
-    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        """(n, *shape), ``low`` to ``high``."""
-        return low + (high - low) * torch.rand(self.n, *shape, generator=self.g)
-
-    def pick(self, pictures: Tensor) -> Tensor:
-        """n of them, with repeats, as float32."""
-        return pictures[torch.randint(len(pictures), (self.n,), generator=self.g)].float()
+def drawn(pictures: Tensor, dice: Dice) -> Tensor:
+    """As many of the pictures as there are dice, with repeats, float32."""
+    return pictures[dice.integer(0, len(pictures))].float()
 
 
 def to_input(frames: Tensor) -> Tensor:
@@ -64,21 +54,21 @@ def blended(backgrounds: Tensor, n: int, generator: torch.Generator) -> Tensor:
     of another, which is mirrored. A third has a pattern over it (``patterns``), a quarter is
     blurred: over grids and soft ground a camera pan is hardest to see.
     """
-    dice = Dice(n, generator)
+    dice = Dice(generator, n)
 
     def chance(share: float) -> Tensor:
-        return dice.uniform(0, 1, 1, 1, 1) < share
+        return dice.flip(share)[:, None, None, None]
 
-    first, second = dice.pick(backgrounds), dice.pick(backgrounds)
+    first, second = drawn(backgrounds, dice), drawn(backgrounds, dice)
     first = torch.lerp(first, second.flip(3), dice.uniform(0, 0.5, 1, 1, 1) * chance(0.5))
     first = torch.where(chance(0.5), first.flip(2), first)
     order = torch.rand(n, 3, generator=generator).argsort(1)
     exchanged = first.gather(1, order[:, :, None, None].expand_as(first))
     first = torch.where(chance(0.5), exchanged, first)
-    striped = chance(1 / 3)[:, 0, 0, 0].nonzero()[:, 0]
+    striped = dice.flip(1 / 3).nonzero()[:, 0]
     over = patterns(len(striped), (first.shape[2], first.shape[3]), generator)
     first[striped] = torch.lerp(first[striped], over, dice.uniform(0.2, 0.9, 1, 1, 1)[striped])
-    soft = chance(0.25)[:, 0, 0, 0].nonzero()[:, 0]
+    soft = dice.flip(0.25).nonzero()[:, 0]
     if len(soft):  # interpolate takes no empty batch
         small = F.interpolate(first[soft], scale_factor=1 / 8, mode="area")
         first[soft] = F.interpolate(small, first.shape[2:], mode="bilinear", align_corners=False)
@@ -90,7 +80,7 @@ def patterns(n: int, size: tuple[int, int], generator: torch.Generator) -> Tenso
 
     Periods of 8 to 48 pixels at any angle, edges from soft to hard.
     """
-    dice = Dice(n, generator)
+    dice = Dice(generator, n)
     y = torch.arange(size[0])[:, None].float()
     x = torch.arange(size[1])[None, :].float()
     angle = dice.uniform(0, math.pi, 1, 1)

@@ -12,17 +12,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..synthetic import BACKGROUND, CANVAS, EXTENT, WHATS, Library
-from .data import SIZE, Dice, to_input
+from ..synthetic import BACKGROUND, CANVAS, EXTENT, WHATS, Dice, Library
+from .data import SIZE, drawn, to_input
 from .loop import Batch, Batches
 
 MIDDLE = SIZE / 2
 
 
 class _Dice(Dice):
-    def sign(self) -> Tensor:
-        return torch.where(self.uniform(0, 1) < 0.5, 1.0, -1.0)
-
     def light(self) -> Tensor:
         """Factor per colour channel, (n, 3, 1, 1)."""
         return (1 + 0.22 * self.uniform(-1, 1, 3, 1, 1)) * torch.exp(
@@ -71,23 +68,22 @@ def compose(
     Returns:
         float32 (n, 3, 112, 112) RGB in 0-255, and int64 (n,) kinds in the same order.
     """
-    dice = _Dice(n, generator)
+    dice = _Dice(generator, n)
     if what is None:
-        what = torch.randint(len(WHATS), (n,), generator=generator)
-    same_kind = (library.what[None] == what[:, None]).float()
-    sprite = torch.multinomial(same_kind, 1, generator=generator)[:, 0]
+        what = dice.integer(0, len(WHATS))
+    sprite = dice.cut_outs(library, what)
 
-    image = dice.pick(backgrounds)
-    image = torch.where((dice.uniform(0, 1) < 0.5)[:, None, None, None], image.flip(3), image)
+    image = drawn(backgrounds, dice)
+    image = torch.where(dice.flip(0.5)[:, None, None, None], image.flip(3), image)
     image = image * dice.light()
     size = dice.uniform(46 - 18 * clutter, 80 - 4 * clutter)
     centre = MIDDLE + dice.uniform(-26, 26, 2) * (0.4 + 0.6 * clutter)
 
-    behind = _Dice(int(n * 0.4 * clutter), generator)
+    behind = _Dice(generator, int(n * 0.4 * clutter))
     if behind.n:
         other = _cut(
             library,
-            torch.randint(len(library.what), (behind.n,), generator=generator),
+            behind.integer(0, len(library.what)),
             size[: behind.n] * behind.uniform(0.35, 0.6),
             MIDDLE + behind.uniform(-46, 46, 2),
             behind.uniform(-0.45, 0.45),
@@ -97,17 +93,17 @@ def compose(
         image[: behind.n] = _over(image[: behind.n], other, behind.light())
 
     tilt = dice.uniform(-1, 1) * (0.2 + 0.35 * clutter)
-    tilt = tilt * torch.where(dice.uniform(0, 1) < 0.7, 1.0, 2.2)  # some lie on their side
+    tilt = tilt * torch.where(dice.flip(0.7), 1.0, 2.2)  # some lie on their side
     stretch = torch.exp(dice.uniform(-0.2, 0.2))
     target = _cut(library, sprite, size, centre, tilt, stretch, dice.sign())
     image = _over(image, target, dice.light())
 
     order = dice.order()  # or the same rows would get a distractor, a bar and no colour
     image, what = image[order], what[order]
-    front = _Dice(int(n * 0.3 * clutter), generator)
+    front = _Dice(generator, int(n * 0.3 * clutter))
     if front.n:
         bar = _bars(front)
-        image[: front.n] = image[: front.n] * (1 - bar) + front.pick(backgrounds) * 0.8 * bar
+        image[: front.n] = image[: front.n] * (1 - bar) + drawn(backgrounds, front) * 0.8 * bar
     order = dice.order()
     image, what = image[order], what[order]
     grey = n // 10
