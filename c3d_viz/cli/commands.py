@@ -236,10 +236,17 @@ def _less_than_asked(manifest: dict[str, Any]) -> list[str]:
 @network_options
 def layers(network: Network) -> None:
     """Print every layer: shape, receptive field, parameters."""
-    from ..nets import layer_table, table_text
+    from ..engine import called_layers, groups_of, layer_tree, tree_text
+    from ..nets import C3D, layer_table, table_text
 
-    net, spec = network.load_c3d()
-    say(table_text(layer_table(net), spec))
+    net, spec = network.load()
+    if isinstance(net, C3D):
+        say(table_text(layer_table(net), spec))
+        return
+    shape = spec.input.shape
+    with progress_bar("layers") as progress:
+        rows = layer_tree(net, shape, progress)
+    say(tree_text(rows, groups_of(net, called_layers(net, shape)), net, spec))
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """From a unit back to the pixels: listening to a network, ReLU rules, and the engines that walk."""
 
+from .fields import receptive_fields
 from .flags import full_precision
 from .general import backproject
 from .listen import (
@@ -14,5 +15,6 @@ from .passes import Pass
 from .precision import Precision, bf16_share, settled
 from .report import RuleReport, crossed, way
 from .rules import RULES, BackProjection
+from .survey import called_layers, groups_of, layer_tree, tree_text
 from .tracing import Trace, activation, peak, top_units, trace
 from .units import Unit, check_unit, locate

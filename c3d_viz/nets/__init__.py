@@ -1,6 +1,14 @@
 """Networks: C3D by the names of its paper, what a network takes as input, its layers as a table."""
 
-from .c3d import C3D, CONV_LAYERS, INPUT_SHAPE, LAYERS, initialise, receptive_field
+from .c3d import (
+    C3D,
+    CONV_LAYERS,
+    INPUT_SHAPE,
+    LAYERS,
+    ReceptiveField,
+    initialise,
+    receptive_field,
+)
 from .layers import input_shape_of, layer_module, layers_of, runs_in_order
 from .names import nearest, unwrapped
 from .spec import (
