@@ -14,7 +14,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 import c3d_viz as viz
 from c3d_viz.cli import NETWORK
-from c3d_viz.clips import motion_energy
+from c3d_viz.clips import motion_energy, span_of
 from c3d_viz.errors import ClipError
 from c3d_viz.weights import NetworkChoice
 
@@ -160,7 +160,7 @@ def shown(clip: str | None = None, net: str | None = None) -> Shown:
         begin = window_start(of, stride, chosen)
         return Shown(of, network, *windows.readable(of, network, begin, stride))
 
-    last = max(0, of.info.frames - 15 * stride - 1)
+    last = max(0, of.info.frames - span_of(stride))
     if same and (current.start or 0) > last:
         session().notes.append(
             f"The link asks for frame {current.start}; the last window of this clip begins at "
@@ -204,14 +204,14 @@ def unit(shown: Shown) -> work.Spot:
 
 def fitting_stride(of: Source, stride: int) -> int:
     """``stride``, or the largest below it that the clip is long enough for."""
-    while stride > 1 and 15 * stride + 1 > of.info.frames:
+    while stride > 1 and span_of(stride) > of.info.frames:
         stride //= 2
     return stride
 
 
 def window_start(of: Source, stride: int, chosen: int | None) -> int:
     """First frame of the window: the one chosen, kept inside the clip, or the liveliest."""
-    span = 15 * stride + 1
+    span = span_of(stride)
     chosen = of.start if chosen is None else chosen
     if chosen is not None:
         return min(chosen, max(0, of.info.frames - span))

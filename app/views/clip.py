@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from c3d_viz.clips import span_of
 from c3d_viz.errors import ClipError
 from c3d_viz.methods import METHODS
 
@@ -122,11 +123,11 @@ def window(of: Source, shown: state.Shown | None) -> None:
         frames=of.info.frames,
         fps=of.info.fps,
         start=start,
-        span=15 * stride + 1,
+        span=span_of(stride),
         strip=strip,
         picked=move,
     )
-    possible = [s for s in STRIDES if 15 * s + 1 <= of.info.frames]
+    possible = [s for s in STRIDES if span_of(s) <= of.info.frames]
     if len(possible) > 1:
         names = {1: "every frame", 2: "every 2nd frame", 4: "every 4th frame"}
         chosen = st.segmented_control(
@@ -138,7 +139,7 @@ def window(of: Source, shown: state.Shown | None) -> None:
             label_visibility="collapsed",
         )
         if chosen != stride:
-            start = min(start, of.info.frames - 15 * chosen - 1)
+            start = min(start, of.info.frames - span_of(chosen))
             state.change(state.view().with_window(start, chosen))
             st.rerun()
     notes = (*of.info.notes, *(shown.window.notes if shown else ()))

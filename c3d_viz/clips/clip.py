@@ -156,13 +156,18 @@ def window_starts(
     _check_window("the video", [0], frames, stride)
     if windows is not None and windows < 1:
         raise ClipError(f"windows must be at least 1, got {windows}")
-    span = (frames - 1) * stride + 1
+    span = span_of(stride, frames)
     room = n_frames - span
     if room < 0:
         raise _too_short("the video", n_frames, 0, frames, stride)
     if windows is None:
         return list(range(0, room + 1, span))
     return sorted({int((2 * i + 1) * room // (2 * windows)) for i in range(windows)})
+
+
+def span_of(stride: int, frames: int = 16) -> int:
+    """How many frames of a video a window reaches over, from its first to its last."""
+    return (frames - 1) * stride + 1
 
 
 def _check_window(path: PathLike, starts: Sequence[int], frames: int, stride: int) -> None:
@@ -186,7 +191,7 @@ def _check_window(path: PathLike, starts: Sequence[int], frames: int, stride: in
 def _too_short(
     path: PathLike, have: int, start: int, frames: int, stride: int, why: str = ""
 ) -> ClipError:
-    span = (frames - 1) * stride + 1
+    span = span_of(stride, frames)
     every = "" if stride == 1 else f" at stride {stride}"
     plural = ("frame" if have == 1 else "frames") + why
     if have < span:
