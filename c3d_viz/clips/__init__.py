@@ -4,6 +4,8 @@ from .clip import Clip, read_clip, read_clips, span_of, video_info, window_start
 from .demo import demo_clips
 from .folder import counting_order
 from .prepare import cropped_frames, preprocess, preprocess_frames
+from .search import find_videos
+from .stream import WindowStream
 from .suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, begins_like_video
 from .timeline import motion_energy, read_thumbnails
 from .video import VideoInfo

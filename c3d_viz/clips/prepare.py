@@ -34,6 +34,16 @@ def cropped_frames(clip: Clip, spec: InputSpec) -> Frame:
     return np.ascontiguousarray(resized[:, top : top + height, left : left + width])
 
 
+def cropped_frame(frame: Frame, spec: InputSpec) -> tuple[Frame, tuple[int, int]]:
+    """One frame (H, W, 3) of ``cropped_frames``, and the (height, width) before its crop."""
+    size = _resized_size(frame.shape[:2], spec)
+    resized = cv2.resize(frame, size[::-1], interpolation=cv2.INTER_LINEAR)
+    top, left = _crop_offset(size, spec)
+    height, width = spec.crop
+    cropped = resized[top : top + height, left : left + width]
+    return np.ascontiguousarray(cropped, dtype=np.uint8), size
+
+
 def preprocess(clip: Clip, spec: InputSpec) -> Tensor:
     """The net's input (1, C, T, H, W) float32, channels in ``spec.channel_order``.
 

@@ -128,7 +128,7 @@ class VideoFile:
         Raises:
             ClipError: a frame asked for cannot be decoded; the line names it.
         """
-        wanted = list(numbers)
+        wanted = numbers if isinstance(numbers, range) else list(numbers)  # a range takes no room
         picture = _alike(self.label, convert)
         index: Index | None = None
         if wanted and (wanted[0] >= SEEK_DISTANCE or _gaps(wanted) >= SEEK_DISTANCE):
@@ -148,7 +148,7 @@ class VideoFile:
             yield SourceFrame(number, picture(frame), flaw)
 
     def _decode(
-        self, wanted: list[int], index: Index | None
+        self, wanted: Sequence[int], index: Index | None
     ) -> Iterator[tuple[int, av.VideoFrame]]:
         with opened(self.path, self.label) as (container, stream):
             decoded: Iterator[av.VideoFrame] = container.decode(stream)
@@ -180,7 +180,7 @@ class VideoFile:
                 yield number, frame
 
     def _decode_with_care(
-        self, wanted: list[int], skip_damaged: bool
+        self, wanted: Sequence[int], skip_damaged: bool
     ) -> Iterator[tuple[int, av.VideoFrame, str]]:
         index = index_of(self.path, self.label)
         todo = [number for number in wanted if number < index.count]

@@ -1,5 +1,6 @@
 """From a unit back to the pixels: listening to a network, ReLU rules, and the engines that walk."""
 
+from .devices import device_named
 from .fields import receptive_fields
 from .flags import full_precision
 from .general import backproject

@@ -11,10 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from torch import nn
 
 from .. import __version__
+from ..engine import device_named
 from ..errors import ExportError, LayerError, VizError
 from ..methods import METHODS
 from ..nets import CONV_LAYERS, LAYERS, ModelSpec
@@ -131,14 +131,7 @@ def check_settings(settings: ExportSettings) -> None:
         raise VizError("at needs channel: say which channel's position is meant")
     if not settings.layers or not settings.methods:
         raise VizError("nothing to do: give at least one layer and one method")
-    try:
-        device = torch.device(settings.device)
-    except RuntimeError:
-        raise VizError(f"no device {settings.device!r}; use cpu, cuda or cuda:N") from None
-    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
-        raise VizError(f"no device {settings.device!r}; use cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise VizError(f"no device {settings.device!r} here: PyTorch sees no such GPU; use cpu")
+    device_named(settings.device)
 
 
 def named_layers(wanted: str | Sequence[str]) -> tuple[str, ...]:

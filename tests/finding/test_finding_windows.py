@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from c3d_viz.clips import find_videos
 from c3d_viz.errors import ClipError
 from c3d_viz.finding.measure.windows import (
     ClipWindow,
-    expand,
     frozen,
     real_windows,
     shuffled,
@@ -60,7 +60,7 @@ def test_paths_become_windows_by_rule(tmp_path: Path) -> None:
     frame_folder(tmp_path / "set" / "cat9", 16, 2)
     frame_folder(tmp_path / "set" / "short", 5, 3)
     (tmp_path / "set" / "notes.txt").write_text("no clip")
-    found = expand([tmp_path / "set"])
+    found = find_videos([tmp_path / "set"])
     assert [p.name for p, _ in found] == ["cat9", "cat10", "frames", "short"]
     windows, skipped = real_windows([tmp_path / "set"], COMPACT_INPUT, 1)
     assert [w.name for w in windows] == ["cat9@0", "cat10@0", "dog@2"]
@@ -75,6 +75,6 @@ def test_paths_become_windows_by_rule(tmp_path: Path) -> None:
         real_windows([tmp_path / "set" / "short"], COMPACT_INPUT, 1)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ClipError, match="no videos"):
-        expand([tmp_path / "empty"])
+        find_videos([tmp_path / "empty"])
     with pytest.raises(ClipError, match="no clips given"):
-        expand([])
+        find_videos([])

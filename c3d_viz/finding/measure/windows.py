@@ -11,10 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ...clips import (
-    PICTURE_SUFFIXES,
-    VIDEO_SUFFIXES,
-    counting_order,
     cropped_frames,
+    find_videos,
     read_clip,
     video_info,
     window_starts,
@@ -58,56 +56,6 @@ class ClipWindow:
         return hashlib.sha256(np.ascontiguousarray(self.frames).tobytes()).hexdigest()
 
 
-def expand(paths: Sequence[Path]) -> list[tuple[Path, bool]]:
-    """Videos and frame folders among ``paths`` and in the folders among them, in counting order.
-
-    A folder with pictures is one video. Any other folder is searched one level deep: video files,
-    folders with pictures, and folders whose sub-folder ``frames`` holds pictures (DAVIS style).
-
-    Returns:
-        (path, named by the caller) pairs.
-
-    Raises:
-        ClipError: a path does not exist, or a folder holds none of these.
-    """
-    sources: list[tuple[Path, bool]] = []
-    for path in paths:
-        if not path.is_dir():
-            sources.append((path, True))  # a missing file is reported when it is opened
-            continue
-        frame_folder = _frame_folder(path)
-        if frame_folder is not None:
-            sources.append((frame_folder, True))
-            continue
-        inside: list[tuple[Path, bool]] = []
-        for child in sorted(path.iterdir(), key=lambda p: counting_order(p.name)):
-            if child.is_dir():
-                folder = _frame_folder(child)
-                if folder is not None:
-                    inside.append((folder, False))
-            elif child.suffix.lower() in VIDEO_SUFFIXES:
-                inside.append((child, False))
-        if not inside:
-            raise ClipError(
-                f"{path!s} holds no videos and no folders of frames; give video files, a folder "
-                f"of pictures, or a folder of either"
-            )
-        sources += inside
-    if not sources:
-        raise ClipError("no clips given; name video files, frame folders, or folders of them")
-    return sources
-
-
-def _frame_folder(path: Path) -> Path | None:
-    for folder in (path, path / "frames"):
-        if folder.is_dir() and any(
-            p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith(".")
-            for p in folder.iterdir()
-        ):
-            return folder
-    return None
-
-
 def real_windows(
     paths: Sequence[Path],
     spec: InputSpec,
@@ -122,7 +70,7 @@ def real_windows(
     Raises:
         ClipError: a path that was named cannot be read or is too short, or no window is left.
     """
-    sources = expand(paths)
+    sources = find_videos(paths)
     windows: list[ClipWindow] = []
     skipped: list[str] = []
     names: dict[str, int] = {}

@@ -1,0 +1,108 @@
+"""All windows of a video in one pass, ready for a network, in memory of a few frames."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import ClipError
+from ..nets import InputSpec
+from .clip import Clip
+from .frame import Frame, SourceFrame
+from .opening import PathLike, shown
+from .prepare import cropped_frame, preprocess_frames
+from .source import open_source
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class WindowStream:
+    """Windows of ``spec.frames`` consecutive frames, ``step`` apart, each as a network's input.
+
+    Every frame is decoded, resized and cropped once, whatever the overlap, and only the cropped
+    frames of one window are held. What is left behind the last whole window is not read.
+
+    Args:
+        video: a video file, animation or folder of frames, or a Clip: then windows of its frames.
+        spec: what the network takes.
+        step: from one window's first frame to the next one's.
+
+    Attributes:
+        frames: number of frames of the video or clip.
+        starts: place of each window's first frame in the video, or in the clip.
+
+    Raises:
+        ClipError: the video cannot be read, or is shorter than one window.
+    """
+
+    def __init__(self, video: Clip | PathLike, spec: InputSpec, step: int) -> None:
+        if step < 1:
+            raise ClipError(f"windows must be at least 1 frame apart, got {step}")
+        self._video, self._spec = video, spec
+        self._source = None if isinstance(video, Clip) else open_source(video)
+        self.label = shown(video.source if isinstance(video, Clip) else os.fspath(video))
+        if self._source is None:
+            assert isinstance(video, Clip)
+            self.frames, notes = len(video.frames), video.notes
+        else:
+            info = self._source.info()
+            self.frames, notes = info.frames, info.notes
+        self._notes, self._flaws = notes, list[tuple[str, int, int]]()
+        self.starts = range(0, self.frames - spec.frames + 1, step)
+        if not self.starts:
+            plural = "frame" if self.frames == 1 else "frames"
+            why = "".join(f" ({note})" for note in notes)
+            raise ClipError(
+                f"{self.label} has {self.frames} {plural}{why}; a window of {spec.frames} needs "
+                f"{spec.frames}: give a longer video"
+            )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know, a line each; damaged frames as far as they have been read."""
+        flaws = (
+            f"frames {first}-{last}: {flaw}" if last > first else f"frame {first}: {flaw}"
+            for flaw, first, last in self._flaws
+        )
+        return (*self._notes, *flaws)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Each window as (1, C, T, H, W) float32, in the order of ``starts``.
+
+        Raises:
+            ClipError: a frame cannot be decoded, or the file ends before what it states.
+            ShapeError: the crop is larger than the frames, or a mean volume does not fit.
+        """
+        spec = self._spec
+        self._flaws = []
+        held: deque[Frame] = deque(maxlen=spec.frames)
+        number = -1
+        for number, frame, flaw in self._read(self.starts[-1] + spec.frames):
+            cropped, resized = cropped_frame(frame, spec)
+            held.append(cropped)
+            if flaw:
+                self._add_flaw(flaw, number)
+            if number - spec.frames + 1 in self.starts:
+                yield preprocess_frames(np.stack(held), spec, resized=resized)
+        if number < self.starts[-1] + spec.frames - 1:
+            raise ClipError(
+                f"{self.label} states {self.frames} frames but ends before frame {number + 1}: "
+                f"it is truncated; copy it again"
+            )
+
+    def _read(self, count: int) -> Iterator[SourceFrame]:
+        if isinstance(self._video, Clip):
+            return (SourceFrame(i, self._video.frames[i]) for i in range(count))
+        assert self._source is not None
+        return self._source.frames(range(count))
+
+    def _add_flaw(self, flaw: str, number: int) -> None:
+        if self._flaws and self._flaws[-1][0] == flaw and self._flaws[-1][2] == number - 1:
+            self._flaws[-1] = (flaw, self._flaws[-1][1], number)
+        else:
+            self._flaws.append((flaw, number, number))
