@@ -18,22 +18,24 @@ _HOME = {
     "methods": "METHODS Attribution attribute attribute_many",
     "render": "overlay filmstrip raw_frames activation_sheet contact_sheet write_video write_image",
     "export": "export_clip",
+    "corpus": "Descriptor describe",
     "errors": "VizError",
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
 
 # fmt: off
 __all__ = [
-    "C3D", "LAYERS", "METHODS", "Attribution", "Clip", "InputSpec", "ModelSpec", "Trace",
-    "Unit", "VizError", "__version__", "activation_sheet", "attribute", "attribute_many",
-    "contact_sheet", "cropped_frames", "demo_clips", "export_clip", "filmstrip", "load_model",
-    "overlay", "preprocess", "raw_frames", "read_clip", "receptive_field", "top_units", "trace",
-    "write_image", "write_video",
+    "C3D", "LAYERS", "METHODS", "Attribution", "Clip", "Descriptor", "InputSpec", "ModelSpec",
+    "Trace", "Unit", "VizError", "__version__", "activation_sheet", "attribute", "attribute_many",
+    "contact_sheet", "cropped_frames", "demo_clips", "describe", "export_clip", "filmstrip",
+    "load_model", "overlay", "preprocess", "raw_frames", "read_clip", "receptive_field",
+    "top_units", "trace", "write_image", "write_video",
 ]
 # fmt: on
 
 if TYPE_CHECKING:
     from .clips import Clip, cropped_frames, demo_clips, preprocess, read_clip
+    from .corpus import Descriptor, describe
     from .engine import Trace, Unit, top_units, trace
     from .errors import VizError
     from .export import export_clip

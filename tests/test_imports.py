@@ -23,11 +23,12 @@ RANKS: tuple[set[str], ...] = (
     {"weights", "engine", "synthetic"},
     {"methods"},
     {"trust", "gradcam"},
-    {"finding", "training", "export", "validity"},
+    {"finding", "training", "export", "corpus", "validity"},
     {"cli"},
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
-ONLY_INSIDE = {"captum", "h5py", "matplotlib", "scipy"}  # heavy or optional: inside functions
+# heavy or optional: inside functions
+ONLY_INSIDE = {"captum", "h5py", "matplotlib", "pyarrow", "scipy"}
 ONLY_IN_CLI = {"typer", "rich"}
 NEVER = {"streamlit", "app"}
 DRAWING = {"numpy", "cv2", "matplotlib", "av", "PIL"}  # all that render may use

@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from .. import __version__
 from ..errors import VizError, printable
 from ..setup_check import missing_screen_library
+from .corpus import features
 from .options import ClipArgument, Network, Out, network_options, whole_numbers
 from .progress import progress_bar, say
 from .tools import finding_app, weights_app
@@ -97,6 +98,7 @@ app = typer.Typer(
 )
 app.add_typer(weights_app)
 app.add_typer(finding_app)
+app.command()(features)
 
 
 def _version(wanted: bool) -> None:
