@@ -8,7 +8,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import streamlit as st
 
@@ -78,9 +78,7 @@ def fact(text: str) -> None:
 
 def scale(look: str, what: str) -> None:
     """The colour scale of a look, with words at its ends."""
-    name = render.SEQUENTIAL if look == "magnitude" else render.DIVERGING
-    table = render.colour_table(name)[:: 255 // 8]
-    stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in table)
+    stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in colour_map(look)[:: 255 // 8])
     low, high = ("nothing", "most") if look == "magnitude" else ("less light", "more light")
     st.html(
         f'<div class="scale">{low}<i style="background:linear-gradient(90deg,{stops})"></i>{high}'
@@ -88,7 +86,7 @@ def scale(look: str, what: str) -> None:
     )
 
 
-def colour_map(look: str = "magnitude") -> object:
+def colour_map(look: str = "magnitude") -> Any:
     """(256, 3) uint8 table of a look."""
     name = render.SEQUENTIAL if look == "magnitude" else render.DIVERGING
     return render.colour_table(name)

@@ -13,7 +13,7 @@ from math import prod
 from torch import nn
 
 import c3d_viz as viz
-from c3d_viz.nets import C3D, CONV_LAYERS, INPUT_SHAPE
+from c3d_viz.nets import C3D, CONV_LAYERS, INPUT_SHAPE, triple
 
 
 def whole_pass(model: C3D) -> dict[str, int]:
@@ -35,7 +35,7 @@ def way_back(model: C3D, unit: viz.Unit) -> dict[str, int]:
             reach = [(k // 2, k // 2) for k in module.kernel_size]
             box = [(lo - a, hi + b) for (lo, hi), (a, b) in zip(box, reach, strict=True)]
         elif isinstance(module, nn.MaxPool3d):
-            box = [(lo * s, hi * s) for (lo, hi), s in zip(box, _strides(module), strict=True)]
+            box = [(lo * s, hi * s) for (lo, hi), s in zip(box, triple(module.stride), strict=True)]
         sizes = _size_below(model, name)
         box = [(max(lo, 0), min(hi, n)) for (lo, hi), n in zip(box, sizes, strict=True)]
     return found
@@ -86,9 +86,5 @@ def _size_below(model: C3D, name: str) -> tuple[int, ...]:
         if other == name:
             break
         if isinstance(module, nn.MaxPool3d):
-            sizes = [n // s for n, s in zip(sizes, _strides(module), strict=True)]
+            sizes = [n // s for n, s in zip(sizes, triple(module.stride), strict=True)]
     return tuple(sizes)
-
-
-def _strides(pool: nn.MaxPool3d) -> tuple[int, ...]:
-    return pool.stride if isinstance(pool.stride, tuple) else (pool.stride,) * 3

@@ -196,6 +196,3 @@ def likeness(one: Side, other: Side) -> None:
         f"Likeness of the two maps: {value:.2f} (rank correlation over all pixels; 1 is the same "
         f"order, 0 is no relation)."
     )
-
-
-__all__ = ["page"]

@@ -203,7 +203,7 @@ def where(shown: state.Shown, unit: work.Spot) -> None:
     steps, height, width = values.shape
     peak = tuple(int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
     level = normalised(values, float(values.max()))
-    table = np.asarray(ui.colour_map())
+    table = ui.colour_map()
     picture = table[np.clip(np.round(level * 255), 0, 255).astype(np.uint8)]
     per = 16 // steps
     first, stride = shown.window.start, shown.window.stride

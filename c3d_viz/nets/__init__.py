@@ -8,6 +8,7 @@ from .c3d import (
     ReceptiveField,
     initialise,
     receptive_field,
+    triple,
 )
 from .layers import input_shape_of, layer_module, layers_of, runs_in_order
 from .names import nearest, unwrapped

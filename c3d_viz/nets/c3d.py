@@ -181,21 +181,19 @@ def receptive_field(model: nn.Sequential, layer: str) -> ReceptiveField:
         if isinstance(module, nn.Flatten | nn.Linear):
             raise LayerError(f"{layer} is fully connected and sees the whole clip")
         if isinstance(module, nn.Conv3d | nn.MaxPool3d):
-            kernel, stride, pad = (
-                _triple(module.kernel_size),
-                _triple(module.stride),
-                _triple(module.padding),
-            )
+            sizes = (module.kernel_size, module.stride, module.padding)
+            kernel, stride, pad = (triple(value) for value in sizes)
             for axis in range(3):
                 size[axis] += (kernel[axis] - 1) * step[axis]
                 start[axis] -= pad[axis] * step[axis]
                 step[axis] *= stride[axis]
         if module is target:
             break
-    return ReceptiveField(_triple(size), _triple(step), _triple(start))
+    return ReceptiveField(triple(size), triple(step), triple(start))
 
 
-def _triple(value: int | Sequence[int] | str) -> tuple[int, int, int]:
+def triple(value: int | Sequence[int] | str) -> tuple[int, int, int]:
+    """A module's kernel, stride, padding or dilation as (t, h, w)."""
     if isinstance(value, int):
         return (value, value, value)
     a, b, c = (int(v) for v in value)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..engine import Unit, locate, trace
+from ..engine import activation, trace
 from ..errors import ShapeError
 from ..methods import Attribution
 from ..stats import Floats
@@ -71,18 +71,15 @@ def deletion_insertion(
     order = torch.sort(importance, descending=True, stable=True).indices
     share = np.linspace(0, 1, steps + 1)
     gone, back = [], []
+
+    def answer(clip: Tensor) -> float:
+        return activation(trace(model, clip, [att.unit.layer]), att.unit)
+
     for part in share:
         chosen = torch.zeros(importance.numel(), dtype=torch.bool)
         chosen[order[: round(part * importance.numel())]] = True
         mask = chosen.reshape(x.shape[2:]).to(x.device)
-        gone.append(_activation(model, x.masked_fill(mask, 0.0), att.unit))
-        back.append(_activation(model, x.masked_fill(~mask, 0.0), att.unit))
+        gone.append(answer(x.masked_fill(mask, 0.0)))
+        back.append(answer(x.masked_fill(~mask, 0.0)))
     scale = gone[0] if gone[0] > 0 else float("nan")
     return Faithfulness(share, np.asarray(gone) / scale, np.asarray(back) / scale)
-
-
-def _activation(model: nn.Module, x: Tensor, unit: Unit) -> float:
-    values = trace(model, x, [unit.layer]).activations[unit.layer]
-    unit = locate(values, unit)
-    assert unit.at is not None
-    return float(values[(unit.channel, *unit.at)])

@@ -7,14 +7,12 @@ section 3). Taking the count off leaves what the weights do.
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
 from ..engine import Unit
-from ..nets import INPUT_SHAPE
+from ..nets import INPUT_SHAPE, triple
 
 
 def path_counts(model: nn.Sequential, unit: Unit) -> npt.NDArray[np.float64]:
@@ -29,7 +27,7 @@ def path_counts(model: nn.Sequential, unit: Unit) -> npt.NDArray[np.float64]:
     chain = [m for _, m in children[: last + 1] if isinstance(m, nn.Conv3d | nn.MaxPool3d)]
     sizes: list[tuple[int, ...]] = [INPUT_SHAPE[1:]]
     for module in chain:
-        stride = _three(module.stride)
+        stride = triple(module.stride)
         sizes.append(tuple(n // s for n, s in zip(sizes[-1], stride, strict=True)))
     vectors = []
     for axis in range(3):
@@ -37,18 +35,11 @@ def path_counts(model: nn.Sequential, unit: Unit) -> npt.NDArray[np.float64]:
         line[unit.at[axis]] = 1.0
         for module, below in zip(reversed(chain), reversed(sizes[:-1]), strict=True):
             if isinstance(module, nn.Conv3d):
-                kernel = np.ones(_three(module.kernel_size)[axis])
+                kernel = np.ones(triple(module.kernel_size)[axis])
                 pad = len(kernel) // 2
                 line = np.convolve(line, kernel)[pad : pad + below[axis]]
             else:
-                line = np.repeat(line, _three(module.stride)[axis])
+                line = np.repeat(line, triple(module.stride)[axis])
         vectors.append(line)
     paths: npt.NDArray[np.float64] = np.einsum("t,h,w->thw", *vectors)
     return paths
-
-
-def _three(value: object) -> tuple[int, int, int]:
-    if isinstance(value, int):
-        return value, value, value
-    t, h, w = cast(tuple[int, int, int], value)
-    return t, h, w

@@ -11,6 +11,8 @@ from math import prod
 
 from torch import Tensor, nn
 
+from ...nets import triple
+
 Box = tuple[tuple[int, int], ...]  # (start, stop) per axis; () for a vector
 Shape = tuple[int, ...]  # (C, ...) of a level
 
@@ -75,7 +77,7 @@ class Part:
 def stencil(module: nn.Conv3d | nn.MaxPool3d) -> Stencil:
     """The stencil of a convolution or pooling module."""
     sizes = (module.kernel_size, module.stride, module.padding, module.dilation)
-    return Stencil(*(_triple(size) for size in sizes))
+    return Stencil(*(triple(size) for size in sizes))
 
 
 def full(shape: Shape) -> Box:
@@ -123,7 +125,3 @@ def cut(box: Box, origin: Box) -> tuple[slice, ...]:
         slice(None),
         *(slice(lo - o, hi - o) for (lo, hi), (o, _) in zip(box, origin, strict=True)),
     )
-
-
-def _triple(value: int | Sequence[int] | str) -> tuple[int, ...]:
-    return (value,) * 3 if isinstance(value, int) else tuple(int(v) for v in value)
