@@ -143,7 +143,8 @@ def export(
         typer.Option(
             "--method",
             metavar="NAME",
-            help="deconvnet, guided, gradient ...; repeatable. [deconvnet]",
+            help="deconvnet, guided, gradient, input_x_gradient or integrated_gradients; "
+            "repeatable. [deconvnet]",
         ),
     ] = None,
     top: Annotated[
@@ -158,7 +159,12 @@ def export(
         typer.Option("--at", metavar="T,H,W", help="The channel's position, not its strongest."),
     ] = None,
     start: Annotated[
-        int | None, typer.Option("--start", metavar="N", help="First frame, counted from 0. [0]")
+        int | None,
+        typer.Option(
+            "--start",
+            metavar="N",
+            help="First frame. [0; several windows: all over the video]",
+        ),
     ] = None,
     stride: Annotated[
         int, typer.Option("--stride", metavar="N", help="Take every n-th frame.")

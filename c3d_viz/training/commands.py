@@ -107,7 +107,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options; ``parse_args`` raises VizError."""
-    parser = _Parser(prog="c3d-viz train", description=__doc__)
+    parser = _Parser(prog="c3d-viz train", description="Train a C3D; docs/training.md")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     pictures = "folder with sprites/ and backgrounds/"
 

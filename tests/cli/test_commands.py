@@ -13,7 +13,7 @@ import pytest
 from command_line import call, run
 
 import c3d_viz
-from c3d_viz import export
+from c3d_viz import METHODS, export
 from c3d_viz.cli import commands as cli
 from c3d_viz.cli.options import NETWORK_OPTIONS
 from c3d_viz.weights import NetworkChoice
@@ -33,6 +33,12 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         status, out, _ = call(capsys, group, "--help")
         assert status == 0
         assert all(word in out for word in words), group
+
+
+def test_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = call(capsys, "export", "--help")
+    for method in METHODS:
+        assert method in " ".join(out.split()), method
 
 
 def test_help_loads_nothing_heavy() -> None:
