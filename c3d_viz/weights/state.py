@@ -80,26 +80,22 @@ def load_state(
         )
     raw = read_state(path, max_bytes=max_bytes)
     names, left = _match(own, raw.tensors)
-    problems: list[str] = []
-    if missing := [n for n in own if n not in names and not n.endswith(_COUNTERS)]:
-        problems.append(f"missing: {listed(missing)}")
-    if left:
-        problems.append(f"left over: {listed(left)}")
     pairs = {name: (own[name], raw.tensors[source]) for name, source in names.items()}
-    wrong = [
-        f"{names[name]} is {tuple(given.shape)}, expected {tuple(mine.shape)}"
-        for name, (mine, given) in pairs.items()
-        if mine.shape != given.shape
-    ]
-    if wrong:
-        problems.append(f"wrong shape: {listed(wrong)}")
-    wrong = [
-        f"{names[name]} is {given.dtype}, expected {mine.dtype}"
-        for name, (mine, given) in pairs.items()
-        if mine.is_floating_point() != (given.dtype in FLOATS)
-    ]
-    if wrong:
-        problems.append(f"wrong type: {listed(wrong)}")
+    found = {
+        "missing": [n for n in own if n not in names and not n.endswith(_COUNTERS)],
+        "left over": left,
+        "wrong shape": [
+            f"{names[name]} is {tuple(given.shape)}, expected {tuple(mine.shape)}"
+            for name, (mine, given) in pairs.items()
+            if mine.shape != given.shape
+        ],
+        "wrong type": [
+            f"{names[name]} is {given.dtype}, expected {mine.dtype}"
+            for name, (mine, given) in pairs.items()
+            if mine.is_floating_point() != (given.dtype in FLOATS)
+        ],
+    }
+    problems = [f"{what}: {listed(which)}" for what, which in found.items() if which]
     if not problems and (
         bad := [
             names[name] for name, (_, t) in pairs.items() if t.dtype in FLOATS and not finite(t)
