@@ -21,7 +21,7 @@ X = clip((1, 3, 4, 6, 6))
 UNIT = Unit("down", 1, (0, 1, 1))
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated")
 @pytest.mark.filterwarnings("ignore:torch.(ao|quantize).*deprecated")
 def test_scripted_traced_and_quantised_models_are_told_what_to_give() -> None:
     net = nn.Sequential(nn.Conv3d(3, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2)).eval()

@@ -159,7 +159,7 @@ def test_a_dead_unit_is_no_unit_without_relus() -> None:
     assert att.report == RuleReport(1)
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 def test_a_relu_that_no_rule_can_reach_is_not_called_one() -> None:
     net = net_of(Functional(torch.jit.script(rectified)))
     with pytest.raises(VizError, match="has none"):
