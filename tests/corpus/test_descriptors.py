@@ -109,9 +109,9 @@ def test_a_network_in_training_mode_and_its_state(video: Path) -> None:
     net = tiny().train()
     before = state(net)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        made = describe(net, video, spec=CAFFE_INPUT)
+        made = describe(net, video, "fc7", spec=CAFFE_INPUT)
     assert state(net) == before
-    still = describe(tiny(), video, spec=CAFFE_INPUT)
+    still = describe(tiny(), video, "fc7", spec=CAFFE_INPUT)
     assert made.vector.tobytes() == still.vector.tobytes()
     with pytest.raises(LayerError, match="fc9"):
         describe(net, video, "fc9", spec=CAFFE_INPUT)
@@ -130,6 +130,17 @@ def test_how_far_it_is_and_a_stop_between(video: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         describe(tiny(), video, spec=CAFFE_INPUT, batch=1, progress=stop)
     assert threading.active_count() == threads
+
+
+def test_a_row_is_taken_before_a_relu_in_place_overwrites_it() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 16 * 16, 6), nn.ReLU(inplace=True))
+    clip = viz.Clip(colour_noise(8, 20, 30), 25.0, "made", 0)
+    before = describe(net, clip, "1", 0, spec=SMALL).windows
+    assert before.min() < 0
+    np.testing.assert_array_equal(
+        describe(net, clip, "2", 0, spec=SMALL).windows, before.clip(min=0)
+    )
 
 
 @pytest.mark.parametrize(

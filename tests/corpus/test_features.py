@@ -65,7 +65,7 @@ def test_a_row_for_each_video(videos: Path, made: Path) -> None:
 def test_a_row_for_each_window(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("c3d_viz.corpus.shards.ROWS", 2)  # row groups lie across videos
+    monkeypatch.setattr("c3d_viz.corpus.shards.ROWS", 3)  # row groups lie across videos
     settings = FeatureSettings(CONV.network, "conv2a", 12, windows=True, batch=3)
     report = write_features([videos], tmp_path / "w.parquet", settings)
     assert (report.videos, report.rows) == (3, 2 + 8 + 4)
@@ -79,7 +79,7 @@ def test_a_row_for_each_window(
     assert {r["frames"] for r in table[2:10]} == {45}
     with pq.ParquetFile(tmp_path / "w.parquet") as file:
         sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
-    assert sizes == [2] * 7
+    assert sizes == [3, 3, 3, 3, 2]
 
 
 def test_equal_input_gives_equal_bytes_in_any_order(
