@@ -230,7 +230,10 @@ def export(
 def _less_than_asked(manifest: dict[str, Any]) -> list[str]:
     """What there is less of than was asked for, a line each."""
     asked, windows = manifest["parameters"], manifest["windows"]
-    lines = []
+    lines = [f"left out: {why}" for why in manifest.get("left_out", {}).values()]
+    lines += [
+        f"left out: {why}" for x in windows[0]["layers"] for why in x.get("left_out", {}).values()
+    ]
     if len(windows) < asked["windows"]:
         lines.append(f"windows: {len(windows)}, not {asked['windows']}: the video has no more room")
     few = [x for x in windows[0]["layers"] if len(x["units"]) < asked["top"]]

@@ -3,7 +3,7 @@
 from .devices import device_named
 from .fields import receptive_fields
 from .flags import full_precision
-from .general import backproject
+from .general import backproject, layers_without_relus
 from .listen import (
     check_input,
     check_recorded,

@@ -85,6 +85,19 @@ def _forward(
     return leaf, kept
 
 
+def layers_without_relus(
+    model: nn.Module, x: Tensor, layers: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """Those of the layers on whose way to the clip ``deconvnet`` and ``guided`` meet no ReLU.
+
+    With each the other activations there (see ``RuleReport``). One forward pass, none back.
+    """
+    model = eval_view(model)
+    leaf, kept = _forward(model, x, layers, RuledReLUs(rule_named("guided")), "float32")
+    ways = {layer: way(kept[layer], leaf) for layer in layers}
+    return {n: w.report.others for n, w in ways.items() if w.reaches and not w.report.relus}
+
+
 def _backward(
     leaf: Tensor, layer: Tensor, unit: Unit, ruled: RuledReLUs, passage: Way, *, keep_graph: bool
 ) -> BackProjection:

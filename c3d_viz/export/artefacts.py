@@ -38,7 +38,8 @@ class UnitMap:
 
     @cached_property
     def box(self) -> Box | None:
-        return field_box(self.window.model, self.att.unit, self.att.values.shape[1:])
+        field = self.window.plan.fields[self.att.unit.layer]
+        return field_box(field, self.att.unit, self.att.values.shape[1:])
 
     @cached_property
     def look(self) -> dict[str, Any]:

@@ -15,13 +15,15 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
 
 from .. import render
 from ..clips import Clip, cropped_frames
 from ..engine import RuleReport, Unit
 from ..files import write_npz
 from ..methods import METHODS, Attribution
-from ..nets import C3D, ModelSpec, receptive_field
+from ..nets import ModelSpec, ReceptiveField
+from .plan import Plan
 from .settings import ExportSettings
 
 ENLARGE = 3  # of the overlay video: 112 pixels are small on a screen
@@ -38,14 +40,16 @@ class Window:
         folder: where its layers go.
         name: ``folder`` relative to the export, "." for the export's own.
         settings: what was asked for.
+        plan: its layers, and what is left out.
     """
 
-    model: C3D
+    model: nn.Module
     spec: ModelSpec
     clip: Clip
     folder: Path
     name: str
     settings: ExportSettings
+    plan: Plan
     pixels: npt.NDArray[np.uint8] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -143,14 +147,13 @@ def _report_in(stored: Any) -> RuleReport | None:
     return RuleReport(int(stored["relus"]), tuple(map(str, stored["other_activations"])))
 
 
-def field_box(model: C3D, unit: Unit, shape: Sequence[int]) -> Box | None:
+def field_box(field: ReceptiveField | None, unit: Unit, shape: Sequence[int]) -> Box | None:
     """First and last-but-one (t, h, w) index a unit can see, cut at the clip's border.
 
     None where it sees most of the picture (or is fully connected): there is nothing to point at.
     """
-    if not unit.at:
+    if not unit.at or field is None:
         return None
-    field = receptive_field(model, unit.layer)
     bounds = []
     for at, first, step, size, limit in zip(
         unit.at, field.start, field.step, field.size, shape, strict=True
@@ -183,9 +186,11 @@ def field_note(window: Window, box: Box | None) -> list[str]:
         return []
     (t0, t1), (top, bottom), (left, right) = box
     numbers = window.numbers
+    height, width = window.spec.input.crop
     return [
         f"This unit can see frames {numbers[t0]}-{numbers[t1 - 1]}, rows {top}-{bottom - 1} and "
-        f"columns {left}-{right - 1} of the clip's 112 x 112 pixels; elsewhere its map is zero."
+        f"columns {left}-{right - 1} of the clip's {width} x {height} pixels; elsewhere its map is "
+        f"zero."
     ]
 
 

@@ -71,6 +71,12 @@ def _weights(model: dict[str, Any]) -> str:
     line = f'<p class="weights">Weights in use: <strong>{escape(model["weights"])}</strong></p>'
     if model["trained"]:
         return line
+    if model["trained"] is None:
+        return line + (
+            '<p class="warning" role="note"><strong>Nothing says whether this network is trained.'
+            "</strong> Its own code gave the weights; c3d-viz took them as they are. Give a "
+            "state_dict with <code>--weights</code>.</p>"
+        )
     return line + (
         '<p class="warning" role="note"><strong>This network is untrained.</strong> Its pictures '
         "show what the architecture alone does with the clip, not anything learned. Give trained "
@@ -113,27 +119,29 @@ def _how_to_read(manifest: dict[str, Any]) -> str:
         for m in manifest["parameters"]["methods"]
     )
     scale = manifest["parameters"]["scale"]
+    frames = manifest["model"]["input"]["frames"]
     one = (
-        "One colour scale holds for all 16 frames of a map, so frames can be compared."
+        f"One colour scale holds for all {frames} frames of a map, so frames can be compared."
         if scale == "clip"
         else "<strong>Each frame has a colour scale of its own:</strong> do not compare frames."
     )
     return (
-        "<details><summary>How to read this page</summary><p>A network of layers watches 16 "
-        "frames at a time. Each layer has feature maps (channels) that answer to some pattern. "
-        "For the channels that answer most strongly, the answer at its strongest position is sent "
-        "back to the pixels: what lights up is what that channel saw. Deeper layers see more of "
-        "the picture and more frames; where a unit can see only a part, a white frame marks it "
+        "<details><summary>How to read this page</summary><p>A network of layers watches "
+        f"{frames} frames at a time. Each layer has feature maps (channels) that answer to some "
+        "pattern. For the channels that answer most strongly, the answer at its strongest position "
+        "is sent back to the pixels: what lights up is what that channel saw. Deeper layers see "
+        "more of the picture and more frames; where a unit can see only a part, a white frame marks it "
         f"in those frames. Videos run at half speed. {one}</p><dl>{items}</dl></details>"
     )
 
 
 def _anchor(window: dict[str, Any], layer: dict[str, Any]) -> str:
-    return f"w{window['start']}-{layer['layer']}"
+    return escape(f"w{window['start']}-{layer['layer']}")
 
 
 def _window(window: dict[str, Any], manifest: dict[str, Any], several: bool) -> str:
     frames = window["frames"]
+    height, width = manifest["model"]["input"]["crop"]
     first, last = frames[0], frames[-1]
     every = "" if last - first == len(frames) - 1 else f", every {frames[1] - first}th"
     seconds = f"{first / window['fps']:.2f}-{(last + 1) / window['fps']:.2f} s"
@@ -144,9 +152,12 @@ def _window(window: dict[str, Any], manifest: dict[str, Any], several: bool) -> 
     )
     parts = [
         f'<section class="window" id="w{first}"><h2>{head}</h2><div class="given">',
-        _video(window["input"], f"The 16 frames the network was given, {first} to {last}"),
-        f"<div><p>Frames {first}-{last}{every} ({seconds}), resized and cropped to 112 × 112 "
-        f"pixels.</p>{_notes(window, manifest)}{_predictions(window, manifest)}</div></div>",
+        _video(
+            window["input"], f"The {len(frames)} frames the network was given, {first} to {last}"
+        ),
+        f"<div><p>Frames {first}-{last}{every} ({seconds}), resized and cropped to "
+        f"{width} × {height} pixels.</p>{_notes(window, manifest)}"
+        f"{_predictions(window, manifest)}</div></div>",
     ]
     if several:
         parts.append('<p class="jump">')
@@ -183,19 +194,25 @@ def _predictions(window: dict[str, Any], manifest: dict[str, Any]) -> str:
 def _layer(window: dict[str, Any], layer: dict[str, Any], manifest: dict[str, Any]) -> str:
     name = escape(layer["layer"])
     shape = " × ".join(map(str, layer["shape"]))
+    plain = f"{_PLAIN[layer['layer']]}. " if layer["layer"] in _PLAIN else ""
     field = layer["receptive_field"]
     sees = "the whole clip"
     if field is not None:
         t, h, w = field["size"]
         sees = f"{t} frames × {h} × {w} pixels"
-        if t >= 16 and h >= 112:
+        given = manifest["model"]["input"]
+        if t >= given["frames"] and h >= given["crop"][0]:
             sees = f"the whole clip ({sees} and beyond its border)"
     parts = [
         f'<section class="layer" id="{_anchor(window, layer)}"><h3>{name}</h3>'
-        f"<p>{_PLAIN.get(layer['layer'], '')}. Output {shape}; one unit sees {sees}.</p>"
+        f"<p>{plain}Output {shape}; one unit sees {sees}.</p>"
     ]
     for method in manifest["parameters"]["methods"]:
         title = escape(METHODS[method].title)
+        if method in layer.get("left_out", {}):
+            why = escape(layer["left_out"][method])
+            parts.append(f'<h4>{title}</h4><p class="note">Left out: {why}</p>')
+            continue
         parts.append(f"<h4>{title}</h4><div class=units>")
         parts += [_unit(layer, unit, method) for unit in layer["units"]]
         parts.append("</div>")

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from .. import clips
-from ..errors import LayerError
 from ..files import sha256, write_json, write_text
 from ..nets import C3D, ModelSpec
 from ..progress import Progress
@@ -33,6 +33,7 @@ from ..weights import NetworkChoice, choose
 from . import page as export_page
 from .draw import Window
 from .folder import MANIFEST, PAGE, UNFINISHED, check_folder, prepare
+from .plan import plan_of
 from .settings import SCHEMA, ExportSettings, check_settings, describe_model, versions
 from .window import answer, export_window
 
@@ -67,7 +68,7 @@ def export_clip(
     overwrite: bool = False,
     progress: Progress | None = None,
     timings: dict[str, float] | None = None,
-    loaded: tuple[C3D, ModelSpec] | None = None,
+    loaded: tuple[nn.Module, ModelSpec] | None = None,
 ) -> Path:
     """Write everything the chosen layers see in a clip to the folder ``out``.
 
@@ -77,14 +78,15 @@ def export_clip(
         network: which network.
         model, weights, seed, channel_order, mean, resize, pool5, fc6_order, classes: as in
             ``load_model``, in place of ``network``.
-        layers: names, ``"all"`` (every layer) or ``"conv"`` (the eight convolutions).
+        layers: names, ``"all"`` (every layer) or ``"conv"`` (the eight convolutions). Of other
+            networks than C3D names of modules, "all" the children it calls, "conv" every Conv3d.
         methods: keys of METHODS.
         top: so many strongest channels of each layer.
         channel: these channels, at their strongest position, in place of the strongest.
         at: position (t, h, w) of ``channel`` in place of its strongest.
         start: first frame; None is 0, or with several windows all over the video.
         stride: every n-th frame.
-        windows: so many 16-frame windows, spread evenly from ``start`` to the end.
+        windows: so many windows, spread evenly from ``start`` to the end.
         mode, scale: how overlays are coloured (see ``overlay``); the arrays are not touched.
         device: "cpu" or "cuda[:N]".
         precision: "bf16" is a faster preview (see ``attribute``).
@@ -121,6 +123,7 @@ def export_clip(
         methods,
         channel,
         at,
+        of_c3d=choice.is_c3d if loaded is None else isinstance(loaded[0], C3D),
         top=top,
         start=start,
         stride=stride,
@@ -152,7 +155,7 @@ def write_export(
     overwrite: bool = False,
     progress: Progress | None = None,
     timings: dict[str, float] | None = None,
-    loaded: tuple[C3D, ModelSpec] | None = None,
+    loaded: tuple[nn.Module, ModelSpec] | None = None,
 ) -> Path:
     """``export_clip`` with its choices as one value.
 
@@ -164,31 +167,37 @@ def write_export(
     check_folder(folder, resume=resume, overwrite=overwrite)
     clock = _Clock(timings)
 
-    with clock("read the clip"):
+    with clock("load the network"):
         info = clips.video_info(path)
-        starts = _starts(info.frames, settings)
+        net, spec = loaded or settings.network.load()
+        if any(p.device.type != torch.device(settings.device).type for p in net.parameters()):
+            net = copy.deepcopy(net).to(torch.device(settings.device))  # the caller's stays put
+    frames = spec.input.frames
+    with clock("read the clip"):
+        starts = _starts(info.frames, settings, frames)
         source = called or str(path)
         reader = (
             dataclasses.replace(clip, source=source)
-            for clip in clips.read_clips(path, starts, stride=settings.stride)
+            for clip in clips.read_clips(path, starts, frames, settings.stride)
         )
         first = next(reader)  # a clip that cannot be read leaves nothing behind
-    with clock("load the network"):
-        net, spec = loaded or settings.network.load_c3d()
-        if any(p.device.type != torch.device(settings.device).type for p in net.parameters()):
-            net = copy.deepcopy(net).to(torch.device(settings.device))  # the caller's stays put
-        settings = _without_logits(settings, spec)
+    with clock("plan"):
+        plan = plan_of(net, spec, settings, progress)
+        made_again = settings
+        settings = dataclasses.replace(settings, layers=plan.layers)
+        if isinstance(net, C3D):
+            made_again = settings
 
     def window(clip: clips.Clip) -> Window:
         name = "." if len(starts) == 1 else f"window-{clip.start:04d}"
-        return Window(net, spec, clip, folder / name, name, settings)
+        return Window(net, spec, clip, folder / name, name, settings, plan)
 
     answers = answer(window(first), clock)  # units that do not exist leave nothing behind either
     with clock("hashes"):
         manifest: dict[str, Any] = {
             "schema": SCHEMA,
             "parameters": settings.to_json(),
-            "command": settings.command(source, "OUT" if called else str(folder)),
+            "command": made_again.command(source, "OUT" if called else str(folder)),
             "clip": {
                 "path": source,
                 "name": first.name,
@@ -201,12 +210,13 @@ def write_export(
             },
             "model": describe_model(net, spec),
             "versions": versions(),
+            **({"left_out": plan.layers_left_out} if plan.layers_left_out else {}),
         }
     finished = prepare(folder, manifest, resume=resume, overwrite=overwrite)
     if finished is not None:
         return finished
 
-    steps = _Steps(progress, len(starts) * answers.steps(settings))
+    steps = _Steps(progress, len(starts) * answers.steps(settings, plan))
     manifest["windows"] = []
     for clip in _chain(first, reader, clock):
         current = window(clip)
@@ -220,24 +230,15 @@ def write_export(
     return folder / MANIFEST
 
 
-def _without_logits(settings: ExportSettings, spec: ModelSpec) -> ExportSettings:
-    """The same without fc8 where the checkpoint carries no classifier."""
-    if spec.num_classes or "fc8" not in settings.layers:
-        return settings
-    rest = tuple(layer for layer in settings.layers if layer != "fc8")
-    if not rest:
-        raise LayerError(
-            "the weights carry no classifier, so there is no fc8; choose another layer"
-        )
-    return dataclasses.replace(settings, layers=rest)
-
-
-def _starts(frames: int, settings: ExportSettings) -> list[int]:
+def _starts(frames: int, settings: ExportSettings, length: int) -> list[int]:
     if settings.windows == 1:
         return [settings.start or 0]
     offset = settings.start or 0
     starts = clips.window_starts(
-        max(0, frames - offset), stride=settings.stride, windows=min(settings.windows, frames)
+        max(0, frames - offset),
+        length,
+        stride=settings.stride,
+        windows=min(settings.windows, frames),
     )
     return [offset + s for s in starts]
 

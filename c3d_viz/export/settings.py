@@ -57,14 +57,21 @@ class ExportSettings:
         methods: str | Sequence[str],
         channel: int | Sequence[int] | None,
         at: Sequence[int] | None,
+        *,
+        of_c3d: bool = True,
         **more: Any,
     ) -> ExportSettings:
-        """Settings with layers by name and in order, and nothing twice; see ``check_settings``."""
+        """Settings with nothing twice, a C3D's layers by name and in order; ``check_settings``.
+
+        Args:
+            of_c3d: the layers are C3D's; those of other networks stay as they are named.
+        """
         if channel is not None:
             channel = (channel,) if isinstance(channel, int) else tuple(dict.fromkeys(channel))
+        names = (layers,) if isinstance(layers, str) else layers
         return cls(
             network,
-            named_layers(layers),
+            named_layers(layers) if of_c3d else tuple(dict.fromkeys(names)),
             (methods,) if isinstance(methods, str) else tuple(dict.fromkeys(methods)),
             channel=channel,
             at=None if at is None else tuple(at),
@@ -172,6 +179,7 @@ def describe_model(model: nn.Module, spec: ModelSpec) -> dict[str, object]:
         "name": spec.name,
         "weights": spec.weights,
         "trained": spec.trained,
+        **({} if spec.code_sha256 is None else {"code_sha256": spec.code_sha256}),
         "weights_sha256": weights_sha256(model, spec),
         "source": spec.source,
         "format": spec.format,
@@ -192,6 +200,7 @@ def describe_model(model: nn.Module, spec: ModelSpec) -> dict[str, object]:
             else list(spec.input.resize),
             "crop": list(spec.input.crop),
             "frames": spec.input.frames,
+            **({} if spec.input.std is None else {"std": list(spec.input.std)}),
         },
     }
 
@@ -226,6 +235,7 @@ def check_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
             "schema": manifest.get("schema"),
             "clip's SHA-256": (manifest.get("clip") or {}).get("sha256"),
             "weights' SHA-256": model.get("weights_sha256"),
+            "network's code": model.get("code_sha256"),
             "input": model.get("input"),
             "pool5": model.get("pool5"),
             "class names' SHA-256": model.get("classes_sha256"),

@@ -1,4 +1,4 @@
-"""One 16-frame window of an export: compute on this thread, draw and encode on others.
+"""One window of an export: compute on this thread, draw and encode on others.
 
 Maps are made one by one and handed on at once, so that neither all maps nor all pictures of a
 window are ever in memory; a short queue holds the computation back when drawing is slower.
@@ -16,7 +16,7 @@ from torch import Tensor
 from ..clips import preprocess
 from ..engine import Trace, Unit, activation, locate, top_units, trace
 from ..methods import Attribution, attribute_many
-from ..nets import ModelSpec, receptive_field
+from ..nets import ModelSpec
 from .artefacts import ARTEFACTS, complete, write_unit
 from .draw import (
     Window,
@@ -26,6 +26,7 @@ from .draw import (
     write_input,
     write_sheet,
 )
+from .plan import Plan
 from .settings import ExportSettings
 from .workers import Clock, Workers
 
@@ -38,9 +39,12 @@ class Answers:
     traced: Trace
     units: dict[str, list[Unit]]
 
-    def steps(self, settings: ExportSettings) -> int:
+    def steps(self, settings: ExportSettings, plan: Plan) -> int:
         """Number of progress steps of the window."""
-        return sum(1 + len(units) * len(settings.methods) for units in self.units.values())
+        return sum(
+            1 + len(units) * len(plan.methods(layer, settings.methods))
+            for layer, units in self.units.items()
+        )
 
 
 def answer(window: Window, clock: Clock) -> Answers:
@@ -105,7 +109,11 @@ def _export_method(
 
     Returns the notes of the maps that have any, by unit and method.
     """
-    units = answers.units
+    units = {
+        layer: found
+        for layer, found in answers.units.items()
+        if (layer, method) not in window.plan.left_out
+    }
     notes: dict[tuple[Unit, str], list[str]] = {}
     missing = {
         layer: [u for u in found if not complete(window, u, method)]
@@ -152,22 +160,24 @@ def _layer_entry(
     notes: dict[tuple[Unit, str], list[str]],
 ) -> dict[str, Any]:
     values, settings = traced.activations[layer], window.settings
-    sees = None if values.ndim == 1 else receptive_field(window.model, layer)
+    sees = None if values.ndim == 1 else window.plan.fields[layer]
+    methods = window.plan.methods(layer, settings.methods)
+    of_layer = {m: why for (name, m), why in window.plan.left_out.items() if name == layer}
     field = None if sees is None else {"size": list(sees.size), "step": list(sees.step)}
     folder = f"{prefix}{layer}"
 
     def unit_entry(unit: Unit) -> dict[str, Any]:
         files = {
             method: {a.key: f"{folder}/{method}/ch{unit.channel:04d}/{a.file}" for a in ARTEFACTS}
-            for method in settings.methods
+            for method in methods
         }
-        classes = window.spec.classes if layer == "fc8" else None
+        classes = window.spec.classes if _is_output(values, traced.output) else None
         return {
             "channel": unit.channel,
             "name": None if classes is None else classes[unit.channel],
             "at": list(unit.at or ()),
             "activation": activation(traced, unit),
-            "notes": {m: notes[unit, m] for m in settings.methods if (unit, m) in notes},
+            "notes": {m: notes[unit, m] for m in methods if (unit, m) in notes},
             "files": files,
         }
 
@@ -177,6 +187,12 @@ def _layer_entry(
         "receptive_field": field,
         "activations": f"{folder}/activations.npz",
         "activation_sheet": f"{folder}/activations.png" if values.ndim == 4 else None,
-        "sheets": {method: f"{folder}/{method}/sheet.png" for method in settings.methods},
+        "sheets": {method: f"{folder}/{method}/sheet.png" for method in methods},
         "units": [unit_entry(unit) for unit in units],
+        **({"left_out": of_layer} if of_layer else {}),
     }
+
+
+def _is_output(values: Tensor, output: object) -> bool:
+    """Whether a layer gives what the network gives, so that its channels are the classes."""
+    return isinstance(output, Tensor) and values.ndim == 1 and torch.equal(values, output[0])

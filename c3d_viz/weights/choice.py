@@ -110,6 +110,11 @@ class NetworkChoice:
             paths["model"] = f"{os.path.abspath(file)}:{function}"
         return dataclasses.replace(self, **paths)
 
+    @property
+    def is_c3d(self) -> bool:
+        """Whether it is one of the named models, which are C3Ds of some size."""
+        return not is_factory(self.model)
+
     def load_c3d(self, max_bytes: int = MAX_BYTES) -> tuple[C3D, ModelSpec]:
         """The same for what is about C3D alone.
 

@@ -30,7 +30,7 @@ def test_the_box_of_a_unit_is_all_that_it_sees(layer: str, at: tuple[int, int, i
         for parameter in model.parameters():
             parameter.fill_(0.1)
     x = torch.rand(1, 3, 16, 112, 112, generator=torch.Generator().manual_seed(0)) + 1
-    whole = field_box(model, Unit(layer, 0, at), (16, 112, 112))
+    whole = field_box(receptive_field(model, layer), Unit(layer, 0, at), (16, 112, 112))
     assert whole is not None
     field = receptive_field(model, layer)
     for axis, (low, high) in enumerate(whole):

@@ -1,0 +1,123 @@
+"""Which layers of a network an export takes, what each of them sees, and what has to stay out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+import torch
+from torch import nn
+
+from ..engine import called_layers, groups_of, layers_without_relus, receptive_fields
+from ..errors import LayerError, VizError
+from ..methods import METHODS
+from ..nets import C3D, ModelSpec, ReceptiveField, layer_module
+from ..progress import Progress
+from .settings import ExportSettings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What of a network an export looks at.
+
+    Attributes:
+        fields: receptive field of each layer, in order; None where it sees the whole clip.
+        left_out: by layer and method, why there is no map; by layer and "", why it is left out.
+    """
+
+    fields: Mapping[str, ReceptiveField | None]
+    left_out: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return tuple(self.fields)
+
+    @property
+    def layers_left_out(self) -> dict[str, str]:
+        """The layers that were not named one by one and cannot be drawn, and why."""
+        return {layer: why for (layer, method), why in self.left_out.items() if not method}
+
+    def methods(self, layer: str, asked: Sequence[str]) -> tuple[str, ...]:
+        """Those of the methods asked for that the layer has maps of."""
+        return tuple(method for method in asked if (layer, method) not in self.left_out)
+
+
+def plan_of(
+    net: nn.Module, spec: ModelSpec, settings: ExportSettings, progress: Progress | None = None
+) -> Plan:
+    """The plan for the layers that settings name: a C3D's in their order; else modules by name.
+
+    Of other networks, ``all`` is the groups (``groups_of``) and ``conv`` every convolution. A layer
+    named by ``all`` or ``conv`` without any ReLU below it is left out of what would be the plain
+    gradient there; one that is named itself is refused.
+
+    Raises:
+        LayerError: a layer does not exist, is not called, or gives no (C, T, H, W) or (C,).
+        VizError: a rule has no ReLU to hold at.
+    """
+    device = torch.device(settings.device)
+    if isinstance(net, C3D):
+        return Plan(receptive_fields(net, spec.input.shape, _with_logits(settings.layers, spec)))
+    if progress is not None:
+        progress(0, 1, "layers and receptive fields")
+    called = called_layers(net, spec.input.shape)
+    wide: list[str] = []
+    if "all" in settings.layers:
+        wide += groups_of(net, called)
+    if "conv" in settings.layers:
+        wide += [n for n in called if isinstance(net.get_submodule(n), nn.Conv3d)]
+    named = [name for name in settings.layers if name not in ("all", "conv")]
+    left_out: dict[tuple[str, str], str] = {}
+    for name in dict.fromkeys([*wide, *named]):
+        reason = _unfit(net, name, called)
+        if reason is not None and name in named:
+            raise LayerError(f"{name} {reason}; choose from {', '.join(groups_of(net, called))}")
+        if reason is not None:
+            left_out[name, ""] = f"{name} {reason}"
+    layers = [n for n in dict.fromkeys([*wide, *named]) if (n, "") not in left_out]
+    rules = [m for m in settings.methods if METHODS[m].rule not in (None, "gradient")]
+    if rules:
+        clip = torch.zeros(1, *spec.input.shape, device=device)
+        for name, others in layers_without_relus(net, clip, layers).items():
+            for method in rules:
+                error = refusal(method, name, others)
+                if name in named:
+                    raise error
+                left_out[name, method] = str(error)
+    if not layers:
+        raise LayerError("no layer of the network gives (C, T, H, W) or (C,); name one")
+    return Plan(receptive_fields(net, spec.input.shape, layers), left_out)
+
+
+def refusal(method: str, layer: str, others: Sequence[str]) -> VizError:
+    only = f" (only {', '.join(others)})" if others else ""
+    return VizError(
+        f"no ReLU lies between {layer} and the clip{only}: {method} would be the plain gradient; "
+        f"ask for method 'gradient'"
+    )
+
+
+def _unfit(net: nn.Module, name: str, called: Mapping[str, tuple[int, ...]]) -> str | None:
+    module_name = name.rpartition("#")[0] or name
+    layer_module(net, module_name)
+    shape = called.get(name) or called.get(module_name)
+    if shape is None:
+        return "is not called by the forward pass, or gives no tensor (1, C, ...)"
+    if len(shape) not in (1, 4):
+        return f"gives {shape}, no (C, T, H, W) or (C,) that could be drawn"
+    if PurePath(name).name != name:
+        return "has a name that no folder can have"
+    return None
+
+
+def _with_logits(layers: tuple[str, ...], spec: ModelSpec) -> tuple[str, ...]:
+    """The same without fc8 where the checkpoint carries no classifier."""
+    if spec.num_classes or "fc8" not in layers:
+        return layers
+    rest = tuple(layer for layer in layers if layer != "fc8")
+    if not rest:
+        raise LayerError(
+            "the weights carry no classifier, so there is no fc8; choose another layer"
+        )
+    return rest
