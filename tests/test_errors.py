@@ -32,5 +32,5 @@ def test_a_long_message_keeps_its_ends() -> None:
 
 def test_every_error_for_people_is_of_one_family() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
-    assert len(kinds) == 6
+    assert len(kinds) == 7
     assert all(issubclass(kind, VizError) and str(kind("a\nb")) == r"a\nb" for kind in kinds)

@@ -130,8 +130,8 @@ def _how_to_read(manifest: dict[str, Any]) -> str:
         f"{frames} frames at a time. Each layer has feature maps (channels) that answer to some "
         "pattern. For the channels that answer most strongly, the answer at its strongest position "
         "is sent back to the pixels: what lights up is what that channel saw. Deeper layers see "
-        "more of the picture and more frames; where a unit can see only a part, a white frame marks it "
-        f"in those frames. Videos run at half speed. {one}</p><dl>{items}</dl></details>"
+        "more of the picture and more frames; where a unit can see only a part, a white frame "
+        f"marks it in those frames. Videos run at half speed. {one}</p><dl>{items}</dl></details>"
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from c3d_viz.finding.study import run
 from c3d_viz.finding.types import StudySettings
+from c3d_viz.weights import NetworkChoice
 
 SMALL = dict(reinit=2, permuted_nets=1, shuffles=2, per_kind=1, synthetic_reinit=1, pairs=2)
 
@@ -17,7 +18,7 @@ SMALL = dict(reinit=2, permuted_nets=1, shuffles=2, per_kind=1, synthetic_reinit
 @pytest.mark.slow
 def test_the_whole_test_runs_resumes_and_repeats(files: Path, tmp_path: Path) -> None:
     settings = StudySettings(
-        weights=str(files / "compact.safetensors"),
+        network=NetworkChoice(weights=str(files / "compact.safetensors")),
         twin_weights=str(files / "compact-2d.safetensors"),
         **SMALL,  # type: ignore[arg-type]
     )
