@@ -141,9 +141,12 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     """The object in a JSON file, or None where there is no such file.
 
     Raises:
-        ExportError: it cannot be read, is larger than 64 MiB, or holds no JSON object.
+        ExportError: it cannot be read, is larger than 64 MiB, holds no JSON object, or is
+            no ordinary file.
     """
     try:
+        if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
+            raise ExportError(f"{path} is no ordinary file; choose another folder")
         with Path(path).open("rb") as file:
             data = file.read(_MAX_JSON + 1)
         value = json.loads(data) if len(data) <= _MAX_JSON else None

@@ -22,6 +22,7 @@ from ..setup_check import missing_screen_library
 from .corpus import features
 from .options import ClipArgument, Network, Out, network_options, whole_numbers
 from .progress import progress_bar, say
+from .shortfall import less_than_asked
 from .tools import finding_app, weights_app
 
 _DEBUG = "C3D_VIZ_DEBUG"
@@ -222,25 +223,9 @@ def export(
     described = read_json(manifest) or {}
     if "model" in described:
         say(f"weights in use: {described['model']['weights']}", err=True)
-        for line in _less_than_asked(described):
+        for line in less_than_asked(described):
             say(line, err=True)
     say(f"open {manifest.with_name('index.html')}")
-
-
-def _less_than_asked(manifest: dict[str, Any]) -> list[str]:
-    """What there is less of than was asked for, a line each."""
-    asked, windows = manifest["parameters"], manifest["windows"]
-    lines = [f"left out: {why}" for why in manifest.get("left_out", {}).values()]
-    lines += [
-        f"left out: {why}" for x in windows[0]["layers"] for why in x.get("left_out", {}).values()
-    ]
-    if len(windows) < asked["windows"]:
-        lines.append(f"windows: {len(windows)}, not {asked['windows']}: the video has no more room")
-    few = [x for x in windows[0]["layers"] if len(x["units"]) < asked["top"]]
-    if few and not asked["channel"]:
-        layers = ", ".join(f"{x['layer']} has {x['shape'][0]}" for x in few)
-        lines.append(f"maps: all of a layer where it has fewer than {asked['top']}: {layers}")
-    return lines
 
 
 @app.command()

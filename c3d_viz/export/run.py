@@ -26,6 +26,7 @@ import torch
 from torch import nn
 
 from .. import clips
+from ..errors import ExportError
 from ..files import sha256, write_json, write_text
 from ..nets import C3D, ModelSpec
 from ..progress import Progress
@@ -165,6 +166,10 @@ def write_export(
     """
     check_settings(settings)
     check_folder(folder, resume=resume, overwrite=overwrite)
+    if overwrite and path.resolve().is_relative_to(folder.resolve()):
+        raise ExportError(
+            f"{path} lies in {folder}, which is to be replaced; export to another folder"
+        )
     clock = _Clock(timings)
 
     with clock("load the network"):

@@ -1,0 +1,25 @@
+"""What an export has less of than was asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ExportError
+
+
+def less_than_asked(manifest: dict[str, Any]) -> list[str]:
+    """What there is less of than was asked for, a line each."""
+    asked, windows = manifest["parameters"], manifest["windows"]
+    if not windows:
+        raise ExportError("manifest.json names no window: it is damaged; replace with --overwrite")
+    lines = [f"left out: {why}" for why in manifest.get("left_out", {}).values()]
+    lines += [
+        f"left out: {why}" for x in windows[0]["layers"] for why in x.get("left_out", {}).values()
+    ]
+    if len(windows) < asked["windows"]:
+        lines.append(f"windows: {len(windows)}, not {asked['windows']}: the video has no more room")
+    few = [x for x in windows[0]["layers"] if len(x["units"]) < asked["top"]]
+    if few and not asked["channel"]:
+        layers = ", ".join(f"{x['layer']} has {x['shape'][0]}" for x in few)
+        lines.append(f"maps: all of a layer where it has fewer than {asked['top']}: {layers}")
+    return lines
