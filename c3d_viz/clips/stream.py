@@ -31,6 +31,7 @@ class WindowStream:
         video: a video file, animation or folder of frames, or a Clip: then windows of its frames.
         spec: what the network takes.
         step: from one window's first frame to the next one's.
+        part: which of these windows; frames before the first of them are not read.
 
     Attributes:
         frames: number of frames of the video or clip.
@@ -40,7 +41,9 @@ class WindowStream:
         ClipError: the video cannot be read, or is shorter than one window.
     """
 
-    def __init__(self, video: Clip | PathLike, spec: InputSpec, step: int) -> None:
+    def __init__(
+        self, video: Clip | PathLike, spec: InputSpec, step: int, part: slice = slice(None)
+    ) -> None:
         if step < 1:
             raise ClipError(f"windows must be at least 1 frame apart, got {step}")
         self._video, self._spec = video, spec
@@ -61,6 +64,7 @@ class WindowStream:
                 f"{self.label} has {self.frames} {plural}{why}; a window of {spec.frames} needs "
                 f"{spec.frames}: give a longer video"
             )
+        self.starts = self.starts[part]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -82,7 +86,7 @@ class WindowStream:
         self._flaws = []
         held: deque[Frame] = deque(maxlen=spec.frames)
         number = -1
-        for number, frame, flaw in self._read(self.starts[-1] + spec.frames):
+        for number, frame, flaw in self._read(self.starts[0], self.starts[-1] + spec.frames):
             cropped, resized = cropped_frame(frame, spec)
             held.append(cropped)
             if flaw:
@@ -95,11 +99,11 @@ class WindowStream:
                 f"it is truncated; copy it again"
             )
 
-    def _read(self, count: int) -> Iterator[SourceFrame]:
+    def _read(self, first: int, end: int) -> Iterator[SourceFrame]:
         if isinstance(self._video, Clip):
-            return (SourceFrame(i, self._video.frames[i]) for i in range(count))
+            return (SourceFrame(i, self._video.frames[i]) for i in range(first, end))
         assert self._source is not None
-        return self._source.frames(range(count))
+        return self._source.frames(range(first, end))
 
     def _add_flaw(self, flaw: str, number: int) -> None:
         if self._flaws and self._flaws[-1][0] == flaw and self._flaws[-1][2] == number - 1:

@@ -9,22 +9,18 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..clips import Clip, WindowStream
-from ..engine import check_input, check_recorded, eval_view, recording, undisturbed
-from ..errors import LayerError, VizError
+from ..errors import VizError
 from ..nets import InputSpec, ModelSpec
 from ..progress import Progress
+from .listener import Listener, Vectors, mean_of_positions
 
-Vectors = npt.NDArray[np.float32]
 Video = Clip | str | os.PathLike[str]
 
 
@@ -49,34 +45,20 @@ class Descriptor:
 
 
 class Describer:
-    """A layer of a network that answers to windows, batch by batch.
-
-    The model is only listened to and stays as it is. Arguments and errors as of ``describe``.
-    """
+    """A layer of a network that answers to windows; arguments and errors as of ``describe``."""
 
     def __init__(
         self, model: nn.Module, spec: ModelSpec | InputSpec, layer: str, overlap: int, batch: int
     ) -> None:
-        self.input = spec.input if isinstance(spec, ModelSpec) else spec
-        if not 0 <= overlap < self.input.frames:
+        takes = spec.input if isinstance(spec, ModelSpec) else spec
+        if not 0 <= overlap < takes.frames:
             raise VizError(
-                f"overlap must be 0 to {self.input.frames - 1} frames, of windows of "
-                f"{self.input.frames}, got {overlap}"
+                f"overlap must be 0 to {takes.frames - 1} frames, of windows of "
+                f"{takes.frames}, got {overlap}"
             )
-        if batch < 1:
-            raise VizError(f"batch must be at least 1 window, got {batch}")
-        self.layer, self.step, self.batch = layer, self.input.frames - overlap, batch
-        parameter = next(model.parameters(), torch.zeros(()))
-        self._like = parameter.detach() if parameter.is_floating_point() else torch.zeros(())
-        check_input(model, self._blank())
-        self._model = eval_view(model)
-
-    def size(self) -> int:
-        """D, the length of a vector: the answer to a blank window."""
-        return self._answer(self._blank()).shape[1]
-
-    def _blank(self) -> Tensor:
-        return torch.zeros(1, *self.input.shape).to(self._like)
+        self.layer, self.step = layer, takes.frames - overlap
+        self._listener = Listener(model, takes, [layer], batch, mean_of_positions)
+        self.size = self._listener.size
 
     def stream(self, video: Video) -> WindowStream:
         """The windows of a video.
@@ -84,53 +66,11 @@ class Describer:
         Raises:
             ClipError: it cannot be read, or is shorter than one window.
         """
-        return WindowStream(video, self.input, self.step)
+        return WindowStream(video, self._listener.input, self.step)
 
     def vectors(self, stream: WindowStream) -> Iterator[Vectors]:
-        """(B, D) float32 for each batch of windows; the next is decoded while one is computed.
-
-        Raises:
-            ClipError, ShapeError: a frame cannot be decoded, or not be cropped.
-            VizError: the layer answers NaN or infinity.
-        """
-        windows = iter(stream)
-
-        def decode() -> list[Tensor]:
-            return list(islice(windows, self.batch))
-
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(decode)
-            while batch := ahead.result():
-                ahead = pool.submit(decode)
-                answer = self._answer(torch.cat(batch)).cpu().numpy()
-                if not np.isfinite(answer).all():
-                    raise VizError(
-                        f"{self.layer} holds NaN or infinite activations for {stream.label}; "
-                        f"check the input and weights"
-                    )
-                yield answer
-
-    def _answer(self, x: Tensor) -> Tensor:
-        """(B, C, T, H, W) -> (B, D) float32, on the model's device."""
-        x = x.to(self._like)
-
-        def keep(layer: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
-            if output.ndim < 2 or output.shape[0] != len(x) or not output.numel():
-                raise LayerError(
-                    f"layer {layer!r} gives {tuple(output.shape)} for {len(x)} windows, not a row "
-                    f"of channels for each; choose another layer"
-                )
-            # a copy in any case: an in-place ReLU that comes next would overwrite the output
-            return output.flatten(2).mean(-1) if output.ndim > 2 else output.clone()
-
-        with (
-            undisturbed(x.device),
-            torch.no_grad(),
-            recording(self._model, [self.layer], keep) as kept,
-        ):
-            self._model(x)
-        check_recorded(kept, [self.layer])
-        return kept[self.layer].float()
+        """(B, D) float32 for each batch of windows; see ``Listener.vectors``."""
+        return self._listener.vectors(stream)
 
 
 class Mean:

@@ -17,5 +17,6 @@ from .precision import Precision, bf16_share, settled
 from .report import RuleReport, crossed, way
 from .rules import RULES, BackProjection
 from .survey import called_layers, groups_of, layer_tree, tree_text
+from .threads import one_thread_each
 from .tracing import Trace, activation, peak, top_units, trace
 from .units import Unit, check_unit, locate

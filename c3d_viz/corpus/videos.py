@@ -1,0 +1,69 @@
+"""Which videos a corpus has, each once, and how far the work on them is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..clips import counting_order, find_videos
+from ..files import write_text
+from ..progress import Progress
+
+
+def distinct_videos(videos: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """Each file once, under the name that came first, in counting order of the names.
+
+    Args:
+        videos: video files, folders of frames, and folders of either.
+
+    Raises:
+        ClipError: a folder holds no videos, or nothing is given.
+    """
+    names = dict[str, Path]()
+    for path, _ in find_videos([Path(video) for video in videos]):
+        names.setdefault(os.path.realpath(path), path)
+    return sorted(names.values(), key=lambda path: counting_order(text_of(path)))
+
+
+def text_of(path: Path) -> str:
+    """The path as UTF-8; bytes that are none as ``\\xff``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def list_failures(file: Path, failed: Sequence[tuple[str, str]]) -> Path | None:
+    """Write a line for each (path, why) of a video that was left out; else remove an old list."""
+    if not failed:
+        file.unlink(missing_ok=True)
+        return None
+    lines = (json.dumps({"path": p, "error": e}, ensure_ascii=False) for p, e in failed)
+    write_text(file, "".join(f"{line}\n" for line in lines))
+    return file
+
+
+class Tally:
+    """Windows done and about how many there are, known better with every video that is opened."""
+
+    def __init__(self, videos: int, progress: Progress | None) -> None:
+        self._videos, self._progress = videos, progress
+        self._opened = self._known = self._done = 0
+        self._label = ""
+
+    def begin(self, label: str) -> None:
+        self._opened, self._label = self._opened + 1, label
+
+    def expect(self, windows: int) -> None:
+        self._known += windows
+
+    def skip(self) -> None:
+        """The video gives no windows, or no more."""
+        self._known = self._done
+        self.add(0)
+
+    def add(self, windows: int) -> None:
+        self._done += windows
+        if self._progress is not None:
+            total = round(self._known * self._videos / self._opened)
+            which = f"video {self._opened} of {self._videos}"
+            self._progress(self._done, total, f"windows, {which}: {self._label}")
