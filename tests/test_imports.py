@@ -23,6 +23,7 @@ RANKS: tuple[set[str], ...] = (
     {"weights", "engine", "synthetic"},
     {"methods"},
     {"trust", "gradcam"},
+    {"units"},
     {"finding", "training", "export", "corpus", "validity"},
     {"cli"},
 )

@@ -65,7 +65,7 @@ def test_commands_in_the_docs_exist(capsys: pytest.CaptureFixture[str]) -> None:
         text = path.read_text(encoding="utf-8").replace("\\\n", " ")
         for line in re.findall(r"^(?:\$ )?c3d-viz (.+)$|`c3d-viz ([^`]+)`", text, re.M):
             words = "".join(line).split()
-            name = " ".join(words[:2]) if words[0] in ("weights", "finding") else words[0]
+            name = " ".join(words[:2]) if words[0] in ("weights", "finding", "units") else words[0]
             if name == "--help" or name.startswith("train"):
                 continue
             shown.setdefault(name, set()).update(re.findall(r"--[a-z0-9-]+", "".join(line)))

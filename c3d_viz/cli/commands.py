@@ -24,6 +24,7 @@ from .options import ClipArgument, Network, Out, network_options, whole_numbers
 from .progress import progress_bar, say
 from .shortfall import less_than_asked
 from .tools import finding_app, weights_app
+from .units import units_app
 
 _DEBUG = "C3D_VIZ_DEBUG"
 
@@ -99,6 +100,7 @@ app = typer.Typer(
 )
 app.add_typer(weights_app)
 app.add_typer(finding_app)
+app.add_typer(units_app)
 app.command()(features)
 
 

@@ -5,7 +5,7 @@ them on a page, ``canvas`` draws the page, ``media`` writes files.
 """
 
 from .activation import activation_sheet, time_note
-from .canvas import colour_table
+from .canvas import Canvas, Header, Legend, Picture, colour_table, enlarge, short
 from .contact import contact_sheet
 from .filmstrip import filmstrip
 from .maps import (
