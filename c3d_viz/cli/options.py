@@ -45,7 +45,8 @@ NETWORK_OPTIONS = {
             str,
             "--model",
             "NAME",
-            "compact, compact-2d, c3d; or FILE.py:FUNCTION, package.module:FUNCTION (runs it).",
+            "compact, compact-2d, c3d; r3d_18, mc3_18, r2plus1d_18, s3d (torchvision's); or "
+            "FILE.py:FUNCTION, package.module:FUNCTION (runs it).",
         ),
         "compact",
     ),
@@ -54,7 +55,8 @@ NETWORK_OPTIONS = {
             str | None,
             "--weights",
             "PATH",
-            "Checkpoint of any known format; default: what is shipped; 'random': untrained.",
+            "Checkpoint of any known format; left out: what is shipped; 'random': untrained; "
+            "'default': torchvision's of Kinetics-400.",
         ),
         None,
     ),

@@ -110,7 +110,18 @@ def _averaged(
     if any(d != 1 for d in (dilation if isinstance(dilation, tuple | list) else (dilation,))):
         result: Tensor = getattr(F, name)(x, kernel_size, stride, padding, dilation, ceil_mode)
         return result
-    average: Tensor = _POOLINGS[name](x, kernel_size, stride, padding, ceil_mode)
+    axes = int(name[-2])
+    sizes = [
+        (v,) * axes if isinstance(v, int) else tuple(v)
+        for v in (kernel_size, stride or kernel_size, padding)
+    ]
+    pad: list[int] = []  # spelled out: averaging refuses a grid smaller than its kernel, padded too
+    for n, k, s, p in zip(x.shape[-axes:], *sizes, strict=True):
+        cells = (n + 2 * p - k + (s - 1 if ceil_mode else 0)) // s + 1
+        if ceil_mode and (cells - 1) * s >= n + p:
+            cells -= 1
+        pad = [p, (cells - 1) * s + k - n - p, *pad]
+    average: Tensor = _POOLINGS[name](F.pad(x, pad), kernel_size, stride)
     return average
 
 

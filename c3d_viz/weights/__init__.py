@@ -4,7 +4,8 @@
 the one door: a file of any known format -> the network and what it expects.
 The way of a file: ``files`` (size, kind) -> ``readers`` (named tensors) -> ``keymaps`` (which
 format) -> ``assemble`` (strict check, transposes) -> model and spec. ``load_state`` reads a
-state_dict into a network of any kind; ``factory`` gets one from a function in somebody's code.
+state_dict into a network of any kind; ``factory`` gets one from a function in somebody's code,
+``kinetics`` from torchvision.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from torch import nn
 
 from ..nets import ChannelOrder, ModelSpec, Pool5
-from .catalogue import MODELS, Architecture
+from .catalogue import MODELS, VIDEO_NETS, Architecture
 from .choice import RANDOM, NetworkChoice, choose
 from .fetch import DOWNLOADS, cache_folder, download
 from .files import MAX_BYTES
@@ -52,13 +53,17 @@ def load_model(
 
     Args:
         name: ``compact`` (default), ``compact-2d`` or ``c3d`` (a ``C3D``; with a file in a foreign
-            format it is ``c3d`` whatever the name). Or a function that returns a network of your
-            own, or a network and its InputSpec: ``path/to/file.py:function`` or
-            ``package.module:function``. **This runs the file.** ``weights`` is then a state_dict,
-            loaded strictly (``load_state``); None and "random" keep what the function gives.
+            format it is ``c3d`` whatever the name). Or one of torchvision's, ``r3d_18``,
+            ``mc3_18``, ``r2plus1d_18``, ``s3d`` (extra ``torchvision``). Or a function that
+            returns a network of your own, or a network and its InputSpec:
+            ``path/to/file.py:function`` or ``package.module:function``. **This runs the file.**
+            For both ``weights`` is a state_dict, loaded strictly (``load_state``); None and
+            "random" keep what the function gives, and are random weights of torchvision's.
         weights: a checkpoint of any known format, recognised by its content; its tensors give
             width, fc, temporal depths and classes. None loads the shipped weights, or random ones
-            where none are shipped (``c3d``). "random" asks for random ones.
+            where none are shipped (``c3d``). "random" asks for random ones; "default", for
+            torchvision's networks, for theirs of Kinetics-400, with the names of its classes:
+            fetched once, some 30 to 130 MB.
         seed: of random weights; the same seed gives the same weights.
         num_classes: length of the logits. A file with another number is an error; a file without
             a classifier gets a random fc8 of this length (none, and empty logits, without it).

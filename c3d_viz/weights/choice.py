@@ -20,17 +20,16 @@ from torch import nn
 from ..errors import WeightsError
 from ..nets import C3D, ChannelOrder, InputSpec, ModelSpec, Pool5, initialise
 from . import assemble, files
-from .catalogue import MODELS
+from .catalogue import MAX_CLASSES, MODELS, VIDEO_NETS
 from .factory import is_factory, load_factory
 from .files import MAX_BYTES
 from .inputs import override_input, read_classes, read_input
 from .keymaps import Fc6Order
+from .kinetics import DEFAULT, load_video_net
 from .readers import read
 
 RANDOM = "random"  # value of ``weights`` that asks for an untrained network
 _FOLDER = Path(__file__).parent
-_MAX_CLASSES = 100_000
-_OF_C3D = ("num_classes", "pool5", "fc6_order")
 _OF_INPUT = ("channel_order", "mean", "input_scale", "resize", "crop", "std", "input")
 _PATHS = ("weights", "mean", "classes", "input")  # fields that may name a file
 
@@ -102,7 +101,7 @@ class NetworkChoice:
     def absolute(self) -> NetworkChoice:
         """The same for a process that runs in another folder."""
         given = {name: getattr(self, name) for name in _PATHS}
-        if self.weights == RANDOM:
+        if self.weights in (RANDOM, DEFAULT):
             given.pop("weights")
         paths: dict[str, Any] = {k: os.path.abspath(v) for k, v in given.items() if type(v) is str}
         file, mark, function = self.model.rpartition(":")
@@ -112,8 +111,8 @@ class NetworkChoice:
 
     @property
     def is_c3d(self) -> bool:
-        """Whether it is one of the named models, which are C3Ds of some size."""
-        return not is_factory(self.model)
+        """Whether it is a C3D of some size: what is neither torchvision's nor somebody's own."""
+        return not is_factory(self.model) and self.model not in VIDEO_NETS
 
     def load_c3d(self, max_bytes: int = MAX_BYTES) -> tuple[C3D, ModelSpec]:
         """The same for what is about C3D alone.
@@ -121,10 +120,10 @@ class NetworkChoice:
         Raises:
             WeightsError: another network is chosen (its code is not run), or as ``load_model``.
         """
-        if is_factory(self.model):
+        if not self.is_c3d:
             raise WeightsError(
-                f"{self.model}: this takes a C3D, {', '.join(MODELS)}; a network of one's own goes "
-                f"to export, layers and load_model"
+                f"{self.model}: this takes a C3D, {', '.join(MODELS)}; other networks go to "
+                f"export, layers, features and load_model"
             )
         model, spec = self.load(max_bytes)
         assert isinstance(model, C3D)
@@ -132,23 +131,29 @@ class NetworkChoice:
 
     def load(self, max_bytes: int = MAX_BYTES) -> tuple[nn.Module, ModelSpec]:
         """The network and its spec; see ``load_model``, which has the errors too."""
-        if self.model not in MODELS and not is_factory(self.model):
+        if self.model not in (*MODELS, *VIDEO_NETS) and not is_factory(self.model):
             raise WeightsError(
-                f"no model {self.model!r}; choose from {', '.join(MODELS)}, or name a function "
-                f"that returns a network: FILE.py:FUNCTION or package.module:FUNCTION"
+                f"no model {self.model!r}; choose from {', '.join((*MODELS, *VIDEO_NETS))}, or "
+                f"name a function that returns a network: FILE.py:FUNCTION or "
+                f"package.module:FUNCTION"
+            )
+        if self.weights == DEFAULT and self.model not in VIDEO_NETS:
+            raise WeightsError(
+                f"{self.model}: {', '.join(VIDEO_NETS)} have weights by the name 'default'; leave "
+                f"--weights out for what comes with this one"
             )
         if self.pool5 not in (None, "ceil", "padded"):
             raise WeightsError(f"pool5 must be 'ceil' or 'padded', got {self.pool5!r}")
         if self.fc6_order not in (None, "chw", "hwc"):
             raise WeightsError(f"fc6_order must be 'chw' or 'hwc', got {self.fc6_order!r}")
-        if self.num_classes is not None and not 1 <= self.num_classes <= _MAX_CLASSES:
-            raise WeightsError(f"num_classes must be 1 to {_MAX_CLASSES}, got {self.num_classes}")
+        if self.num_classes is not None and not 1 <= self.num_classes <= MAX_CLASSES:
+            raise WeightsError(f"num_classes must be 1 to {MAX_CLASSES}, got {self.num_classes}")
         if not -(2**63) <= self.seed < 2**64:
             raise WeightsError(f"seed must be a whole number of 64 bits, got {self.seed}")
         model: nn.Module
-        if is_factory(self.model):
-            model, spec = self._from_factory(max_bytes)
-            return model.requires_grad_(False), self._named(spec)
+        if not self.is_c3d:
+            model, spec = self._of_others(max_bytes)
+            return model.eval().requires_grad_(False), self._named(spec)
         shipped = _FOLDER / f"{self.model}.safetensors"
         if self.weights == RANDOM or (self.weights is None and not shipped.is_file()):
             model, spec = _random(self)
@@ -179,17 +184,22 @@ class NetworkChoice:
             of_c3d=of_c3d,
         )
 
-    def _from_factory(self, max_bytes: int) -> tuple[nn.Module, ModelSpec]:
-        of_c3d = {name for name in _OF_C3D if getattr(self, name) is not None}
-        if of_c3d:
+    def _of_others(self, max_bytes: int) -> tuple[nn.Module, ModelSpec]:
+        factory = is_factory(self.model)
+        of_c3d = (*("num_classes",) * factory, "pool5", "fc6_order")
+        if wrong := [name for name in of_c3d if getattr(self, name) is not None]:
             raise WeightsError(
-                f"{self.model}: {', '.join(sorted(of_c3d))} {'is' if len(of_c3d) == 1 else 'are'} "
-                f"about C3D; the factory decides what its network is"
+                f"{self.model}: {', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} about C3D"
+                f"{'; the factory decides what its network is' if factory else ''}"
             )
+        weights = None if self.weights == RANDOM else cast(str | None, self.weights)
+        state = partial(self._input, of_c3d=False)
+        if not factory:
+            classes = self.num_classes
+            return load_video_net(self.model, weights, classes, state, self.seed, max_bytes)
+        own = None if weights is None else Path(weights)
         stated = any(getattr(self, name) is not None for name in _OF_INPUT)
-        own = None if self.weights in (None, RANDOM) else Path(cast(str, self.weights))
-        state = partial(self._input, of_c3d=False) if stated else None
-        return load_factory(self.model, own, state, self.seed, max_bytes)
+        return load_factory(self.model, own, state if stated else None, self.seed, max_bytes)
 
 
 def choose(

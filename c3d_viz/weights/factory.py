@@ -88,7 +88,7 @@ def load_factory(
         weights=line,
         trained=None if weights is None else True,
         input=spec,
-        num_classes=_outputs(model, spec, name, seed),
+        num_classes=outputs_of(model, spec, name, seed),
         source=source,
         sha256=sha256,
         format=None if weights is None else "state_dict",
@@ -167,7 +167,7 @@ def _call(factory: Callable[[], Any], name: str) -> Any:
         _fail(error, f"{name}: calling it without arguments failed")
 
 
-def _outputs(model: nn.Module, spec: InputSpec, name: str, seed: int) -> int:
+def outputs_of(model: nn.Module, spec: InputSpec, name: str, seed: int) -> int:
     """Length of the logits, by a run on a grey clip; 0 where the output is no (1, N)."""
     with torch.no_grad(), torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -177,7 +177,7 @@ def _outputs(model: nn.Module, spec: InputSpec, name: str, seed: int) -> int:
             _fail(
                 error,
                 f"{name}: the network does not take a clip of its input {(1, *spec.shape)} "
-                f"(N, C, T, H, W); state its InputSpec in the factory or with --input",
+                f"(N, C, T, H, W); state its InputSpec with --input, or in its factory",
             )
     fits = isinstance(output, torch.Tensor) and output.ndim == 2 and len(output) == 1
     return int(output.shape[1]) if fits else 0

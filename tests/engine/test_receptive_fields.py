@@ -37,6 +37,20 @@ class Mixed(nn.Module):
         return self.wide(y).clamp_(min=0)
 
 
+class Pooled(nn.Module):
+    """A pooling whose kernel is larger than its grid, which only its padding makes possible."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem = nn.Conv3d(3, 4, 3, stride=(6, 2, 2))
+        self.pool = nn.MaxPool3d(3, 1, 1)
+        self.ceil = nn.MaxPool3d(2, (1, 3, 3), ceil_mode=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.ceil(self.pool(self.stem(x)) * 1)
+
+
 class Gated(nn.Module):
     """Squeeze and excitation: every unit depends on the whole clip."""
 
@@ -104,6 +118,8 @@ def extent(model: nn.Module, layer: str, at: tuple[int, ...]) -> list[tuple[int,
         (Gated, "scaled"),
         (Normed, "1"),
         (Upward, "down"),
+        (Pooled, "pool"),
+        (Pooled, "ceil"),
     ],
 )
 def test_the_field_is_what_can_poison_a_unit(make: Callable[[], nn.Module], layer: str) -> None:
