@@ -21,7 +21,7 @@ RANKS: tuple[set[str], ...] = (
     {"nets"},
     {"clips", "render"},
     {"weights", "engine", "synthetic"},
-    {"methods"},
+    {"methods", "work"},
     {"trust", "gradcam"},
     {"units"},
     {"finding", "training", "export", "corpus", "validity"},

@@ -11,11 +11,11 @@ from pathlib import Path
 from ..nets import ModelSpec
 from ..progress import Progress
 from ..weights import NetworkChoice
+from ..work import do
 from .judge.analysis import analyse
 from .measure.networks import Networks, digest, recipes
 from .measure.study import Study, plan
 from .measure.windows import real_windows, synthetic_windows
-from .measure.work import do
 from .show.report import write_report
 from .types import TRAINED, TWIN, Result, StudySettings
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from ..errors import FindingError
 from ..stats import Interval
 from ..weights import NetworkChoice
+from ..work import Arrays as Arrays
 
-Arrays = dict[str, np.ndarray]
 Frames = npt.NDArray[np.uint8]  # (T, H, W, 3) RGB
 Answer = Literal["supported", "refuted", "inconclusive", "invalid"]
 Status = Literal["right", "wrong", "undetermined"]

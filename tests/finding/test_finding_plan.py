@@ -17,10 +17,10 @@ from c3d_viz.finding.measure import study
 from c3d_viz.finding.measure.networks import Networks, digest, recipes
 from c3d_viz.finding.measure.study import plan
 from c3d_viz.finding.measure.windows import shuffled
-from c3d_viz.finding.measure.work import Piece
 from c3d_viz.finding.types import DECIDING, StudySettings
 from c3d_viz.nets import COMPACT_INPUT, ModelSpec
 from c3d_viz.trust import Similarity
+from c3d_viz.work import Piece
 
 SETTINGS = StudySettings(
     reinit=3, seed=2, permuted_nets=1, shuffles=4, synthetic_reinit=2, pairs=6, per_kind=1

@@ -20,7 +20,7 @@ from c3d_viz.finding.show import figure, plots, report
 from c3d_viz.finding.types import DECIDING, TRAINED, TWIN
 from c3d_viz.methods import Attribution
 from c3d_viz.nets import C3D, COMPACT_INPUT
-from c3d_viz.render import overlay, raw_frames
+from c3d_viz.render import LIGHT, overlay, raw_frames
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_plots_draw_their_own_numbers(made: Made, analysis: Analysis) -> None:
     assert (
         names == ["effect", "curves", "clips", "energy", "depth", "units"] == list(report._CAPTIONS)
     )
-    axis = plots.effect_figure(analysis, plots.LIGHT).axes[0]
+    axis = plots.effect_figure(analysis, LIGHT).axes[0]
     labels = [text.get_text() for text in axis.get_yticklabels()]
     points = [line.get_xdata()[0] for line in axis.get_lines()[1:]]
     drawn = dict(zip(labels, points, strict=True))
@@ -85,7 +85,7 @@ def test_plots_draw_their_own_numbers(made: Made, analysis: Analysis) -> None:
     assert drawn["2D twin, gradient"] == intervals["2D twin"]["gradient"]["value"]
     assert drawn["shuffled, guided backprop"] == intervals["shuffled"]["guided"]["value"]
 
-    axes = np.reshape(plots.curves_figure(made.study, plots.LIGHT).axes, (2, 3))
+    axes = np.reshape(plots.curves_figure(made.study, LIGHT).axes, (2, 3))
     for row, method in enumerate(DECIDING):
         late = (made.P[TRAINED][method] + made.K[TRAINED][method]).mean() - 0.05
         assert lines(axes[row, 0])["trained"][1:8] == pytest.approx(0.05)
@@ -95,7 +95,7 @@ def test_plots_draw_their_own_numbers(made: Made, analysis: Analysis) -> None:
         assert lines(axes[row, 1])["2D twin"][1:8] == pytest.approx(-2 * twin)
 
     order = np.argsort(made.P[TRAINED][DECIDING[0]])
-    panels = plots.clips_figure(made.study, analysis, plots.LIGHT).axes
+    panels = plots.clips_figure(made.study, analysis, LIGHT).axes
     for axis, method in zip(panels, DECIDING, strict=True):
         marks = {line.get_label(): line.get_xdata() for line in axis.get_lines()}
         assert marks["P, trained"] == pytest.approx(made.P[TRAINED][method][order])
@@ -103,18 +103,18 @@ def test_plots_draw_their_own_numbers(made: Made, analysis: Analysis) -> None:
     ticks = [text.get_text() for text in panels[0].get_yticklabels()]
     assert ticks == [made.study.windows[i].name for i in order]
 
-    for number, axis in enumerate(plots.energy_figure(made.study, plots.LIGHT).axes):
+    for number, axis in enumerate(plots.energy_figure(made.study, LIGHT).axes):
         at_7 = 0.05 + 0.01 * number
         assert lines(axis)["trained"][[0, 7, 15]] == pytest.approx([0.2, at_7, 0.1])
         frozen = lines(axis)["trained, frozen clip"]
         assert frozen[[0, 7, 15]] == pytest.approx([0.24, at_7, 0.06])
 
-    spearman, beyond, ssim = plots.depth_figure(made.study, analysis, plots.LIGHT).axes
+    spearman, beyond, ssim = plots.depth_figure(made.study, analysis, LIGHT).axes
     assert lines(spearman)["gradient"] == pytest.approx(0.91)
     assert lines(beyond)["guided backprop"][-1] == pytest.approx(made.deep["guided"].mean())
     assert lines(ssim)["gradient"] == pytest.approx(0.77)
 
-    panels = plots.units_figure(made.study, plots.LIGHT).axes
+    panels = plots.units_figure(made.study, LIGHT).axes
     for axis, dynamic in zip(panels, (6, 3), strict=True):
         assert axis.patches[0].get_height() == pytest.approx(dynamic / 12)  # conv1a, the first kind
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from planted import moving_square, texture
 
-from c3d_viz.finding.measure.stimulus import camera_motion, duplicate_pairs, stimulus
+from c3d_viz.clips import camera_motion
+from c3d_viz.finding.measure.stimulus import duplicate_pairs, stimulus
 
 
 def test_camera_motion_recovers_a_known_similarity() -> None:

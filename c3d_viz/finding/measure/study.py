@@ -12,6 +12,7 @@ from ...clips import preprocess_frames
 from ...engine import top_units, trace
 from ...nets import InputSpec
 from ...trust import weight_randomisation
+from ...work import Piece
 from ..types import DECIDING, LAYER, Arrays, Recipe, StudySettings
 from .contrasts import single_contrast
 from .maps import measure
@@ -19,7 +20,6 @@ from .networks import Networks
 from .perturbation import perturb
 from .sharing import answers, paired_clips
 from .windows import ClipWindow, frozen, shuffled
-from .work import Piece
 
 #: Raised when a definition changes, so that no measurement of an older one is used again.
 DEFINITION = 1

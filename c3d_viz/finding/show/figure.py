@@ -23,12 +23,11 @@ from ...files import make_folder, try_folder, write_bytes
 from ...methods import METHODS, Attribution, attribute_many
 from ...nets import C3D, CONV_LAYERS, ModelSpec, receptive_field
 from ...progress import Progress
-from ...render import overlay, raw_frames, write_video
+from ...render import LIGHT, dress, overlay, raw_frames, write_video
 from ...weights import NetworkChoice, choose
 from ..measure.curves import Curves, curves
 from ..measure.stimulus import stimulus
 from ..types import Frames
-from .plots import LIGHT, dress
 
 _COLOURS = {"A": LIGHT.trained, "M": LIGHT.twin, "E": "#3d434b"}
 _SEED = "#d81b60"

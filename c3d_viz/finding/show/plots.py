@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...nets import CONV_LAYERS
+from ...render import Theme, legend, new_figure
 from ...stats import Floats, nanmean
 from ..judge.analysis import Analysis
 from ..judge.description import stacked
@@ -17,23 +16,6 @@ from ..measure.sharing import KINDS, shares
 from ..measure.study import Study
 from ..types import DECIDING, DELTA, TRAINED, TWIN
 
-
-@dataclass(frozen=True)
-class Theme:
-    """Colours of a page: Okabe-Ito hues, which colour-blind people can tell apart."""
-
-    name: str
-    paper: str
-    ink: str
-    faint: str
-    trained: str
-    reinit: str
-    twin: str
-    frozen: str
-
-
-LIGHT = Theme("light", "#ffffff", "#1c1f24", "#d5d9df", "#0072b2", "#70757d", "#d55e00", "#009e73")
-DARK = Theme("dark", "#16191e", "#e4e7eb", "#3a4049", "#56b4e9", "#a3a9b3", "#e69f00", "#33c39b")
 TITLES = {"gradient": "gradient", "guided": "guided backprop"}
 _KIND_COLOURS = {"dynamic": "#d55e00", "static": "#0072b2", "joint": "#cc79a7", "none": "#9aa0a8"}
 
@@ -50,43 +32,6 @@ def figures(study: Study, analysis: Analysis) -> dict[str, Callable[[Theme], Any
     if study.shared(TRAINED) is not None:
         drawn["units"] = lambda t: units_figure(study, t)
     return drawn
-
-
-def png(figure: Any, dpi: int = 130) -> bytes:
-    """PNG bytes without dates or versions, so that equal figures are equal files."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def new_figure(
-    theme: Theme, size: tuple[float, float], rows: int, columns: int, **options: Any
-) -> tuple[Any, Any]:
-    """A figure and its axes as an array (rows, columns), dressed in the theme."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, facecolor=theme.paper, layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, **options)
-    for axis in axes.flat:
-        dress(axis, theme)
-    return figure, axes
-
-
-def dress(axis: Any, theme: Theme) -> None:
-    """Text, ticks and frame of an axis in the theme's colours."""
-    axis.set_facecolor(theme.paper)
-    axis.tick_params(colors=theme.ink, labelsize=9)
-    for side, spine in axis.spines.items():
-        spine.set_color(theme.faint)
-        spine.set_visible(side in ("left", "bottom"))
-    for text in (axis.title, axis.xaxis.label, axis.yaxis.label):
-        text.set_color(theme.ink)
-        text.set_fontsize(10)
-
-
-def legend(axis: Any, theme: Theme, **options: Any) -> None:
-    """A frameless legend in the theme's ink."""
-    axis.legend(frameon=False, fontsize=9, labelcolor=theme.ink, **options)
 
 
 def _over_frames(axis: Any, theme: Theme, title: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...files import make_folder, write_bytes, write_json, write_npz, write_text
+from ...render import DARK, LIGHT, REPORT_STYLE, png, themed
 from ..judge.analysis import Analysis
 from ..measure.study import Study
 from ..types import DECIDING, TRAINED
-from .plots import DARK, LIGHT, figures, png
+from .plots import figures
 
 _CAPTIONS = {
     "effect": "T, the trained network's positional part less that of the untrained ones, and the "
@@ -29,26 +29,6 @@ _CAPTIONS = {
     "units": "What the channels of each layer share over pairs of synthetic clips (Kowal et al. "
     "2022): motion only (dynamic), appearance only (static), both (joint).",
 }
-_STYLE = """
-:root{--paper:#fff;--ink:#1c1f24;--soft:#5b626c;--line:#d5d9df;--card:#f5f6f8;--bad:#b3261e;
---good:#1b7a43;--open:#8a5a00}
-@media(prefers-color-scheme:dark){:root{--paper:#16191e;--ink:#e4e7eb;--soft:#a3a9b3;
---line:#3a4049;--card:#1e2228;--bad:#ff8a80;--good:#7bd6a0;--open:#f0c060}}
-*{box-sizing:border-box}body{margin:0 auto;max-width:1060px;padding:28px 20px 60px;
-background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
-h1{font-size:1.5rem;line-height:1.3;margin:0 0 4px}h2{font-size:1.15rem;margin:40px 0 8px}
-p.small,figcaption,footer{color:var(--soft);font-size:.9rem}
-.verdict{border-left:6px solid var(--open);background:var(--card);padding:14px 18px;margin:18px 0;
-border-radius:4px}.verdict.supported,.verdict.refuted{border-color:var(--good)}
-.verdict.invalid{border-color:var(--bad)}.verdict.invalid strong{color:var(--bad)}
-.verdict p{margin:0;font-size:1.1rem}.verdict ul{margin:10px 0 0;padding-left:20px}
-figure{margin:18px 0}figure img{width:100%;height:auto;border:1px solid var(--line);
-border-radius:4px}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}
-th,td{text-align:left;padding:6px 10px;border-bottom:1px solid var(--line);vertical-align:top}
-td.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.right{color:var(--good)}.wrong{color:var(--bad);font-weight:600}.undetermined{color:var(--open)}
-code{font-size:.88em}
-"""
 
 
 def write_report(out: Path, study: Study, analysis: Analysis, *, seconds: float) -> None:
@@ -60,7 +40,7 @@ def write_report(out: Path, study: Study, analysis: Analysis, *, seconds: float)
     for name, draw in figures(study, analysis).items():
         light, dark = png(draw(LIGHT)), png(draw(DARK))
         write_bytes(out / f"{name}.png", light)
-        pictures.append(_picture(name, light, dark))
+        pictures.append(themed(light, dark, _CAPTIONS[name]))
     write_text(out / "report.html", page(study, analysis, pictures, seconds))
 
 
@@ -89,18 +69,6 @@ def plain(value: object) -> object:
     return value
 
 
-def _picture(name: str, light: bytes, dark: bytes) -> str:
-    def embed(data: bytes) -> str:
-        return f"data:image/png;base64,{base64.b64encode(data).decode()}"
-
-    caption = html.escape(_CAPTIONS[name])
-    return (
-        f'<figure><picture><source srcset="{embed(dark)}" media="(prefers-color-scheme:dark)">'
-        f'<img src="{embed(light)}" alt="{caption}"></picture><figcaption>{caption}</figcaption>'
-        f"</figure>"
-    )
-
-
 def page(study: Study, analysis: Analysis, pictures: list[str], seconds: float) -> str:
     """The whole report as one HTML file without outside references."""
     v, data = analysis.verdict, analysis.data
@@ -120,7 +88,8 @@ def page(study: Study, analysis: Analysis, pictures: list[str], seconds: float) 
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>Appearance first, then motion: {html.escape(v.answer)}</title><style>{_STYLE}</style></head>
+<title>Appearance first, then motion: {html.escape(v.answer)}</title>
+<style>{REPORT_STYLE}</style></head>
 <body><h1>&ldquo;Appearance first, then motion&rdquo;: a test</h1>
 <p class="small">{html.escape(model["weights"])} &middot; {len(study.windows)} windows of {videos}
 videos &middot; {settings.reinit} re-initialised networks &middot; seed {settings.seed} &middot;

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from c3d_viz.errors import ExportError
-from c3d_viz.finding.measure.work import Piece, do, one_thread_each
 from c3d_viz.finding.show.report import plain
+from c3d_viz.work import Piece, do, one_thread_each
 
 
 def test_work_is_kept_and_resumed(tmp_path: Path) -> None:

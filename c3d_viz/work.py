@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ...engine import one_thread_each
-from ...files import make_folder, write_npz
-from ...progress import Progress
-from ..types import Arrays
+from .engine import one_thread_each
+from .files import make_folder, write_npz
+from .progress import Progress
+
+Arrays = dict[str, np.ndarray]
 
 _NAME = 200  # characters of a key that fit into a file's name
 

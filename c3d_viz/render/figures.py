@@ -1,0 +1,101 @@
+"""Figures with axes, and pages that hold them: one look, light and dark.
+
+Matplotlib objects only, no pyplot state.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a page: Okabe-Ito hues, which colour-blind people can tell apart."""
+
+    name: str
+    paper: str
+    ink: str
+    faint: str
+    trained: str
+    reinit: str
+    twin: str
+    frozen: str
+
+
+LIGHT = Theme("light", "#ffffff", "#1c1f24", "#d5d9df", "#0072b2", "#70757d", "#d55e00", "#009e73")
+DARK = Theme("dark", "#16191e", "#e4e7eb", "#3a4049", "#56b4e9", "#a3a9b3", "#e69f00", "#33c39b")
+REPORT_STYLE = """
+:root{--paper:#fff;--ink:#1c1f24;--soft:#5b626c;--line:#d5d9df;--card:#f5f6f8;--bad:#b3261e;
+--good:#1b7a43;--open:#8a5a00}
+@media(prefers-color-scheme:dark){:root{--paper:#16191e;--ink:#e4e7eb;--soft:#a3a9b3;
+--line:#3a4049;--card:#1e2228;--bad:#ff8a80;--good:#7bd6a0;--open:#f0c060}}
+*{box-sizing:border-box}body{margin:0 auto;max-width:1060px;padding:28px 20px 60px;
+background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,sans-serif}
+h1{font-size:1.5rem;line-height:1.3;margin:0 0 4px}h2{font-size:1.15rem;margin:40px 0 8px}
+p.small,figcaption,footer{color:var(--soft);font-size:.9rem}
+.verdict{border-left:6px solid var(--open);background:var(--card);padding:14px 18px;margin:18px 0;
+border-radius:4px}.verdict.supported,.verdict.refuted{border-color:var(--good)}
+.verdict.invalid{border-color:var(--bad)}.verdict.invalid strong{color:var(--bad)}
+.verdict p{margin:0;font-size:1.1rem}.verdict ul{margin:10px 0 0;padding-left:20px}
+figure{margin:18px 0}figure img{width:100%;height:auto;border:1px solid var(--line);
+border-radius:4px}.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}
+th,td{text-align:left;padding:6px 10px;border-bottom:1px solid var(--line);vertical-align:top}
+td.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.right{color:var(--good)}.wrong{color:var(--bad);font-weight:600}.undetermined{color:var(--open)}
+code{font-size:.88em}
+"""
+
+
+def png(figure: Any, dpi: int = 130) -> bytes:
+    """PNG bytes without dates or versions, so that equal figures are equal files."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def new_figure(
+    theme: Theme, size: tuple[float, float], rows: int, columns: int, **options: Any
+) -> tuple[Any, Any]:
+    """A figure and its axes as an array (rows, columns), dressed in the theme."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, facecolor=theme.paper, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    for axis in axes.flat:
+        dress(axis, theme)
+    return figure, axes
+
+
+def dress(axis: Any, theme: Theme) -> None:
+    """Text, ticks and frame of an axis in the theme's colours."""
+    axis.set_facecolor(theme.paper)
+    axis.tick_params(colors=theme.ink, labelsize=9)
+    for side, spine in axis.spines.items():
+        spine.set_color(theme.faint)
+        spine.set_visible(side in ("left", "bottom"))
+    for text in (axis.title, axis.xaxis.label, axis.yaxis.label):
+        text.set_color(theme.ink)
+        text.set_fontsize(10)
+
+
+def legend(axis: Any, theme: Theme, **options: Any) -> None:
+    """A frameless legend in the theme's ink."""
+    axis.legend(frameon=False, fontsize=9, labelcolor=theme.ink, **options)
+
+
+def themed(light: bytes, dark: bytes, caption: str) -> str:
+    """A figure of a page, in the colours of its reader's theme: HTML with both PNGs inside."""
+
+    def embed(data: bytes) -> str:
+        return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+    caption = html.escape(caption)
+    return (
+        f'<figure><picture><source srcset="{embed(dark)}" media="(prefers-color-scheme:dark)">'
+        f'<img src="{embed(light)}" alt="{caption}"></picture><figcaption>{caption}</figcaption>'
+        f"</figure>"
+    )
