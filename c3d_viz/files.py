@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import itertools
@@ -25,7 +26,14 @@ from .errors import ExportError
 _PART = re.compile(r"\..+-[0-9a-f]{32}\.part")
 _TRIAL = 1 << 16  # bytes that a folder must take before work begins
 _DATE = (1980, 1, 1, 0, 0, 0)  # of every member of an npz: a zip's clock would change its bytes
-_MAX_JSON = 64 * 1024**2  # bytes; a manifest of 500 windows has 20 MB
+_MAX_JSON = 64 * 1024**2  # bytes; a manifest of 500 windows has 30 MB
+_HINTS = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free space or choose another folder"),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS), "choose a folder that you may write to"
+    ),
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
 
 
 @contextmanager
@@ -118,7 +126,8 @@ def _beside(target: Path) -> Path:
 
 def _cannot(path: Path, error: OSError | ValueError) -> ExportError:
     reason = getattr(error, "strerror", None) or error
-    return ExportError(f"cannot write {path}: {reason}; free space or choose another folder")
+    hint = _HINTS.get(getattr(error, "errno", None) or 0, "choose another folder")
+    return ExportError(f"cannot write {path}: {reason}; {hint}")
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -128,8 +137,11 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write text as UTF-8, whole or not at all."""
-    write_bytes(path, text.encode())
+    """Write text as UTF-8, whole or not at all.
+
+    Bytes of file names that are no UTF-8 are spelled ``\\udcff``, which JSON reads as it was.
+    """
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: str | os.PathLike[str], value: object) -> None:
@@ -194,7 +206,7 @@ def sha256(path: str | os.PathLike[str]) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     digest = hashlib.sha256()
     for inner in sorted(p for p in place.iterdir() if p.is_file() and p.name[0] != "."):
-        digest.update(f"{inner.name}\0{inner.stat().st_size}\0".encode())
+        digest.update(os.fsencode(f"{inner.name}\0{inner.stat().st_size}\0"))
         with inner.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)

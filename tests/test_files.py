@@ -113,6 +113,33 @@ def test_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         files.read_json(tmp_path)
 
 
+def test_names_that_are_no_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"a\xff")
+    files.write_json(tmp_path / name, {"path": name})
+    assert (tmp_path / name).read_text(encoding="ascii") == '{\n "path": "a\\udcff"\n}\n'
+    assert files.read_json(tmp_path / name) == {"path": name}
+    assert len(files.sha256(tmp_path)) == 64
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "free space or choose another folder"),
+        (errno.EDQUOT, "free space or choose another folder"),
+        (errno.EACCES, "choose a folder that you may write to"),
+        (errno.EROFS, "choose a folder that you may write to"),
+        (errno.ENAMETOOLONG, "choose a shorter name"),
+        (errno.ENOTDIR, "choose another folder"),
+    ],
+)
+def test_the_hint_fits_the_reason(tmp_path: Path, number: int, hint: str) -> None:
+    with (
+        pytest.raises(ExportError, match=f"cannot write .*: {os.strerror(number)}; {hint}$"),
+        files.whole_file(tmp_path / "a"),
+    ):
+        raise OSError(number, os.strerror(number))
+
+
 def test_the_hash_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     assert files.sha256(tmp_path / "a").startswith("ba7816bf8f01cfea414140de5dae2223")
@@ -127,7 +154,9 @@ def test_a_folder_is_tried_before_any_work(
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
     Path("link").symlink_to("nowhere")
-    with pytest.raises(ExportError, match=r"cannot write .*: .*; .*choose another"):
+    with pytest.raises(
+        ExportError, match=r"cannot write .*: .*; choose (another folder|a shorter name)$"
+    ):
         files.try_folder(place)
     assert sorted(os.listdir(tmp_path)) == ["file", "link"]
     assert not Path("file").read_bytes()
@@ -142,7 +171,7 @@ def test_a_full_disk_is_met_before_any_work(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)
-        with pytest.raises(ExportError, match="No space left"):
+        with pytest.raises(ExportError, match=r"No space left.*; free space or choose another"):
             files.try_folder(tmp_path / "a" / "b")
     assert not list(tmp_path.iterdir())
     with pytest.raises(ExportError, match="has no name"):

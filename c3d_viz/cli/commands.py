@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -33,28 +32,12 @@ def _of_the_parser(error: Exception) -> bool:
     return type(error).__module__.split(".")[0] in ("typer", "click")
 
 
-@contextlib.contextmanager
-def _printable_usage() -> Iterator[None]:
-    """The parser repeats what was typed; it does so in printable characters."""
-    try:
-        yield
-    except Exception as error:
-        if _of_the_parser(error) and hasattr(error, "message"):
-            error.message = printable(error.message)
-        raise
-
-
 class _Commands(TyperGroup):
     """Errors made for people become one line on stderr and exit status 2."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        with _printable_usage():
-            return super().parse_args(ctx, args)
-
     def invoke(self, ctx: Any) -> Any:
         try:
-            with _printable_usage():
-                return super().invoke(ctx)
+            return super().invoke(ctx)
         except VizError as error:
             _fail(str(error), 2)
         except KeyboardInterrupt:
@@ -239,12 +222,12 @@ def layers(network: Network) -> None:
 
     net, spec = network.load()
     if isinstance(net, C3D):
-        say(table_text(layer_table(net), spec))
+        say(*table_text(layer_table(net), spec).split("\n"))
         return
     shape = spec.input.shape
     with progress_bar("layers") as progress:
         rows = layer_tree(net, shape, progress)
-    say(tree_text(rows, groups_of(net, called_layers(net, shape)), net, spec))
+    say(*tree_text(rows, groups_of(net, called_layers(net, shape)), net, spec).split("\n"))
 
 
 @app.command()
@@ -294,4 +277,18 @@ def train(context: typer.Context) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of ``c3d-viz``. Exits 0, 1 (a fault), 2 (what was asked), or 130 (Ctrl-C)."""
-    app(args=None if argv is None else list(argv))
+    try:
+        status = app(
+            args=None if argv is None else list(argv), prog_name="c3d-viz", standalone_mode=False
+        )
+    except Exception as error:
+        if not _of_the_parser(error) or not hasattr(error, "format_message"):
+            raise
+        text = error.format_message()
+        if type(error).__name__ == "NoArgsIsHelpError":  # the text is the help
+            say(*text.split("\n"), err=True)
+            raise SystemExit(2) from None
+        where = getattr(getattr(error, "ctx", None), "command_path", "c3d-viz")
+        text = text[:1].lower() + text[1:].rstrip(".")
+        _fail(str(VizError(f"{text} ({where} --help lists what there is)")), 2)
+    raise SystemExit(status)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Network, network_options
+from .options import ClipArguments, Network, network_options, path_named
 from .progress import progress_bar, say
 
 SKIPPED = 3  # status where some videos were left out
@@ -16,12 +16,12 @@ SKIPPED = 3  # status where some videos were left out
 @network_options
 def features(
     *,
-    videos: Annotated[
-        list[Path],
-        typer.Argument(metavar="VIDEOS...", help="Videos, frame folders, or folders of either."),
-    ],
+    clips: ClipArguments,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="Parquet file to write.")
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="FILE", parser=path_named, help="Parquet file to write."
+        ),
     ],
     layer: Annotated[str, typer.Option("--layer", metavar="LAYER", help="Any layer.")] = "fc6",
     overlap: Annotated[
@@ -44,7 +44,7 @@ def features(
 
     settings = FeatureSettings(network, layer, overlap, windows, batch, device)
     with progress_bar("features") as progress:
-        report = write_features(videos, out, settings, overwrite=overwrite, progress=progress)
+        report = write_features(clips, out, settings, overwrite=overwrite, progress=progress)
     say(f"{out}: {report.rows} rows of {report.videos} videos")
     if report.failed:
         many = f"{len(report.failed)} of {len(report.failed) + report.videos} videos"

@@ -19,18 +19,32 @@ else:
     Network = object  # typer evaluates annotations, and torch is not to be loaded for that
 
 
-def _folder(name: str | Path) -> Path:
+def path_named(name: str | Path) -> Path:
+    """The parser of every path: an unset variable of the shell is no name.
+
+    Raises:
+        BadParameter: it is empty or blank.
+    """
     if not str(name).strip():  # Path("") is the folder the command is run in
-        raise VizError(f"--out takes a folder, got {name!r}")
+        raise typer.BadParameter(f"the name is empty, {name!r}")
     return Path(name)
 
 
 Out = Annotated[
     Path,
-    typer.Option("--out", "-o", metavar="DIR", parser=_folder, help="Folder to write to."),
+    typer.Option("--out", "-o", metavar="DIR", parser=path_named, help="Folder to write to."),
 ]
 ClipArgument = Annotated[
-    Path, typer.Argument(metavar="CLIP", help="Video file or folder of frames.")
+    Path,
+    typer.Argument(metavar="CLIP", parser=path_named, help="Video file or folder of frames."),
+]
+ClipArguments = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="CLIPS...",
+        parser=path_named,
+        help="Videos, frame folders, or folders of either.",
+    ),
 ]
 
 
@@ -116,10 +130,13 @@ def network_of(given: dict[str, Any]) -> Network:
     """The network that the values of ``NETWORK_OPTIONS`` describe.
 
     Raises:
-        VizError: numbers are asked for and words were given.
+        VizError: numbers are asked for and words were given, or nothing was.
     """
     from ..weights import NetworkChoice
 
+    for name, value in given.items():
+        if value == "":
+            raise VizError(f"--{name.replace('_', '-')} is empty; leave it out, or give a value")
     numbers: dict[str, Any] = {
         name: whole_numbers(given[name], f"--{name}", "height,width as in 128,171")
         for name in ("resize", "crop")

@@ -23,9 +23,9 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def say(text: str, *, err: bool = False) -> None:
+def say(*lines: str, err: bool = False) -> None:
     """Print lines; control characters in them, which names may hold, are spelled out."""
-    for line in text.split("\n"):
+    for line in lines:
         print(printable(line), file=sys.stderr if err else sys.stdout, flush=True)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ClipArgument, Network, Out, network_options
+from .options import ClipArgument, ClipArguments, Network, Out, network_options, path_named
 from .progress import byte_progress, progress_bar, say
 
 weights_app = typer.Typer(
@@ -26,14 +26,16 @@ finding_app = typer.Typer(
 
 @weights_app.command(name="inspect")
 def inspect_weights(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Checkpoint file.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", parser=path_named, help="Checkpoint file.")
+    ],
 ) -> None:
     """Say what a checkpoint is and whether it loads."""
     from ..errors import WeightsError
     from ..weights import format_report, inspect
 
     report = inspect(path)
-    say(format_report(report))
+    say(*format_report(report).split("\n"))
     if report.problems:
         raise WeightsError(f"{path}: does not load: {report.problems[0]}")
 
@@ -42,7 +44,8 @@ def inspect_weights(
 def download_weights(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Published checkpoint.")] = "sports1m",
     cache: Annotated[
-        Path | None, typer.Option("--cache", metavar="DIR", help="Keep it in this folder.")
+        Path | None,
+        typer.Option("--cache", metavar="DIR", parser=path_named, help="Keep it in this folder."),
     ] = None,
 ) -> None:
     """Fetch a published checkpoint, resume a cut download, verify its hash."""
@@ -50,7 +53,7 @@ def download_weights(
 
     with byte_progress("download") as progress:
         path = download(name, cache_dir=cache, progress=progress)
-    say(f"{path}\nuse it with: c3d-viz export CLIP -o OUT --model c3d --weights {path}")
+    say(f"{path}", f"use it with: c3d-viz export CLIP -o OUT --model c3d --weights {path}")
 
 
 @finding_app.command(name="figure")
@@ -93,10 +96,7 @@ def finding_figure(
 @network_options
 def finding_test(
     *,
-    clips: Annotated[
-        list[Path],
-        typer.Argument(metavar="CLIPS...", help="Videos, frame folders, or folders of either."),
-    ],
+    clips: ClipArguments,
     out: Out,
     reinit: Annotated[
         int, typer.Option("--reinit", metavar="N", help="Re-initialised networks.")

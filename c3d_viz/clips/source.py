@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ..errors import ClipError
@@ -19,6 +20,8 @@ def open_source(path: PathLike) -> Source:
     Raises:
         ClipError: nothing is there, it is no file or folder, or it is empty.
     """
+    if not os.fspath(path):  # Path("") is the folder the program runs in
+        raise ClipError("the clip's name is empty; give a video file or a folder of frames")
     try:
         place = Path(path)
         if place.is_dir():

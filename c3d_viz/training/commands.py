@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ..errors import VizError
+from ..errors import VizError, printable
 
 if TYPE_CHECKING:
     from .loop import Settings
 
 
 def _line(done: int, total: int, what: str) -> None:
-    print(f"{100 * done / total:5.1f} %  {what}", flush=True)
+    print(printable(f"{100 * done / total:5.1f} %  {what}"), flush=True)
 
 
 def _settings(args: argparse.Namespace, default: Settings) -> Settings:
@@ -61,7 +61,7 @@ def _pack(args: argparse.Namespace) -> None:
     from .phases import joint_net
 
     path = pack(*joint_net(args.run), args.out)
-    print(f"{path}: {path.stat().st_size:,} bytes")
+    print(printable(f"{path}: {path.stat().st_size:,} bytes"))
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -87,15 +87,15 @@ def _videos(args: argparse.Namespace) -> None:
     settings = _settings(args, Settings(minutes=60, batch=16, lr=3e-4))
     path, _ = train_videos(args.folder, args.out, settings, init=init, progress=_line)
     for why in (args.out / "bad-files.txt").read_text().splitlines():
-        print(f"left out: {why}", file=sys.stderr)
-    print(f"{path}: look inside with --model c3d --weights {path}")
+        print(printable(f"left out: {why}"), file=sys.stderr)
+    print(printable(f"{path}: look inside with --model c3d --weights {path}"))
 
 
 def _sprites(args: argparse.Namespace) -> None:
     from .sprites import prepare
 
     for line in prepare(args.packages, args.out):
-        print(line, flush=True)
+        print(printable(line), flush=True)
 
 
 class _Parser(argparse.ArgumentParser):

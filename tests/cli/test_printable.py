@@ -91,3 +91,8 @@ def test_names_in_the_progress(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     with cli_progress.progress_bar("finding") as progress:
         progress(1, 2, "trained: [/b]clip[red]")  # no markup: it would be an error
+
+
+def test_a_name_never_makes_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    cli_progress.say("open a\nb/index.html", "second")
+    assert capsys.readouterr().out == "open a\\nb/index.html\nsecond\n"

@@ -19,7 +19,7 @@ ONE = [*CONV1A, "--channel", "1"]
     [
         (["-o", "/dev/null/x", *CONV1A], "cannot write"),
         (["-o", LONG, *CONV1A], "cannot write .*name too long"),
-        (["-o", "", *CONV1A], "--out takes a folder"),
+        (["-o", "", *CONV1A], "'--out' / '-o': the name is empty"),
         (["-o", "out", *CONV1A, "--channel", "-1"], "channels 0-15, got -1"),
         (["-o", "out", *CONV1A, "--channel", "16"], "channels 0-15, got 16"),
         (["-o", "out", *ONE, "--at", "0"], "positions"),
