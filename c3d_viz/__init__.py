@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOME = {
-    "nets": "C3D LAYERS receptive_field InputSpec ModelSpec",
+    "nets": "C3D LAYERS receptive_field InputSpec ModelSpec wrap",
     "weights": "load_model",
     "clips": "Clip read_clip preprocess cropped_frames demo_clips",
     "engine": "Trace Unit trace top_units",
@@ -29,7 +29,7 @@ __all__ = [
     "Trace", "Unit", "VizError", "__version__", "activation_sheet", "attribute", "attribute_many",
     "contact_sheet", "cropped_frames", "demo_clips", "describe", "export_clip", "filmstrip",
     "load_model", "overlay", "preprocess", "raw_frames", "read_clip", "receptive_field",
-    "top_units", "trace", "write_image", "write_video",
+    "top_units", "trace", "wrap", "write_image", "write_video",
 ]
 # fmt: on
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from .errors import VizError
     from .export import export_clip
     from .methods import METHODS, Attribution, attribute, attribute_many
-    from .nets import C3D, LAYERS, InputSpec, ModelSpec, receptive_field
+    from .nets import C3D, LAYERS, InputSpec, ModelSpec, receptive_field, wrap
     from .render import (
         activation_sheet,
         contact_sheet,

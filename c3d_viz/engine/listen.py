@@ -93,8 +93,8 @@ def check_input(model: nn.Module, x: Tensor) -> None:
     _check_model(model)
     if not isinstance(x, Tensor):
         raise ShapeError(
-            f"x must be one tensor (1, C, T, H, W), got {type(x).__name__}; a network of several "
-            f"inputs needs a module around it that takes one clip"
+            f"x must be one tensor (1, C, T, H, W), got {type(x).__name__}; say how a network that "
+            f"takes something else gets it from one clip: viz.wrap(model, inputs=...)"
         )
     if x.layout != torch.strided:
         raise ShapeError(f"x must be a dense tensor, got {x.layout}; give x.to_dense()")

@@ -23,3 +23,4 @@ from .spec import (
     Pool5,
 )
 from .table import layer_table, table_text
+from .wrapping import wrap

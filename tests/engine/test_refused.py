@@ -48,7 +48,7 @@ def test_scripted_traced_and_quantised_models_are_told_what_to_give() -> None:
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        ([X, X], "one tensor .1, C, T, H, W., got list; a network of several"),
+        ([X, X], "one tensor .1, C, T, H, W., got list; say how a network"),
         (X.numpy(), "got ndarray"),
         (X.to_sparse(), r"dense tensor, got torch.sparse_coo; give x.to_dense\(\)"),
         (X[:, :, :0], "one clip at a time"),
