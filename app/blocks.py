@@ -22,15 +22,15 @@ def blocks(net: Net) -> list[dict[str, Any]]:
             field = receptive_field(net.model, name)
             t, h, w = frames // field.step[0], height // field.step[1], width // field.step[2]
             c = module.out_channels
-            ft, fh, fw = field.size
+            sees, spoken = _sees(field.size, (frames, height, width))
             made.append(
                 {
                     "id": name,
                     "kind": "conv",
                     "shape": f"{c}×{t}×{h}×{w}",
-                    "sees": f"sees {ft}×{fh}×{fw}",
-                    "spoken": f"{c} feature maps of {t} time steps, {h} by {w} cells; each cell "
-                    f"sees {ft} frames of {fh} by {fw} pixels",
+                    "sees": sees,
+                    "spoken": f"{c} feature maps of {t} time steps, {h} × {w} cells; each cell "
+                    f"sees {spoken}",
                     "size": h / height if h == height else (h / height) ** 0.6,
                     "depth": min(1.0, np.log2(max(2, c)) / 10),
                     "channels": c,
@@ -52,3 +52,15 @@ def blocks(net: Net) -> list[dict[str, Any]]:
                 }
             )
     return made
+
+
+def _sees(field: tuple[int, ...], clip: tuple[int, ...]) -> tuple[str, str]:
+    """A receptive field for people, short and in words; never more than there is."""
+    if all(size >= limit for size, limit in zip(field, clip, strict=True)):
+        return "sees all", "the whole clip"
+    frames, height, width = (min(*pair) for pair in zip(field, clip, strict=True))
+    whole = "all " if frames == clip[0] else ""
+    return (
+        f"sees {frames}×{height}×{width}",
+        f"{whole}{frames} frame{'s' * (frames > 1)} of {height} × {width} pixels",
+    )

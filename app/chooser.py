@@ -1,4 +1,4 @@
-"""The line on every page that says which clip and which network are shown, and changes them."""
+"""The line on every page: the pages, which clip and which network are shown, and other ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from . import samples, state, ui, work
 from .sessions import session
 from .uploads import (
     CLIP_LIMIT_MB,
-    CLIP_TYPES,
     WEIGHTS_LIMIT_MB,
     WEIGHTS_TYPES,
     store_clip,
@@ -19,11 +18,22 @@ from .uploads import (
 )
 from .view import UPLOADED
 
+ICONS = {
+    "clip": "movie",
+    "layers": "layers",
+    "motion": "timeline",
+    "compare": "compare",
+    "export": "download",
+}
+
 
 def bar() -> None:
-    """Clip and network, each a menu; notes from a link that could not be followed to the letter."""
+    """Pages, clip and network in one line; notes from a link that could not be followed."""
     of = state.source()
-    with st.container(horizontal=True, key="context", vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, key="bar", vertical_alignment="center", gap="small"):
+        with st.container(horizontal=True, key="tabs", gap="small", width="content"):
+            for name, page in st.session_state["pages"].items():
+                st.page_link(page, icon=f":material/{ICONS[name]}:", width="content")
         with st.popover(f"Clip: {ui.plain(of.label)}", icon=":material/movie:"):
             clip_menu()
         with st.popover(f"Network: {net_name(state.view().net)}", icon=":material/hub:"):
@@ -70,13 +80,13 @@ def clip_menu() -> None:
 def upload_clip() -> None:
     """The place for a clip of one's own."""
     owner = session()
-    given = st.file_uploader(
-        f"Your own clip, up to {CLIP_LIMIT_MB} MB",
-        type=list(CLIP_TYPES),
-        max_upload_size=CLIP_LIMIT_MB,
-        key=f"clip-upload-{owner.uploads}",
-        help="It stays on this machine and is deleted when you close the page.",
-    )
+    with st.container(key="upload-place"):
+        given = st.file_uploader(
+            f"Your own clip, up to {CLIP_LIMIT_MB} MB; it stays on this machine",
+            max_upload_size=CLIP_LIMIT_MB,
+            key=f"clip-upload-{owner.uploads}",
+            label_visibility="collapsed",
+        )
     if given is None:
         return
     name, data = given.name, given.getbuffer()

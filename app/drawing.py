@@ -1,4 +1,4 @@
-"""Pictures for the pages: overlays, sprites and videos of maps, each drawn once and kept."""
+"""Pictures for the pages: overlays and sprites of maps, each drawn once and kept."""
 
 from __future__ import annotations
 
@@ -36,16 +36,6 @@ def overlay(win: Prepared, att: viz.Attribution, look: str, upper: float | None 
         return render.overlay(win.sharp, large, mode=mode, upper=top)
 
     return kept(key, make)
-
-
-def overlay_video(win: Prepared, att: viz.Attribution, look: str) -> str:
-    """The overlay as the data address of an mp4."""
-
-    def make() -> str:
-        frames = overlay(win, att, look)
-        return pictures.video(frames, pictures.watchable(win.fps, win.stride))
-
-    return kept(("video", win.key, _id(att), look), make)
 
 
 def raw(net: Net, win: Prepared, att: viz.Attribution) -> Picture:

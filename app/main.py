@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 PAGES = {  # a module of views/ each
     "clip": "Clip",
     "layers": "Layers",
-    "motion": "Appearance then motion",
+    "motion": "Motion",
     "compare": "Compare",
     "export": "Export",
 }
@@ -49,7 +49,7 @@ def main() -> None:
         for name, title in PAGES.items()
     }
     st.session_state["pages"] = pages  # for links from page to page
-    page = st.navigation(list(pages.values()), position="top")
+    page = st.navigation(list(pages.values()), position="hidden")  # the bar has links of our own
     app.ui.guarded(draw)(app, page)
 
 

@@ -1,4 +1,4 @@
-"""Arrays to what a page can show: sprites and stills as data addresses, videos as mp4 bytes."""
+"""Arrays to what a page can show: sprites and stills as data addresses."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import base64
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-from c3d_viz import render
 
 Picture = npt.NDArray[np.uint8]
 QUALITY = 88
@@ -48,11 +46,6 @@ def enlarged(values: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float
     return np.stack(made).astype(np.float32)
 
 
-def video(frames: Picture, fps: float) -> str:
-    """Data address of frames (T, H, W, 3) as an H.264 mp4 that browsers play."""
-    return _data("video/mp4", render.encode_video(frames, fps))
-
-
 def watchable(fps: float, stride: int = 1) -> float:
     """Frames per second at which 16 frames can be followed: a third of the speed, 4 to 10."""
     return float(np.clip(fps / stride / 3, 4, 10))
@@ -62,8 +55,4 @@ def _address(image: Picture, suffix: str, options: list[int], kind: str) -> str:
     done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     if not done:  # pragma: no cover - only for empty pictures
         raise ValueError(f"cannot encode a picture of shape {image.shape}")
-    return _data(kind, data.tobytes())
-
-
-def _data(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    return f"data:{kind};base64,{base64.b64encode(data.tobytes()).decode()}"

@@ -65,10 +65,11 @@ def heading(text: str, below: str = "") -> None:
         fact(below)
 
 
-def lead(text: str) -> None:
-    """The paragraph under a page's title."""
-    with st.container(key="lead"):
-        st.markdown(text)
+def title(text: str, below: str) -> None:
+    """A page's title and, quietly beside it, what one does there."""
+    with st.container(key="title", horizontal=True, vertical_alignment="center", gap="small"):
+        st.title(text, anchor=False, width="content")
+        st.markdown(plain(below), width="stretch")
 
 
 def fact(text: str) -> None:

@@ -54,11 +54,16 @@ def tiles(
     *,
     width: int = 132,
     ratio: float = 1.0,
+    notes: bool = True,
+    uploader: str = "",
+    upload_label: str = "",
 ) -> None:
     """A grid of moving pictures of which one is chosen.
 
     ``items``: ``id``, ``title``, ``note``, ``alt``, and ``src`` (sprite) with ``frames``.
-    ``width`` is the least width of a tile in pixels, ``ratio`` width to height of a picture.
+    ``width`` is the least width of a tile in pixels, ``ratio`` width to height of a picture;
+    without ``notes`` they are only said on pointing. ``uploader`` is the selector of one of
+    Streamlit's, for which a last tile stands.
     """
     data = {
         "label": label,
@@ -66,6 +71,9 @@ def tiles(
         "selected": selected,
         "width": width,
         "ratio": ratio,
+        "notes": notes,
+        "uploader": uploader,
+        "uploadLabel": upload_label,
     }
     _mount("tiles", key, data, picked)
 
@@ -84,14 +92,20 @@ def player(
     autoplay: bool = False,
     begin: int = 0,
     about: str = "",
+    fit: int = 0,
+    leads: str = "",
+    follows: str = "",
 ) -> None:
     """Pictures that move together, frame by frame: a slider, a play button, a strip of frames.
 
     ``panels``: ``title``, ``note``, ``alt``, ``src`` (sprite) and ``ratio`` (width to height, 1);
-    ``first`` and ``stride`` where they are of different windows, for the numbers of their frames.
+    ``first`` and ``stride`` where they are of different windows, for the numbers of their frames;
+    ``box`` for an outline on it (left, top, width, height as shares of the picture).
     ``bars`` (one number of 0-1 per frame, or None for no bars) are drawn under ``strip``, a sprite
     of small frames; ``begin`` is the frame shown first, and again when ``about`` changes.
-    ``width`` is the least width of a panel when there are more than three.
+    ``width`` is the least width of a panel when there are more than three. With ``fit`` the panels
+    are only so wide that a screen less so many pixels holds them. A player that ``follows`` shows
+    the frame of the one that ``leads`` under this name, and has no controls of its own.
     """
     data = {
         "panels": list(panels),
@@ -105,18 +119,11 @@ def player(
         "autoplay": autoplay,
         "begin": begin,
         "about": about,
+        "fit": fit,
+        "leads": leads,
+        "follows": follows,
     }
     _mount("player", key, data, None)
-
-
-def film(key: str, src: str, alt: str, begin: float = 0.0, ratio: float = 1.0) -> None:
-    """A short video (data address of an mp4) that plays round and round, silently.
-
-    ``begin``: the second that is seen where it does not play by itself.
-
-    Streamlit's own video element plays by itself only the first time it is drawn.
-    """
-    _mount("film", key, {"src": src, "alt": alt, "begin": begin, "ratio": ratio}, None)
 
 
 def timeline(

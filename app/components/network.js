@@ -5,9 +5,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const anew = root.blocks !== signature; // else it stays, and with it the focus
   if (anew) {
     root.blocks = signature;
-    root.replaceChildren(build(data.blocks));
+    root.replaceChildren(build(data.blocks), hint());
   }
   const scroll = root.firstChild;
+  const more = () => {
+    const left = scroll.scrollWidth - scroll.clientWidth - scroll.scrollLeft > 8;
+    scroll.classList.toggle("more", left);
+    root.querySelector(".hint").hidden = !left;
+  };
+  scroll.onscroll = more;
+  if (anew) new ResizeObserver(more).observe(scroll);
   const buttons = [...scroll.querySelectorAll(".block")];
   buttons.forEach((button, i) => {
     const chosen = button.dataset.id === data.selected;
@@ -38,8 +45,8 @@ function build(blocks) {
     if (block.kind === "pool") {
       const pool = document.createElement("div");
       pool.className = "pool";
-      pool.textContent = "\u203A";
-      pool.title = `${block.id}: ${block.shape}`;
+      pool.innerHTML = '<svg width="9" height="30" aria-hidden="true"><path d="M0,0 L9,8 V22 L0,30 Z"/></svg>';
+      pool.title = `${block.id}: ${block.shape}, keeps the strongest of neighbouring cells`;
       row.append(pool);
       continue;
     }
@@ -49,17 +56,26 @@ function build(blocks) {
     button.dataset.id = block.id;
     button.setAttribute("role", "radio");
     button.setAttribute("aria-label", `${block.id}, ${block.spoken}`);
-    button.title = block.spoken;
+    button.title = `${block.shape}: ${block.spoken}`;
     const stage = document.createElement("span");
     stage.className = "stage";
     stage.innerHTML = cuboid(block.size, block.depth);
     const name = document.createElement("b");
     name.textContent = block.id;
-    button.append(stage, name, small(block.shape), small(block.sees));
+    button.append(stage, name, small(block.sees));
     row.append(button);
   }
   scroll.append(row);
   return scroll;
+}
+
+// More layers lie to the right of what is seen.
+function hint() {
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "hint", textContent: "\u203A", tabIndex: -1 });
+  button.setAttribute("aria-label", "More layers");
+  button.onclick = () => button.previousSibling.scrollBy({ left: 260, behavior: "smooth" });
+  return button;
 }
 
 function small(text) {
@@ -71,9 +87,9 @@ function small(text) {
 
 // A box as high as the layer's pictures are large, and as deep as it has feature maps.
 function cuboid(size, depth) {
-  const h = 10 + 44 * size;
-  const w = 4 + 26 * depth;
-  const k = 3 + 12 * size;
+  const h = 6 + 24 * size;
+  const w = 4 + 24 * depth;
+  const k = 3 + 7 * size;
   return (
     `<svg width="${w + k}" height="${h + k}" aria-hidden="true">` +
     `<path class="lid" d="M0,${k} L${k},0 H${w + k} L${w},${k} Z"/>` +

@@ -1,7 +1,9 @@
-// Several sprites shown at one and the same frame. data: panels, first, stride, fps, bars,
-// barsLabel, strip, width, autoplay, begin, about. The frame and whether it plays live here, so nothing
-// runs on a server. It begins at `begin`, and again when it shows something else (`about`).
+// Several sprites shown at one and the same frame. data: panels, first, stride, fps, bars, barsLabel,
+// strip, width, autoplay, begin, about, fit, leads, follows. The frame and whether it plays live here,
+// so nothing runs on a server. It begins at `begin`, and again when it shows something else (`about`).
+// A player that follows another (by the name it leads under) has no controls and shows its frame.
 const N = 16;
+const led = (globalThis.c3dVizFrames ??= {});
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector("#root");
@@ -18,6 +20,9 @@ export default function ({ data, parentElement }) {
   panels.classList.toggle("many", data.panels.length > 3);
   panels.classList.toggle("three", data.panels.length === 3 && !(data.panels[0].ratio > 1.05));
   panels.style.setProperty("--width", `${data.width}px`);
+  panels.classList.toggle("fit", data.fit > 0);
+  panels.style.setProperty("--fit", `${data.fit}px`);
+  panels.style.setProperty("--ratio", data.panels.reduce((sum, p) => sum + (p.ratio ?? 1), 0));
   const films = [];
   const numbers = []; // each panel's own frame, where they are of different windows
   for (const panel of data.panels) {
@@ -27,10 +32,11 @@ export default function ({ data, parentElement }) {
     film.setAttribute("role", "img");
     film.setAttribute("aria-label", panel.alt);
     const caption = element("figcaption");
-    caption.append(element("b", "", panel.title), element("span", "note", panel.note));
+    if (panel.title) caption.append(element("b", "", panel.title), element("span", "note", panel.note));
     const number = element("span", "note number");
     if (apart) caption.append(number);
     numbers.push(number);
+    if (panel.box) film.append(frame(panel.box));
     figure.append(film, caption);
     panels.append(figure);
     films.push(film);
@@ -71,12 +77,18 @@ export default function ({ data, parentElement }) {
   }
 
   const focused = root.querySelector("input:focus");
-  const parts = [panels, bar];
+  const parts = data.follows ? [panels] : [panels, bar];
   if (cells.length) parts.push(strip);
   if (cells.length && data.bars) parts.push(element("div", "note", data.barsLabel));
   root.replaceChildren(...parts);
   if (focused) slider.focus();
 
+  if (data.follows) {
+    const follow = (event) => event.detail === data.follows && showFilms(led[data.follows]);
+    showFilms(led[data.follows] ?? data.begin);
+    document.addEventListener("c3d-viz-frame", follow);
+    return () => document.removeEventListener("c3d-viz-frame", follow);
+  }
   slider.oninput = () => (stop(), show(+slider.value));
   play.onclick = () => (state.playing ? stop() : start());
   if (state.playing) start();
@@ -90,8 +102,14 @@ export default function ({ data, parentElement }) {
     slider.setAttribute("aria-valuetext", `frame ${of}`);
     where.textContent = apart ? `Frame ${i + 1}/${N}` : `Frame ${label(i)} · ${i + 1}/${N}`;
     numbers.forEach((number, k) => (number.textContent = `frame ${label(i, data.panels[k])}`));
-    films.forEach((film) => place(film, i));
+    showFilms(i);
     cells.forEach((cell, k) => cell.classList.toggle("now", k === i));
+    if (!data.leads) return;
+    led[data.leads] = i;
+    document.dispatchEvent(new CustomEvent("c3d-viz-frame", { detail: data.leads }));
+  }
+  function showFilms(i) {
+    films.forEach((film) => place(film, i));
   }
   function start() {
     clearInterval(state.timer);
@@ -123,6 +141,14 @@ function sprite(src, ratio = 1) {
   const film = element("span", "film");
   film.style.cssText = `aspect-ratio:${ratio};background-image:url(${src});background-size:${N * 100}% 100%`;
   return film;
+}
+
+// An outline on a picture. box: left, top, width, height as shares of it.
+function frame(box) {
+  const outline = element("span", "outline");
+  const [left, top, width, height] = box.map((share) => `${100 * share}%`);
+  Object.assign(outline.style, { left, top, width, height });
+  return outline;
 }
 
 function place(film, i) {

@@ -1,12 +1,14 @@
-// A radio group of moving pictures. data: label, items, selected, width, ratio.
+// A radio group of moving pictures. data: label, items, selected, width, ratio, notes,
+// uploader, uploadLabel.
+// Where an uploader is named (a selector), a last tile stands for it: a click, or a file dropped there.
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector("#root");
-  const signature = JSON.stringify([data.label, data.items, data.width]);
+  const signature = JSON.stringify([data.label, data.items, data.width, data.uploader]);
   if (root.dataset.made !== "" + hash(signature)) {
     root.dataset.made = hash(signature);
     root.replaceChildren(build());
   }
-  const tiles = [...root.querySelectorAll(".tile")];
+  const tiles = [...root.querySelectorAll("[role=radio]")];
   const chosen = Math.max(0, tiles.findIndex((tile) => tile.dataset.id === data.selected));
   tiles.forEach((tile, i) => {
     tile.setAttribute("aria-checked", tile.dataset.id === data.selected);
@@ -23,6 +25,26 @@ export default function ({ data, parentElement, setTriggerValue }) {
   function pick(tile) {
     tiles.forEach((other) => other.setAttribute("aria-checked", other === tile));
     setTriggerValue("picked", tile.dataset.id);
+  }
+
+  function upload() {
+    const tile = document.createElement("button");
+    tile.type = "button";
+    tile.className = "tile upload";
+    tile.innerHTML = "<i aria-hidden=true>+</i><b>Your clip</b>";
+    tile.setAttribute("aria-label", data.uploadLabel);
+    tile.title = data.uploadLabel;
+    const input = () => document.querySelector(`${data.uploader} input[type=file]`);
+    tile.onclick = () => input()?.click();
+    tile.ondragover = (event) => event.preventDefault();
+    tile.ondrop = (event) => {
+      event.preventDefault();
+      const field = input();
+      if (!field || !event.dataTransfer.files.length) return;
+      field.files = event.dataTransfer.files;
+      field.dispatchEvent(new Event("change", { bubbles: true }));
+    };
+    return tile;
   }
 
   function build() {
@@ -49,13 +71,17 @@ export default function ({ data, parentElement, setTriggerValue }) {
         `--end:${n > 1 ? (n / (n - 1)) * 100 : 0}%;`;
       const title = document.createElement("b");
       title.textContent = item.title;
-      const note = document.createElement("span");
-      note.className = "note";
-      note.textContent = item.note;
-      tile.title = item.title; // a long name is cut off
-      tile.append(film, title, note);
+      tile.title = `${item.title}: ${item.note}`; // a long name is cut off
+      tile.append(film, title);
+      if (data.notes) {
+        const note = document.createElement("span");
+        note.className = "note";
+        note.textContent = item.note;
+        tile.append(note);
+      }
       grid.append(tile);
     }
+    if (data.uploader) grid.append(upload());
     return grid;
   }
 }

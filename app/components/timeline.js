@@ -20,10 +20,8 @@ function make(root) {
   const foot = document.createElement("div");
   foot.className = "foot";
   const text = document.createElement("b");
-  const note = document.createElement("span");
-  note.className = "note";
-  note.textContent = "Height: how much moves. Drag the window, or use the slider.";
-  foot.append(text, note);
+  box.title = "Height: how much moves. Drag the window, or use the slider.";
+  foot.append(text);
   root.replaceChildren(box, slider, foot);
   let data, tell, drawn, last, start, sent, wait = 0;
 

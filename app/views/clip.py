@@ -1,4 +1,4 @@
-"""Page 1: choose a clip and a window; see what the network gets, and a first deconvolution."""
+"""Page 1: a clip with its window, a map on it, and the strongest maps, on one screen."""
 
 from __future__ import annotations
 
@@ -10,36 +10,43 @@ import streamlit as st
 
 from c3d_viz.clips import span_of
 from c3d_viz.errors import ClipError
-from c3d_viz.methods import METHODS
+from c3d_viz.nets import InputSpec
 
-from .. import chooser, components, drawing, pictures, samples, state, ui, words, work
+from .. import chooser, components, drawing, samples, state, ui, words, work
 from ..samples import Source
+from ..uploads import CLIP_LIMIT_MB
 from ..view import STRIDES, UPLOADED
 from ..waiting import wait_for
+from . import stage
+
+LEFT_FIT = 640  # pixels of a screen's height that are not the clip's
 
 
 def page() -> None:
     """Draw the page."""
-    st.title("What does a video network see?", anchor=False)
-    ui.lead(
-        "Pick a clip or upload your own. Below, the same 16 frames three times: as filmed, as the "
-        "network gets them, and with what one of its deepest filters responds to."
-    )
-    left, right = st.columns([2.6, 1], gap="medium")
-    with right:
-        chooser.upload_clip()
-    above = st.container(key="window-place")
-    with st.container():
+    stage.network()
+    ui.title("What does a video network see?", "Choose a clip, a moment of it, a layer and a map.")
+    left, middle, right = stage.columns()
+    with left:
+        filmed = st.container()
+        above = st.container(key="window-place")
+    shown = unit = None
+    with middle:
         try:
             shown = state.shown()
         except ClipError as error:  # the timeline stays: another window may do
-            shown = None
             ui.refuse(str(error))
+        if shown is not None:
+            unit = state.unit(shown)
+            stage.answer(shown, unit)
     if shown is not None:
-        first_look(shown)
+        with filmed:
+            as_filmed(shown)
     with above:  # the look along the whole clip: the picture does not wait for it
         window(state.source(), shown)
-    if shown is not None:
+    if shown is not None and unit is not None:
+        with right:
+            stage.strongest(shown, unit)
         below(shown)
     with left, st.container(key="samples-place"):  # last: the synthetic ones take a while to make
         choose()
@@ -48,8 +55,10 @@ def page() -> None:
 def below(shown: state.Shown) -> None:
     """What the network calls the clip, and what explains the page."""
     st.space("small")
-    left, right = st.columns([1, 1], gap="large")
+    left, middle, right = st.columns([27, 36, 30], gap="medium")
     with left:
+        as_given(shown)
+    with middle:
         predictions(shown)
     with right:
         ui.heading("Good to know")
@@ -78,8 +87,14 @@ def choose() -> None:
         items,
         state.view().clip,
         lambda key: state.change(state.view().with_clip(key)),
-        width=104,
+        width=96,
+        ratio=1.6,
+        notes=False,
+        uploader=".st-key-upload-place",
+        upload_label=f"Upload a clip of your own, up to {CLIP_LIMIT_MB} MB. "
+        "It stays on this machine.",
     )
+    chooser.upload_clip()
 
 
 def sample_items(folder: Path) -> Callable[[], list[dict[str, object]]]:
@@ -129,7 +144,7 @@ def window(of: Source, shown: state.Shown | None) -> None:
     )
     possible = [s for s in STRIDES if span_of(s) <= of.info.frames]
     if len(possible) > 1:
-        names = {1: "every frame", 2: "every 2nd frame", 4: "every 4th frame"}
+        names = {1: "Every frame", 2: "Every 2nd", 4: "Every 4th"}
         chosen = st.segmented_control(
             "The window takes",
             possible,
@@ -147,55 +162,63 @@ def window(of: Source, shown: state.Shown | None) -> None:
         st.caption(ui.plain(note))
 
 
-def first_look(shown: state.Shown) -> None:
-    """The window as filmed, as the network gets it, and the chosen unit's map on it."""
-    view, win, net = state.view(), shown.window, shown.net
-
-    unit = state.unit(shown)
-
-    def make() -> tuple[str, str, str, list[float]]:
-        att = work.back_projection(net, win, unit, view.method)
-        return (
-            drawing.frame_sprite(win, 260, "wide"),
-            drawing.frame_sprite(win, 112),
-            drawing.overlay_sprite(win, att, view.look, 280),
-            drawing.magnitude_over_time(att).tolist(),
-        )
-
-    wide, exact, over, bars = wait_for(make, "Sending the answer back to the pixels")
-    method = METHODS[view.method].title
+def as_filmed(shown: state.Shown) -> None:
+    """The window in the clip's own shape, with an outline on what the network gets of it."""
+    win = shown.window
     height, width = win.wide.shape[1:3]
+    src = wait_for(lambda: drawing.frame_sprite(win, 260, "wide"), "Drawing the frames")
     components.player(
-        "first-look",
+        "filmed",
         [
             {
-                "title": "As filmed", "note": f"{width} × {height} px shown",
-                "alt": f"Frames of the clip {shown.source.label} as filmed",
-                "src": wide, "ratio": width / height,
-            },
-            {
-                "title": "As the network gets it", "note": "the exact 112 × 112 px",
-                "alt": "The same frames scaled and cropped to 112 by 112 pixels",
-                "src": exact,
-            },
-            {
-                "title": f"What {unit.layer} map {unit.channel} sees",
-                "note": f"{method}, its strongest answer" if view.at is None else method,
-                "alt": f"{method} of feature map {unit.channel} of {unit.layer} over the frames; "
-                "bright where it responds",
-                "src": over,
-            },
+                "alt": f"Frames of the clip {shown.source.label} as filmed; the network sees what "
+                "is inside of the outline",
+                "src": src,
+                "ratio": width / height,
+                "box": seen_part(shown.net.spec.input, width, height),
+            }
         ],
-        first=win.start, stride=win.stride, fps=pictures.watchable(win.fps, win.stride),
-        begin=bars.index(max(bars)), about=drawing.about(win, unit), autoplay=True,
-    )  # fmt: skip
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        ui.scale(view.look, "one colour scale for all 16 frames")
-        st.page_link(
-            st.session_state["pages"]["layers"],
-            label="Look into every layer",
-            icon=":material/arrow_forward:",
-        )
+        first=win.start,
+        stride=win.stride,
+        fps=1,
+        follows=stage.LEADER,
+        fit=LEFT_FIT,
+    )
+
+
+def seen_part(spec: InputSpec, width: int, height: int) -> list[float]:
+    """Left, top, width and height of the network's crop as shares of the whole picture."""
+    if isinstance(spec.resize, int):
+        short = min(width, height)
+        whole = (spec.resize * height / short, spec.resize * width / short)
+    else:
+        whole = spec.resize
+    h, w = (min(1.0, crop / side) for crop, side in zip(spec.crop, whole, strict=True))
+    return [(1 - w) / 2, (1 - h) / 2, w, h]
+
+
+def as_given(shown: state.Shown) -> None:
+    """The exact pixels that the network gets."""
+    win = shown.window
+    height, width = win.frames.shape[1:3]
+    ui.heading("What the network gets")
+    src = wait_for(lambda: drawing.frame_sprite(win, height), "Drawing the frames")
+    components.player(
+        "given",
+        [
+            {
+                "title": f"The exact {width} × {height} pixels",
+                "note": "Nothing outside of them can have an influence.",
+                "alt": f"The same frames scaled and cropped to {width} by {height} pixels",
+                "src": src,
+                "ratio": width / height,
+            }
+        ],
+        first=win.start,
+        stride=win.stride,
+        fps=1,
+        follows=stage.LEADER,
+    )
 
 
 def predictions(shown: state.Shown) -> None:

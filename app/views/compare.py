@@ -31,10 +31,9 @@ class Side:
 
 def page() -> None:
     """Draw the page."""
-    st.title("Two next to each other", anchor=False)
-    ui.lead(
-        "On the left what you chose on the pages before. On the right the same with one thing "
-        "changed, and only that."
+    ui.title(
+        "Two next to each other",
+        "Left what you chose before, right the same with one thing changed, and only that.",
     )
     kind, key = choose()
     one, other = wait_for_sides(kind, key)

@@ -21,10 +21,9 @@ BEGIN = "Make the export"
 
 def page() -> None:
     """Draw the page."""
-    st.title("Take it with you", anchor=False)
-    ui.lead(
-        "A zip with videos, filmstrips, numbers (npz) and a page that opens in any browser, for "
-        "the clip and window you chose. The command below makes the very same files."
+    ui.title(
+        "Take it with you",
+        "The clip and window you chose as videos, pictures, numbers (npz) and a page, in a zip.",
     )
     shown = state.shown()
     wanted = choose(shown)

@@ -12,40 +12,31 @@ from .. import components, drawing, pictures, state, ui, words, work
 from ..blocks import blocks as network_blocks
 from ..tasks import report
 from ..waiting import wait_for
+from . import stage
 
 RULES = ("deconvnet", "guided", "gradient")
 
 
 def page() -> None:
     """Draw the page."""
-    st.title("Layer by layer", anchor=False)
-    ui.lead(
-        "From left to right the picture gets smaller and the feature maps more. Choose a layer, "
-        "then one of the maps that respond most to these 16 frames."
-    )
-    shown = state.shown()
-    net, view = shown.net, state.view()
-    blocks = network_blocks(net)
-    components.network(
-        "network", blocks, view.layer, lambda layer: state.change(state.view().with_layer(layer))
-    )
-    block = next(b for b in blocks if b["id"] == view.layer)
-    ui.fact(f"{view.layer}: {block['spoken']}.{_time(block)}")
-
-    unit = state.unit(shown)
-    left, right = st.columns([6, 5], gap="large")
-    with right:
-        one(shown, unit)
-    st.space("small")
-    frame_by_frame(shown, unit)
-    st.space("small")
-    a, b = st.columns([5, 6], gap="large")
-    with a:
+    stage.network()
+    view = state.view()
+    block = next(b for b in network_blocks(state.network()) if b["id"] == view.layer)
+    ui.title("Layer by layer", f"{view.layer}: {block['spoken']}.{_time(block)}")
+    left, middle, right = stage.columns()
+    with middle:
+        shown = state.shown()
+        unit = state.unit(shown)
+        stage.answer(shown, unit)
+    with left:
         where(shown, unit)
-    with b:
-        side_by_side(shown, unit)
-    with left:  # last: the other maps may take longer than the one that is looked at
-        maps(shown, unit)
+    st.space("small")
+    with st.container(key="frames-place"):
+        frame_by_frame(shown, unit)
+    st.space("small")
+    side_by_side(shown, unit)
+    with right:  # last: the other maps may take longer than the one that is looked at
+        stage.strongest(shown, unit)
 
 
 def _time(block: dict[str, object]) -> str:
@@ -55,102 +46,10 @@ def _time(block: dict[str, object]) -> str:
     return "" if steps == 16 else f" Its {steps} time steps stand for {16 // steps} frames each."
 
 
-def maps(shown: state.Shown, unit: work.Spot) -> None:
-    """The strongest feature maps of the layer as moving tiles."""
-    view = state.view()
-    what = "classes" if unit.layer == "fc8" else "feature maps"
-    ui.heading(f"Strongest {what}")
-    found = wait_for(
-        lambda: drawing.tiles(shown.net, shown.window, view.layer, view.method, report),
-        f"Looking at the strongest {what} of {view.layer}",
-    )
-    items = [
-        {
-            "id": str(spot.channel),
-            "title": name_of(shown, spot.layer, spot.channel),
-            "note": f"answers {spot.activation:.3g}",
-            "src": src,
-            "frames": 16,
-            "alt": f"What feature map {spot.channel} of {spot.layer} sees, moving",
-        }
-        for spot, src in found
-    ]
-    components.tiles(
-        "maps",
-        f"Feature map of {view.layer}",
-        items,
-        str(unit.channel),
-        lambda channel: state.change(state.view().with_channel(int(channel))),
-        width=118,
-    )
-    channels = next(b["channels"] for b in network_blocks(shown.net) if b["id"] == view.layer)
-    chosen = st.number_input(
-        f"Or any of the {channels}",
-        0,
-        channels - 1,
-        unit.channel,
-        key=f"any-{view.layer}-{unit.channel}",
-        width=180,
-    )
-    if chosen != unit.channel:
-        state.change(state.view().with_channel(int(chosen)))
-        st.rerun()
-
-
-def name_of(shown: state.Shown, layer: str, channel: int) -> str:
-    """A map's number, or the class' name."""
-    classes = shown.net.spec.classes
-    return classes[channel] if layer == "fc8" and classes else f"map {channel}"
-
-
-def one(shown: state.Shown, unit: work.Spot) -> None:
-    """The chosen map as a video, with method and colours."""
-    view = state.view()
-    ui.heading(f"{unit.layer}, {name_of(shown, unit.layer, unit.channel)}")
-    chosen = st.segmented_control(
-        "Method",
-        list(METHODS),
-        default=view.method,
-        format_func=lambda m: METHODS[m].title,
-        required=True,
-        label_visibility="collapsed",
-        wrap=True,
-    )
-    if chosen != view.method:
-        state.changed(method=chosen)
-        st.rerun()
-    win = shown.window
-
-    def make() -> tuple[str, float, tuple[str, ...]]:
-        att = work.back_projection(shown.net, win, unit, view.method)
-        fullest = float(drawing.magnitude_over_time(att).argmax())
-        return drawing.overlay_video(win, att, view.look), fullest, att.notes
-
-    src, fullest, notes = wait_for(make, "Sending the answer back to the pixels")
-    begin = (fullest + 0.5) / pictures.watchable(win.fps, win.stride)
-    components.film("overlay", src, _alt(unit, view.method), begin=begin)
-    ui.scale(view.look, "one colour scale for all 16 frames")
-    look = st.segmented_control(
-        "Colours",
-        list(ui.LOOKS),
-        default=view.look,
-        format_func=ui.LOOKS.get,
-        required=True,
-        help="Strength: how much a pixel takes part. Signed: whether more light there drives the "
-        "answer up (orange) or down (blue).",
-    )
-    if look != view.look:
-        state.changed(look=look)
-        st.rerun()
-    st.caption(METHODS[view.method].sentence)
-    for note in notes:
-        ui.fact(note)
-
-
 def _alt(unit: work.Spot, method: str) -> str:
     return (
-        f"Overlay video: {METHODS[method].title} of feature map {unit.channel} of {unit.layer}, "
-        "bright where the pixels take part"
+        f"{METHODS[method].title} of feature map {unit.channel} of {unit.layer}, bright where the "
+        "pixels take part"
     )
 
 
@@ -210,8 +109,8 @@ def where(shown: state.Shown, unit: work.Spot) -> None:
     spans = [(first + t * per * stride, first + ((t + 1) * per - 1) * stride) for t in range(steps)]
     labels = [f"frames {a}–{b}" if a != b else f"frame {a}" for a, b in spans]
     ui.fact(
-        f"The map itself: {steps} × {height} × {width} cells. The ring is the cell sent back to "
-        "the pixels, the dot the strongest. Click another cell to send that one back."
+        f"{steps} × {height} × {width} cells. The ring is the cell sent back to the pixels, the "
+        "dot the strongest. Click another to send that one back."
     )
     components.cells(
         "cells",

@@ -33,11 +33,9 @@ RULES = ("deconvnet", "guided", "gradient")
 
 def page() -> None:
     """Draw the page."""
-    st.title("Appearance first, then motion?", anchor=False)
-    ui.lead(
-        "The C3D paper says that the network looks at what is there in the first frames, and then "
-        "follows what moves. Here is its Figure 4 for your clip, with the curves that say how "
-        "much of each there is, and with everything that should make you doubt it."
+    ui.title(
+        "Appearance first, then motion?",
+        "The C3D paper's claim on your clip: its Figure 4, and what should make you doubt it.",
     )
     shown = state.shown()
     view = state.view()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,27 @@ def upload(page: Any, path: Path) -> None:
 
 def query(page: Any) -> str:
     return page.url.partition("?")[2]
+
+
+def method(page: Any, name: str) -> None:
+    """Choose a method in the menu above the map."""
+    page.get_by_role("combobox", name="Method").first.click()
+    page.get_by_role("option", name=name, exact=True).click()
+
+
+def answer(page: Any) -> Any:
+    """The picture of the map on the clip."""
+    return page.get_by_role("img", name=re.compile("bright where the pixels take part")).first
+
+
+def places(wanted: Any) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom, on the screen as it is, of all that ``wanted`` finds."""
+    boxes = [each.bounding_box() for each in wanted.all()]
+    assert boxes
+    assert all(boxes)
+    return (
+        min(box["x"] for box in boxes),
+        min(box["y"] for box in boxes),
+        max(box["x"] + box["width"] for box in boxes),
+        max(box["y"] + box["height"] for box in boxes),
+    )

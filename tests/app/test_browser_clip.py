@@ -7,96 +7,106 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import no_error, not_blank, picture, query, settle
+from browsing import answer, method, no_error, not_blank, picture, places, query, settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_the_first_screen_shows_a_deconvolution(open_page: Any) -> None:
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_answer_is_on_the_first_screen(open_page: Any, theme: str) -> None:
+    """1280 x 800: the network on top, the clip left, the map in the middle, the strongest right."""
+    page = open_page("/", height=800, theme=theme)
+    page.locator(".st-key-stage .tile").nth(16).wait_for()
+    settle(page)
+    no_error(page)
+    strip, clip, over, play, tiles, upload, tabs = (
+        places(wanted)
+        for wanted in (
+            page.locator(".block"),
+            page.get_by_role("img", name="as filmed"),
+            answer(page),
+            page.get_by_role("button", name="Pause"),
+            page.get_by_role("radiogroup", name="Feature map of conv5b").locator(".tile"),
+            page.get_by_role("button", name="Upload a clip of your own"),
+            page.get_by_role("link", name="Layers"),
+        )
+    )
+    assert tabs[3] <= strip[1] < strip[3] <= over[1]
+    assert over[3] - over[1] >= 400
+    assert clip[2] <= over[0] < over[2] <= tiles[0]
+    assert max(play[3], tiles[3], upload[3]) <= 800  # nothing of it needs scrolling
+    not_blank(picture(page, answer(page)))
+    not_blank(picture(page, page.get_by_role("img", name="as filmed")))
+    page.locator("[data-testid=stMain]").evaluate("main => main.scrollTo(0, 400)")
+    page.wait_for_timeout(200)
+    assert places(page.locator(".block"))[1] >= 0  # the network stays in sight
+
+
+def test_on_a_phone_the_map_comes_first_and_the_pages_are_below(open_page: Any) -> None:
+    page = open_page("/", width=390, height=844)
+    page.locator(".st-key-stage .tile").nth(16).wait_for()
+    settle(page)
+    strip, clip, over, tiles = (
+        places(wanted)
+        for wanted in (
+            page.locator(".scroll"),
+            page.get_by_role("img", name="as filmed"),
+            answer(page),
+            page.get_by_role("radiogroup", name="Feature map of conv5b").locator(".tile"),
+        )
+    )
+    assert strip[3] <= over[1] < over[3] <= 844 - 60
+    assert over[2] - over[0] >= 340
+    assert over[3] <= clip[1] < clip[3] <= tiles[1]
+    for name in ("Clip", "Layers", "Motion", "Compare", "Export"):
+        box = places(page.get_by_role("link", name=name))
+        assert 780 <= box[1] < box[3] <= 844
+    chosen = page.locator(".block[aria-checked=true]")
+    assert chosen.evaluate("b => b.closest('.scroll').scrollLeft") > 0
+    page.get_by_role("button", name="More layers").click()
+    page.wait_for_function("document.querySelector('.st-key-network-place')")
+    page.get_by_role("button", name="More layers").wait_for(state="hidden")
+    not_blank(picture(page, answer(page)))
+
+
+def frames_shown(page: Any, seconds: float = 2.5) -> list[int]:
+    """Which frame the map's player shows, every tenth of a second."""
+    shown = []
+    for _ in range(round(10 * seconds)):
+        shown.append(int(page.locator(".bar input").first.input_value()))
+        page.wait_for_timeout(100)
+    return shown
+
+
+def test_the_map_plays_round_and_the_clip_beside_it_follows(open_page: Any) -> None:
     page = open_page("/")
-    films = page.locator(".panels .film")
-    films.nth(2).wait_for()
+    page.get_by_role("button", name="Pause").wait_for()
     settle(page)
-    no_error(page)
-    assert films.count() == 3
-    for n in range(3):
-        not_blank(picture(page, films.nth(n)))
-    assert "Bikes" in page.content() or "Moving things" in page.content()
-
-
-def another_video(page: Any, before: str) -> str:
-    """The address of the overlay video, once it is another one than ``before``."""
-    for _ in range(1500):
-        now = page.locator("video").first.evaluate("v => v.currentSrc")
-        if now and now != before:
-            return str(now)
-        page.wait_for_timeout(100)
-    pytest.fail("no other video came")
-
-
-def plays_round(page: Any) -> None:
-    """Nobody touched it: the video plays, gets to its end and begins again."""
-    video = page.locator("video").first
-    times: list[float] = []
-    for _ in range(1500):
-        paused, at = video.evaluate("v => [v.paused || v.readyState < 2, v.currentTime]")
-        times = [] if paused else [*times, at]
-        steps = np.diff(times)
-        if (steps > 0).any() and (steps < -0.5).any() and steps[-1] > 0:
-            return
-        page.wait_for_timeout(100)
-    pytest.fail(f"the video does not go round: {times[-20:]}")
-
-
-def test_the_overlay_video_really_plays(open_page: Any) -> None:
-    page = open_page("/layers")
-    video = page.locator("video").first
-    video.wait_for()
+    steps = np.diff(frames_shown(page, 4))
+    assert (steps > 0).sum() > 8
+    assert (steps < -10).any()  # to its end and on from the beginning
+    page.get_by_role("button", name="Pause").click()
+    assert len(set(frames_shown(page, 0.5))) == 1
+    filmed = page.get_by_role("img", name="as filmed")
+    page.locator(".bar input").first.focus()
+    page.keyboard.press("Home")
+    before = [picture(page, which) for which in (answer(page), filmed)]
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+    after = [picture(page, which) for which in (answer(page), filmed)]
+    assert min(np.abs(a - b).mean() for a, b in zip(before, after, strict=True)) > 2
+    method(page, "Guided backpropagation")  # drawn again in the same session: it stays paused
+    page.wait_for_function("location.search.includes('method=guided')")
     settle(page)
-    video.scroll_into_view_if_needed()
-    plays_round(page)
-    assert video.evaluate("v => [v.videoWidth, v.videoHeight]") == [336, 336]
-    assert video.evaluate("v => v.muted && v.loop && v.playsInline && v.controls")
-    assert "feature map" in video.get_attribute("aria-label")
-    not_blank(picture(page, video))
-    for method in ("Guided backpropagation", "Gradient"):  # drawn again in the same session
-        before = video.evaluate("v => v.currentSrc")
-        page.get_by_role("radio", name=method).first.click()
-        another_video(page, before)
-        plays_round(page)
-    no_error(page)
-
-
-def test_the_overlay_video_stays_paused_once_somebody_paused_it(open_page: Any) -> None:
-    page = open_page("/layers")
-    video = page.locator("video").first
-    video.wait_for()
-    settle(page)
-    plays_round(page)
-    video.focus()
+    assert set(frames_shown(page, 0.5)) == {8}
+    assert np.abs(picture(page, answer(page)) - after[0]).mean() > 0.5
+    page.get_by_role("button", name="Play").focus()
     page.keyboard.press("Space")
-    page.wait_for_timeout(300)
-    assert video.evaluate("v => v.paused")
-    before = video.evaluate("v => v.currentSrc")
-    page.get_by_role("radio", name="Guided backpropagation").first.click()
-    another_video(page, before)
-    settle(page)
-    assert video.evaluate("v => v.paused && v.readyState > 1")
-    video.focus()
-    page.keyboard.press("Space")
-    plays_round(page)
-
-
-def test_whoever_wants_less_motion_starts_the_video_himself(open_page: Any) -> None:
-    page = open_page("/layers", motion="reduce")
-    video = page.locator("video").first
-    video.wait_for()
-    settle(page)
-    assert video.evaluate("v => v.readyState > 1 && v.paused")
-    not_blank(picture(page, video))
-    video.focus()
-    page.keyboard.press("Space")
-    plays_round(page)
+    assert len(set(frames_shown(page, 1))) > 2
+    still = open_page("/", motion="reduce")  # whoever wants less motion starts it himself
+    still.get_by_role("button", name="Play").wait_for()
+    settle(still)
+    assert len(set(frames_shown(still, 0.5))) == 1
 
 
 def test_layer_map_method_and_link(open_page: Any) -> None:
@@ -111,9 +121,8 @@ def test_layer_map_method_and_link(open_page: Any) -> None:
     settle(page)
     chosen = page.locator(".tile[aria-checked=true]").get_attribute("data-id")
     page.get_by_role("heading", name=f"conv3b, map {chosen}", exact=True).wait_for()
-    before = page.locator("video").first.evaluate("v => v.currentSrc")
-    page.get_by_role("radio", name="Guided backpropagation").first.click()
-    another_video(page, before)
+    method(page, "Guided backpropagation")
+    page.wait_for_function("location.search.includes('method=guided')")
     settle(page)
     assert f"layer=conv3b&map={chosen}&method=guided" in query(page)
     no_error(page)
@@ -126,21 +135,21 @@ def test_layer_map_method_and_link(open_page: Any) -> None:
 def test_frame_slider_and_play(open_page: Any) -> None:
     page = open_page("/layers")
     settle(page)
-    slider = page.get_by_label("Frame of the window").first
-    film = page.locator(".panels .film").nth(1)
-    slider.focus()
+    player = page.locator(".st-key-frames-place")
+    film = player.locator(".panels .film").nth(1)
+    player.get_by_label("Frame of the window").focus()
     page.keyboard.press("Home")
     before = picture(page, film)
     for _ in range(8):
         page.keyboard.press("ArrowRight")
-    assert "9/16" in page.locator("output").first.inner_text()
+    assert "9/16" in player.locator("output").inner_text()
     after = picture(page, film)
     assert np.abs(before - after).mean() > 2
-    page.get_by_role("button", name="Play").first.click()
-    page.locator("output").first.filter(has_not_text="· 9/16").wait_for()
-    page.get_by_role("button", name="Pause").first.click()
-    page.locator(".cell").nth(2).click()
-    assert "3/16" in page.locator("output").first.inner_text()
+    player.get_by_role("button", name="Play").click()
+    player.locator("output").filter(has_not_text="· 9/16").wait_for()
+    player.get_by_role("button", name="Pause").click()
+    player.locator(".cell").nth(2).click()
+    assert "3/16" in player.locator("output").inner_text()
 
 
 def test_a_click_on_the_activation_map_chooses_a_cell(open_page: Any) -> None:

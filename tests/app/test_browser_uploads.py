@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import no_error, not_blank, picture, settle, upload
+from browsing import answer, no_error, not_blank, picture, settle, upload
 
 import c3d_viz as viz
 
@@ -29,7 +29,7 @@ def test_an_uploaded_clip_from_start_to_zip(
     settle(page)
     no_error(page)
     assert "clip number 1.mov" in page.locator(".tile").first.inner_text()
-    not_blank(picture(page, page.locator(".panels .film").nth(2)))
+    not_blank(picture(page, answer(page)))
     page.get_by_role("link", name="Export").click()
     settle(page)
     command = page.get_by_test_id("stCode").inner_text()
@@ -123,8 +123,8 @@ def test_two_sessions_at_once_see_their_own_clip(open_page: Any, clips: list[Pat
         settle(page)
         no_error(page)
         assert clip.name in page.locator(".tile").first.inner_text()
-    first = picture(one, one.locator(".panels .film").nth(1))
-    second = picture(two, two.locator(".panels .film").nth(1))
+    first = picture(one, answer(one))
+    second = picture(two, answer(two))
     assert np.abs(first - second).mean() > 5
 
 

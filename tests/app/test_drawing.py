@@ -1,4 +1,4 @@
-"""The pictures of the pages: one scale where one is said, and videos that are videos."""
+"""The pictures of the pages: one scale where one is said, and sprites frame by frame."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ import base64
 import io
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from asked import source
+from PIL import Image
 
 import c3d_viz as viz
 from app import drawing, windows, work
 from c3d_viz import render
 
 
-def film_of(address: str) -> tuple[np.ndarray, float]:
-    """Frames and rate of a data address, which must be that of an mp4."""
+def frames_of(address: str) -> np.ndarray:
+    """The 16 frames of a sprite's data address, which must be that of a JPEG."""
     head, _, data = address.partition(",")
-    assert head == "data:video/mp4;base64"
-    with av.open(io.BytesIO(base64.b64decode(data))) as container:
-        (stream,) = container.streams.video
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
-        assert stream.average_rate is not None
-        return np.stack(frames), float(stream.average_rate)
+    assert head == "data:image/jpeg;base64"
+    whole = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
+    return np.stack(np.split(whole, 16, axis=1))
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +64,13 @@ def test_on_one_scale_equal_colours_are_equal_numbers(
 
 
 @pytest.mark.parametrize("look", ["magnitude", "signed"])
-def test_the_pages_video_is_the_overlay_as_a_video(
+def test_the_pages_sprite_is_the_overlay_frame_by_frame(
     pair: tuple[work.Window, list[viz.Attribution]], look: str
 ) -> None:
     win, maps = pair
     overlay = drawing.overlay(win, maps[0], look)
-    frames, rate = film_of(drawing.overlay_video(win, maps[0], look))
+    frames = frames_of(drawing.overlay_sprite(win, maps[0], look, overlay.shape[1]))
     assert frames.shape == overlay.shape
-    assert rate == pytest.approx(np.clip(win.fps / win.stride / 3, 4, 10), rel=0.01)
     apart = np.abs(frames.astype(int)[:, None] - overlay.astype(int)[None]).mean((2, 3, 4))
     assert apart.argmin(1).tolist() == list(range(16))  # each frame is nearest to its own
     assert apart.diagonal().max() < 6

@@ -27,7 +27,7 @@ def test_notes_of_a_map_stand_on_its_page(monkeypatch: pytest.MonkeyPatch, page:
         return dataclasses.replace(att, report=REPORT) if method == "guided" else att
 
     def listening(key: str, panels: list[dict[str, Any]], *rest: Any, **more: Any) -> Any:
-        said.extend(panel["note"] for panel in panels)
+        said.extend(panel.get("note", "") for panel in panels)
         return player(key, panels, *rest, **more)
 
     monkeypatch.setattr(work, "back_projection", noted)

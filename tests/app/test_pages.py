@@ -138,8 +138,7 @@ def test_what_a_link_asks_in_vain_becomes_the_strongest_with_a_note(
 
 def test_another_method_and_colours_from_the_page() -> None:
     test = settled(of("layers", clip="shapes"))
-    by_label = {b.label: b for b in test.segmented_control}
-    by_label["Method"].set_value("guided").run()
+    test.selectbox(key="method-deconvnet").set_value("guided").run()
     assert test.session_state["view"].method == "guided"
     {b.label: b for b in test.segmented_control}["Colours"].set_value("signed").run()
     assert test.session_state["view"].look == "signed"

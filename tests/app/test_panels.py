@@ -1,14 +1,15 @@
-"""What the pages hand to their players: the video of the map, and maps on the scale they state."""
+"""What the pages hand to their players: the chosen map, and maps on the scale they state."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import c3d_viz as viz
-from app import components, drawing
+from app import components, drawing, samples, windows, work
 from c3d_viz import render
 
 
@@ -35,6 +36,13 @@ def drawn(page: str, **query: str) -> AppTest:
     return test
 
 
+def window_of_bikes(net: work.Net) -> windows.Prepared:
+    """The window that a page of the first sample opens with."""
+    of = samples.sample_source("bikes", Path())
+    assert of.start is not None
+    return windows.window(of, net, of.start, 1)
+
+
 @pytest.fixture
 def sprites(monkeypatch: pytest.MonkeyPatch) -> list[tuple[viz.Attribution, float | None]]:
     """Every map that is drawn from now on, and the upper end of its colours."""
@@ -50,21 +58,21 @@ def sprites(monkeypatch: pytest.MonkeyPatch) -> list[tuple[viz.Attribution, floa
     return found
 
 
-def test_the_layers_page_plays_the_video_of_its_map(monkeypatch: pytest.MonkeyPatch) -> None:
-    films: list[str] = []
-    videos: list[str] = []
-    original = drawing.overlay_video
-
-    def overlay_video(*args: Any) -> str:
-        videos.append(original(*args))
-        return videos[-1]
-
-    monkeypatch.setattr(drawing, "overlay_video", overlay_video)
-    monkeypatch.setattr(components, "film", lambda key, src, alt, **_: films.append(src))
-    drawn("layers", layer="conv4a")
-    assert len(films) == 1
-    assert films == videos
-    assert films[0].startswith("data:video/mp4;base64,")
+@pytest.mark.parametrize("page", ["clip", "layers"])
+def test_the_large_player_shows_the_chosen_map(
+    page: str, sprites: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    players: dict[str, Any] = {}
+    monkeypatch.setattr(
+        components, "player", lambda key, panels, **_: players.update({key: panels})
+    )
+    drawn(page, layer="conv4a", map="5", method="guided", look="signed")
+    (panel,) = players["answer"]
+    att, upper = sprites[0]  # it is drawn before anything else
+    assert (att.unit.layer, att.unit.channel, att.method, upper) == ("conv4a", 5, "guided", None)
+    net = work.network("compact")
+    win = window_of_bikes(net)
+    assert panel["src"] == drawing.overlay_sprite(win, att, "signed", 336)
 
 
 def test_two_methods_are_compared_on_the_scale_of_the_stronger(sprites: list[Any]) -> None:

@@ -1,0 +1,154 @@
+"""What the first two pages share: the network on top, one map on the clip, the strongest maps."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from c3d_viz.methods import METHODS
+
+from .. import components, drawing, pictures, state, ui, work
+from ..blocks import blocks
+from ..tasks import report
+from ..waiting import wait_for
+
+LEADER = "stage"  # the map's player, whose frame the clip beside it shows
+FIT = 372  # pixels of a screen's height that are not the map's
+
+
+def network() -> None:
+    """The network as a row of blocks that stays in sight."""
+    view = state.view()
+    with st.container(key="network-place"):
+        components.network(
+            "network",
+            blocks(state.network()),
+            view.layer,
+            lambda layer: state.change(state.view().with_layer(layer)),
+        )
+
+
+def columns() -> list[DeltaGenerator]:
+    """Left, middle, right; on a phone the middle comes first."""
+    with st.container(key="stage"):
+        return st.columns([27, 36, 30], gap="medium")
+
+
+def name_of(shown: state.Shown, layer: str, channel: int) -> str:
+    """A map's number, or the class' name."""
+    classes = shown.net.spec.classes
+    return classes[channel] if layer == "fc8" and classes else f"map {channel}"
+
+
+def answer(shown: state.Shown, unit: work.Spot) -> None:
+    """One map on the clip, large, with its method and colours."""
+    view, win = state.view(), shown.window
+    ui.heading(f"{unit.layer}, {name_of(shown, unit.layer, unit.channel)}")
+    with st.container(horizontal=True, vertical_alignment="center", key="answer-head"):
+        choose_method()
+        choose_look()
+
+    def make() -> tuple[str, list[float], tuple[str, ...]]:
+        att = work.back_projection(shown.net, win, unit, view.method)
+        return (
+            drawing.overlay_sprite(win, att, view.look, 336),
+            drawing.magnitude_over_time(att).tolist(),
+            att.notes,
+        )
+
+    over, bars, notes = wait_for(make, "Sending the answer back to the pixels")
+    title = METHODS[view.method].title
+    components.player(
+        "answer",
+        [
+            {
+                "alt": f"{title} of feature map {unit.channel} of {unit.layer} over the frames; "
+                "bright where the pixels take part",
+                "src": over,
+            }
+        ],
+        first=win.start,
+        stride=win.stride,
+        fps=pictures.watchable(win.fps, win.stride),
+        begin=bars.index(max(bars)),
+        about=drawing.about(win, unit),
+        autoplay=True,
+        fit=FIT,
+        leads=LEADER,
+    )
+    ui.scale(view.look, f"one scale for {len(win.frames)} frames · answers {unit.activation:.3g}")
+    for note in notes:
+        ui.fact(note)
+
+
+def choose_method() -> None:
+    """The method that all maps of the page are made with."""
+    view = state.view()
+    chosen = st.selectbox(
+        "Method",
+        list(METHODS),
+        list(METHODS).index(view.method),
+        format_func=lambda m: METHODS[m].title,
+        key=f"method-{view.method}",  # another one for another value: Back changes it too
+        label_visibility="collapsed",
+    )
+    if chosen != view.method:
+        state.changed(method=chosen)
+        st.rerun()
+
+
+def choose_look() -> None:
+    """Strength or signed colours."""
+    view = state.view()
+    look = st.segmented_control(
+        "Colours",
+        list(ui.LOOKS),
+        default=view.look,
+        format_func=ui.LOOKS.get,
+        required=True,
+        label_visibility="collapsed",
+    )
+    if look != view.look:
+        state.changed(look=look)
+        st.rerun()
+
+
+def strongest(shown: state.Shown, unit: work.Spot) -> None:
+    """The strongest feature maps of the layer as moving tiles, and any other by its number."""
+    view = state.view()
+    what = "classes" if unit.layer == "fc8" else "maps"
+    ui.heading(f"Strongest {what}")
+    found = wait_for(
+        lambda: drawing.tiles(shown.net, shown.window, view.layer, view.method, report),
+        f"Looking at the strongest {what} of {view.layer}",
+    )
+    items = [
+        {
+            "id": str(spot.channel),
+            "title": name_of(shown, spot.layer, spot.channel),
+            "note": f"answers {spot.activation:.3g}",
+            "src": src,
+            "frames": 16,
+            "alt": f"What feature map {spot.channel} of {spot.layer} sees, moving",
+        }
+        for spot, src in found
+    ]
+    components.tiles(
+        "maps",
+        f"Feature map of {view.layer}",
+        items,
+        str(unit.channel),
+        lambda channel: state.change(state.view().with_channel(int(channel))),
+        width=78,
+    )
+    channels = work.grid(shown.net, shown.window, view.layer)[0]
+    chosen = st.number_input(
+        f"Or any of the {channels} by number",
+        0,
+        channels - 1,
+        unit.channel,
+        key=f"any-{view.layer}-{unit.channel}",
+    )
+    if chosen != unit.channel:
+        state.change(state.view().with_channel(int(chosen)))
+        st.rerun()
