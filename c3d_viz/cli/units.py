@@ -11,7 +11,7 @@ from .progress import progress_bar, say
 
 units_app = typer.Typer(
     name="units",
-    help="What a unit responds to at all: kernels in motion.",
+    help="What a unit responds to at all: kernels in motion, tuning curves.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -39,3 +39,46 @@ def units_kernels(
     with progress_bar("kernels") as progress:
         folder = write_kernels(network, out, layer=layer, progress=progress)
     say(f"open {folder / 'kernels.png'} and {folder / 'kernels.gif'}")
+
+
+@units_app.command(name="tuning")
+@network_options
+def units_tuning(
+    *,
+    out: Out,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option("--layer", metavar="LAYER", help="Repeatable. [C3D's convolutions]"),
+    ] = None,
+    channel: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--channel", metavar="N", help="Polar plot of this one; repeatable. [most selective]"
+        ),
+    ] = None,
+    controls: Annotated[
+        int, typer.Option("--controls", metavar="N", help="Re-initialised networks; 0: none.")
+    ] = 10,
+    permuted: Annotated[
+        int, typer.Option("--permuted", metavar="N", help="Networks with shuffled weights too.")
+    ] = 0,
+    network: Network,
+    device: Annotated[
+        str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")
+    ] = "cpu",
+) -> None:
+    """Direction and speed every channel of a layer prefers, against untrained networks."""
+    from ..units import TuningSettings, write_tuning
+
+    settings = TuningSettings(
+        network, tuple(layer or ()), tuple(channel or ()), controls, permuted, device
+    )
+    with progress_bar("tuning") as progress:
+        found = write_tuning(out, settings, progress)
+    for name, indices in found.items():
+        row = indices["direction_index"]
+        say(
+            f"{name}: {row.share:.0%} [{row.low:.0%}, {row.high:.0%}] of {row.channels} channels "
+            f"beyond the untrained networks' 95 % in direction index: {row.answer}"
+        )
+    say(f"open {out / 'layers.png' if found else out}")

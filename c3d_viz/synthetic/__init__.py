@@ -1,9 +1,10 @@
 """Clips whose objects, masks and motion are known exactly: for training, tests and controls.
 
 ``library`` holds cut-outs and backgrounds, ``scene`` draws what moves how, ``pixels`` makes pixels
-and flow of it, ``generate`` gives whole clips.
+and flow of it, ``generate`` gives whole clips; ``drifting`` has gratings and textures.
 """
 
+from .drifting import CONTRAST, MIDDLE, drifting_grating, drifting_texture
 from .generate import (
     CONTROL_ONSET,
     SyntheticClip,

@@ -1,0 +1,21 @@
+"""Tuning curves: responses to drifting patterns, against untrained networks (docs/units.md).
+
+``sweep`` measures, ``measures`` reads indices off, ``compare`` holds them against the control,
+``pictures`` draws, ``run`` writes the folder.
+"""
+
+from .compare import Comparison, compare
+from .measures import Tuning, tuning_of
+from .run import TuningSettings, write_tuning
+from .sweep import (
+    DIRECTIONS,
+    SPEEDS,
+    WAVELENGTHS,
+    Clips,
+    Condition,
+    Responses,
+    conditions,
+    respond,
+    sweep,
+    untrained,
+)

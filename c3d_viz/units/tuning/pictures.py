@@ -1,0 +1,182 @@
+"""Pictures of tuning: polar plots of units, a map of a layer, a figure along the layers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .compare import CHANCE, Comparison
+from .measures import Tuning
+from .sweep import DIRECTIONS, SPEEDS, WAVELENGTHS, Responses
+
+Floats = npt.NDArray[np.float64]
+
+# Okabe-Ito hues, which colour-blind people can tell apart
+TRAINED, CONTROL, TEXTURE, INK = "#0072b2", "#70757d", "#d55e00", "#1c1f24"
+_ANGLES = np.radians([*DIRECTIONS, DIRECTIONS[0]])
+
+
+def png(figure: Any, dpi: int = 110) -> bytes:
+    """PNG bytes without dates or versions."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def units_figure(
+    tuning: Tuning, responses: Responses, channels: Sequence[int], title: str, weights: str
+) -> Any:
+    """For each channel a polar plot of its directions and its speeds x wavelengths table."""
+    from matplotlib.figure import Figure
+
+    columns = min(4, len(channels))
+    rows = -(-len(channels) // columns)
+    figure = Figure(
+        figsize=(4.0 * columns, 2.6 * rows + 1.1), facecolor="white", layout="constrained"
+    )
+    _head(figure, title, weights)
+    grid = figure.add_gridspec(rows, 2 * columns, width_ratios=[1.5, 1] * columns)
+    for place, channel in enumerate(channels):
+        row, column = divmod(place, columns)
+        polar = figure.add_subplot(grid[row, 2 * column], projection="polar")
+        _polar(polar, tuning, channel)
+        table = figure.add_subplot(grid[row, 2 * column + 1])
+        _speeds(table, tuning, responses, channel)
+    figure.supxlabel(
+        "Polar: response by direction of drift (blue: grating, orange: texture), each over its own "
+        "largest. Table: response by speed (up) and wavelength (right) in the preferred direction.",
+        fontsize=9,
+        color=CONTROL,
+    )
+    return figure
+
+
+def _polar(axis: Any, tuning: Tuning, channel: int) -> None:
+    for curve, colour in ((tuning.texture_curve, TEXTURE), (tuning.curve, TRAINED)):
+        values = curve[channel] / max(float(curve[channel].max()), 1e-30)
+        axis.plot(_ANGLES, [*values, values[0]], color=colour, lw=1.8, marker="o", ms=2.5)
+    axis.set_ylim(0, 1.05)
+    axis.set_yticks([0.5, 1], ["", ""])
+    axis.set_xticks(np.radians([0, 90, 180, 270]), ["→", "↑", "←", "↓"])
+    axis.tick_params(pad=-2)
+    head = f"channel {channel}"
+    if tuning.silent[channel]:
+        axis.set_title(f"{head}: silent", fontsize=10)
+        return
+    axis.set_title(
+        f"{head}: {tuning.direction[channel]:.0f}°, {tuning.speed[channel]:g} px/frame\n"
+        f"DI {tuning.direction_index[channel]:.2f}, texture {tuning.texture_index[channel]:+.2f}",
+        fontsize=10,
+        color=INK,
+    )
+
+
+def _speeds(axis: Any, tuning: Tuning, responses: Responses, channel: int) -> None:
+    direction = 0 if tuning.silent[channel] else DIRECTIONS.index(int(tuning.direction[channel]))
+    table = responses.grating[channel, direction]
+    axis.imshow(table, origin="lower", cmap="viridis", vmin=0, aspect="auto")
+    axis.set_yticks(range(len(SPEEDS)), [f"{s:g}" for s in SPEEDS], fontsize=7)
+    axis.set_xticks(range(len(WAVELENGTHS)), [f"{w:g}" for w in WAVELENGTHS], fontsize=7)
+
+
+def layer_figure(
+    tuning: Tuning, controls: Sequence[Tuning], comparison: Comparison, title: str, weights: str
+) -> Any:
+    """All channels of a layer: tuning curves, preferred motion, the index beside the control."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(15, 5.2), facecolor="white", layout="constrained")
+    _head(figure, title, weights)
+    grid = figure.add_gridspec(1, 3, width_ratios=[1.2, 1, 1.1])
+    alive = np.flatnonzero(~tuning.silent)
+    axis = figure.add_subplot(grid[0])
+    order = alive[np.lexsort((-tuning.direction_index[alive], tuning.direction[alive]))]
+    if order.size:
+        curves = tuning.curve[order] / tuning.curve[order].max(1, keepdims=True)
+        axis.imshow(curves, aspect="auto", cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
+    axis.set_xticks(range(len(DIRECTIONS)), [f"{d}°" for d in DIRECTIONS], fontsize=8)
+    axis.set_ylabel(f"{alive.size} channels ({int(tuning.silent.sum())} silent), by direction")
+    axis.set_title("response by direction, each channel over its largest", fontsize=10)
+    polar = figure.add_subplot(grid[1], projection="polar")
+    spread = np.random.default_rng(0).uniform(-1, 1, (2, alive.size))  # equal ones lie apart
+    index = tuning.direction_index[alive]
+    dots = polar.scatter(
+        np.radians(tuning.direction[alive] + 8 * spread[0]),
+        tuning.speed[alive] + 0.12 * spread[1],
+        c=index,
+        s=12 + 50 * index,
+        cmap="plasma",
+        vmin=0,
+        vmax=1,
+        alpha=0.85,
+    )
+    figure.colorbar(dots, ax=polar, shrink=0.6, label="direction index")
+    polar.set_ylim(0, SPEEDS[-1] + 0.4)
+    polar.set_xticks(np.radians([0, 90, 180, 270]), ["→", "↑", "←", "↓"])
+    polar.set_title("preferred direction, and speed outwards (px/frame)", fontsize=10)
+    axis = figure.add_subplot(grid[2])
+    bins = np.linspace(0, 1, 21).tolist()
+    pooled = np.concatenate([t.direction_index[~t.silent] for t in controls] or [np.empty(0)])
+    for values, colour, name in ((pooled, CONTROL, "untrained"), (index, TRAINED, "this network")):
+        if values.size:
+            share = np.full(values.size, 1 / values.size)
+            axis.hist(values, bins, weights=share, histtype="step", lw=2, color=colour, label=name)
+    if np.isfinite(comparison.threshold):
+        axis.axvline(comparison.threshold, color=CONTROL, ls=":", lw=1.5)
+        axis.set_title(
+            f"{comparison.share:.0%} [{comparison.low:.0%}, {comparison.high:.0%}] beyond the "
+            f"control's 95 %: {comparison.answer}",
+            fontsize=10,
+        )
+    axis.set_xlabel("direction index")
+    axis.set_ylabel("share of channels")
+    axis.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def layers_figure(
+    found: Mapping[str, Mapping[str, Comparison]], names: Sequence[str], title: str, weights: str
+) -> Any:
+    """Along the layers: medians beside each untrained network's, and the share beyond."""
+    from matplotlib.figure import Figure
+
+    layers = list(found)
+    width = max(7.0, 1.1 * len(layers) * len(names) / 2 + 3)
+    figure = Figure(figsize=(width, 6.2), facecolor="white", layout="constrained")
+    _head(figure, title, weights)
+    axes = figure.subplots(2, len(names), squeeze=False, sharex=True)
+    for column, name in enumerate(names):
+        top, bottom = axes[0, column], axes[1, column]
+        for x, layer in enumerate(layers):
+            row = found[layer][name]
+            apart = np.linspace(-0.18, 0.18, max(len(row.control_medians), 1))
+            top.plot(
+                x + apart[: len(row.control_medians)], row.control_medians, ".", color=CONTROL, ms=5
+            )
+            top.plot(x, row.median, "D", color=TRAINED, ms=7)
+            bottom.plot(
+                x + apart[: len(row.control_shares)], row.control_shares, ".", color=CONTROL, ms=5
+            )
+            if np.isfinite(row.share):
+                bottom.plot([x, x], [row.low, row.high], color=TRAINED, lw=2)
+                bottom.plot(x, row.share, "D", color=TRAINED, ms=7)
+        bottom.axhline(CHANCE, color=CONTROL, lw=1, ls=":")
+        top.set_title(name.replace("_", " "), fontsize=11)
+        bottom.set_xticks(range(len(layers)), layers, rotation=40, ha="right", fontsize=9)
+    axes[0, 0].set_ylabel("median of the channels")
+    axes[1, 0].set_ylabel("share beyond the control's 95 %")
+    figure.supxlabel(
+        "Blue: this network (interval 95 %). Grey: each untrained network, below against the "
+        "others. Dotted: 5 %, what an untrained network has.",
+        fontsize=9,
+        color=CONTROL,
+    )
+    return figure
+
+
+def _head(figure: Any, title: str, weights: str) -> None:
+    figure.suptitle(f"{title}\n{weights}", fontsize=12, color=INK, ha="left", x=0.01)

@@ -1,0 +1,235 @@
+"""The folder of a tuning run: tables, arrays, pictures, and what the control says."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import dataclasses
+import io
+import math
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from ...engine import device_named
+from ...errors import LayerError, VizError
+from ...files import make_folder, write_bytes, write_json, write_npz, write_text
+from ...nets import C3D, CONV_LAYERS
+from ...progress import Progress
+from ...trust import permuted
+from ...weights import NetworkChoice
+from ..folder import check_new, result_folder
+from .compare import Comparison, compare
+from .measures import INDICES, Tuning, tuning_of
+from .pictures import layer_figure, layers_figure, png, units_figure
+from .sweep import (
+    DIRECTIONS,
+    SPEEDS,
+    WAVELENGTHS,
+    Clips,
+    Responses,
+    conditions,
+    respond,
+    sweep,
+    untrained,
+)
+
+DECIDING = ("direction_index", "texture_index")
+_PICTURED = 12  # channels with a polar plot
+_MOST = 100  # control networks of a kind
+
+
+@dataclass(frozen=True)
+class TuningSettings:
+    """What a tuning run asks for.
+
+    Attributes:
+        network: which. layers: names; empty is every convolution of a C3D.
+        channels: those with a polar plot; empty is the most direction-selective of each layer.
+        controls: re-initialised networks, 2 or more to compare with, or 0. permuted: networks with
+            the weights shuffled within each layer; they decide nothing.
+        device: "cpu" or "cuda[:N]".
+    """
+
+    network: NetworkChoice
+    layers: tuple[str, ...] = ()
+    channels: tuple[int, ...] = ()
+    controls: int = 10
+    permuted: int = 0
+    device: str = "cpu"
+
+
+def write_tuning(
+    out: str | os.PathLike[str], settings: TuningSettings, progress: Progress | None = None
+) -> dict[str, dict[str, Comparison]]:
+    """Measure the tuning of layers and write it to the new folder ``out``.
+
+    ``layers.png`` and ``tuning.json`` say what the control says; each layer has ``units.csv``,
+    ``units.png`` (polar plots), ``layer.png`` and ``responses.npz``; then ``manifest.json``.
+
+    Returns:
+        Layer -> index -> how it compares with the re-initialised networks.
+
+    Raises:
+        ExportError: ``out`` is in the way. LayerError, VizError: settings that cannot be had; all
+            are met before anything is measured.
+    """
+    folder = check_new(out)
+    for name, value in (("controls", settings.controls), ("permuted", settings.permuted)):
+        if not 0 <= value <= _MOST or (name == "controls" and value == 1):
+            raise VizError(f"{name} must be 0 or 2 to {_MOST} networks, got {value}")
+    device = device_named(settings.device)
+    model, spec = settings.network.load()
+    layers = _layers(model, settings.layers)
+    clips = Clips(spec.input)
+    answers = respond(model, clips.tensor(conditions()[0]), layers)
+    for layer, values in answers.items():
+        wrong = [c for c in settings.channels if not 0 <= c < len(values)]
+        if wrong:
+            raise LayerError(f"{layer} has channels 0-{len(values) - 1}, got {wrong[0]}")
+    networks = _networks(settings)
+    if settings.controls:
+        untrained(model, 0)  # a network that has no untrained copy is refused now
+    measured: dict[str, dict[str, Responses]] = {}
+    for number, (name, seed) in enumerate(networks):
+
+        def told(done: int, total: int, what: str, before: int = number) -> None:
+            if progress is not None:
+                progress(before * total + done, len(networks) * total, what)
+
+        make = permuted if name.startswith("permuted") else untrained
+        net = model if seed is None else make(model, seed)
+        if device.type != "cpu":
+            net = copy.deepcopy(net).to(device)  # the network asked for stays put
+        measured[name] = sweep(net, clips, layers, told, name)
+    tunings = {
+        n: {layer: tuning_of(r) for layer, r in rows.items()} for n, rows in measured.items()
+    }
+    groups = {
+        kind: [rows for n, rows in tunings.items() if n.startswith(kind)]
+        for kind in ("untrained", "permuted")
+    }
+    own = tunings["this network"]
+    against = {
+        kind: {
+            layer: {
+                name: compare(getattr(own[layer], name), [getattr(t[layer], name) for t in group])
+                for name in INDICES
+            }
+            for layer in layers
+        }
+        for kind, group in groups.items()
+        if group
+    }
+    decided = against.get("untrained", {})
+    parameters = {**dataclasses.asdict(settings), "network": settings.network.to_json()}
+    parameters |= {"directions": DIRECTIONS, "speeds": SPEEDS, "wavelengths": WAVELENGTHS}
+    with result_folder(folder, _words(settings), settings.network, spec, parameters) as (place, _):
+        summary = {kind: _plain(rows) for kind, rows in against.items()}
+        write_json(place / "tuning.json", {"against": summary, "networks": dict(networks)})
+        if decided:
+            figure = layers_figure(decided, INDICES, "Tuning along the layers", spec.weights)
+            write_bytes(place / "layers.png", png(figure))
+        for layer, name in zip(layers, _names(layers), strict=True):
+            make_folder(place / name)
+            responses = measured["this network"][layer]
+            controls = [rows[layer] for rows in groups["untrained"]]
+            write_layer(
+                place / name, layer, responses, own[layer], controls,
+                decided.get(layer, {}).get("direction_index"), settings.channels, spec.weights,
+            )  # fmt: skip
+    return decided
+
+
+def write_layer(
+    place: Path,
+    layer: str,
+    responses: Responses,
+    tuning: Tuning,
+    controls: Sequence[Tuning],
+    comparison: Comparison | None,
+    channels: Sequence[int],
+    weights: str,
+) -> None:
+    """Table, arrays and pictures of one layer."""
+    write_text(place / "units.csv", _table(tuning))
+    write_npz(
+        place / "responses.npz",
+        {"grating": responses.grating, "texture": responses.texture, "still": responses.still},
+    )
+    order = np.argsort(-np.nan_to_num(tuning.direction_index, nan=-1.0), kind="stable")
+    chosen = list(channels) or [int(c) for c in order[:_PICTURED]]
+    head = f"{layer}: what its channels are tuned to"
+    write_bytes(place / "units.png", png(units_figure(tuning, responses, chosen, head, weights)))
+    if comparison is not None:
+        figure = layer_figure(tuning, controls, comparison, head, weights)
+        write_bytes(place / "layer.png", png(figure))
+
+
+def _layers(model: nn.Module, wanted: Sequence[str]) -> tuple[str, ...]:
+    if wanted:
+        return tuple(dict.fromkeys(wanted))
+    if isinstance(model, C3D):
+        return CONV_LAYERS
+    raise LayerError(
+        f"name the layers of {type(model).__name__} with --layer; c3d-viz layers lists them"
+    )
+
+
+def _networks(settings: TuningSettings) -> list[tuple[str, int | None]]:
+    """(name, seed) of every network, the one asked for first."""
+    base = 100_000 * settings.network.seed
+    found: list[tuple[str, int | None]] = [("this network", None)]
+    found += [(f"untrained {k}", 1000 + k + base) for k in range(settings.controls)]
+    return found + [(f"permuted {k}", 2000 + k + base) for k in range(settings.permuted)]
+
+
+def _words(settings: TuningSettings) -> list[str]:
+    words = ["units", "tuning"]
+    for layer in settings.layers:
+        words += ["--layer", layer]
+    for channel in settings.channels:
+        words += ["--channel", str(channel)]
+    words += ["--controls", str(settings.controls), "--permuted", str(settings.permuted)]
+    return [*words, "--device", settings.device]
+
+
+def _names(layers: Sequence[str]) -> list[str]:
+    """Folder names, each once and one word, whatever a layer is called."""
+    names: list[str] = []
+    for layer in layers:
+        name = re.sub(r"[^A-Za-z0-9_#-]", "_", layer)[:100]
+        while name in names:
+            name += "_"
+        names.append(name)
+    return names
+
+
+def _plain(rows: dict[str, dict[str, Comparison]]) -> dict[str, Any]:
+    def clean(value: Any) -> Any:
+        return None if isinstance(value, float) and math.isnan(value) else value
+
+    return {
+        layer: {
+            name: {k: clean(v) for k, v in dataclasses.asdict(row).items()}
+            for name, row in indices.items()
+        }
+        for layer, indices in rows.items()
+    }
+
+
+def _table(tuning: Tuning) -> str:
+    names = ("direction", "speed", "wavelength", "response", *INDICES)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["channel", "silent", *names])
+    for channel, silent in enumerate(tuning.silent):
+        cells = [f"{getattr(tuning, name)[channel]:.6g}" for name in names]
+        writer.writerow([channel, int(silent), *cells])
+    return buffer.getvalue()

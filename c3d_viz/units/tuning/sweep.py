@@ -1,0 +1,187 @@
+"""The response of every channel to every drifting pattern, in one sweep over the clips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ...clips import preprocess_frames
+from ...engine import check_input, check_recorded, eval_view, recording, undisturbed
+from ...errors import LayerError, VizError
+from ...nets import InputSpec
+from ...progress import Progress
+from ...synthetic import drifting_grating, drifting_texture
+from ...trust import reinitialised
+
+Floats = npt.NDArray[np.float64]
+
+DIRECTIONS = tuple(range(0, 360, 30))  # degrees, 0 to the right, 90 up
+SPEEDS = (0.5, 1.0, 1.5, 2.25, 3.25)  # pixels a frame
+WAVELENGTHS = (28.0, 16.0, 10.0, 7.0)  # pixels
+_CACHE = 1 << 28  # bytes of clips that are kept for the next network
+_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One clip: a grating of some wavelength, or the texture where that is None."""
+
+    direction: int
+    speed: float
+    wavelength: float | None
+
+
+@dataclass(frozen=True)
+class Responses:
+    """Mean responses of the N channels of a layer, at least 0.
+
+    Attributes:
+        grating: (N, 12, 5, 4) by direction, speed, wavelength.
+        texture: (N, 12, 5) by direction, speed.
+        still: (N, 25) to the gratings and the texture that stand still.
+    """
+
+    grating: Floats
+    texture: Floats
+    still: Floats
+
+
+def conditions() -> tuple[Condition, ...]:
+    """Every clip: gratings, textures, then those that stand still."""
+    moving = [Condition(d, s, w) for d in DIRECTIONS for s in SPEEDS for w in WAVELENGTHS]
+    texture = [Condition(d, s, None) for d in DIRECTIONS for s in SPEEDS]
+    still = [Condition(d, 0.0, w) for d in DIRECTIONS[: len(DIRECTIONS) // 2] for w in WAVELENGTHS]
+    return (*moving, *texture, *still, Condition(0, 0.0, None))
+
+
+class Clips:
+    """The clips of a sweep as a network's input; those of the last networks are kept."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        self.spec = spec
+        self._kept: dict[Condition, npt.NDArray[np.uint8]] = {}
+
+    def tensor(self, condition: Condition) -> Tensor:
+        """(1, C, T, H, W) float32."""
+        grey = self._grey(condition)
+        return preprocess_frames(np.repeat(grey[..., None], 3, axis=-1), self.spec)
+
+    def _grey(self, condition: Condition) -> npt.NDArray[np.uint8]:
+        """(T, H, W); a pattern that drifts the other way is the same film in opposite order."""
+        if condition.direction >= 180:
+            other = Condition(condition.direction - 180, condition.speed, condition.wavelength)
+            return self._grey(other)[::-1]
+        if condition in self._kept:
+            return self._kept[condition]
+        height, width = self.spec.crop
+        size = {"frames": self.spec.frames, "height": height, "width": width}
+        if condition.wavelength is None:
+            frames = drifting_texture(condition.direction, condition.speed, **size)
+        else:
+            frames = drifting_grating(
+                condition.direction, condition.speed, condition.wavelength, **size
+            )
+        grey = np.ascontiguousarray(frames[..., 0])
+        if (len(self._kept) + 1) * grey.nbytes <= _CACHE:
+            self._kept[condition] = grey
+        return grey
+
+
+def sweep(
+    model: nn.Module,
+    clips: Clips,
+    layers: Sequence[str],
+    progress: Progress | None = None,
+    what: str = "",
+) -> dict[str, Responses]:
+    """Responses of every channel of the layers to all ``conditions``.
+
+    The model is only listened to; it may be on any device.
+
+    Raises:
+        LayerError: a layer that does not exist, is not called, or has no channels.
+        VizError: a layer answers NaN.
+    """
+    todo = conditions()
+    rows: dict[str, list[Floats]] = {layer: [] for layer in layers}
+    for number, condition in enumerate(todo, start=1):
+        for layer, values in respond(model, clips.tensor(condition), layers).items():
+            rows[layer].append(values)
+        if progress is not None:
+            progress(number, len(todo), what)
+    moving = (len(DIRECTIONS), len(SPEEDS), len(WAVELENGTHS))
+    count, texture = math.prod(moving), math.prod(moving[:2])
+    found = {}
+    for layer in layers:
+        table = np.stack(rows[layer], axis=1)  # (N, clips)
+        found[layer] = Responses(
+            table[:, :count].reshape(-1, *moving),
+            table[:, count : count + texture].reshape(-1, *moving[:2]),
+            table[:, count + texture :],
+        )
+    return found
+
+
+def respond(model: nn.Module, x: Tensor, layers: Sequence[str]) -> dict[str, Floats]:
+    """Mean response (N,) of every channel of each layer to one clip (1, C, T, H, W).
+
+    Negative activations count as 0; a quarter of every axis (rounded down) is left out at either
+    end, where the layer sees the padding.
+    """
+    model = eval_view(model)
+    example = next(model.parameters(), x)
+    x = x.to(example.device, example.dtype)
+    check_input(model, x)
+
+    def keep(layer: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
+        if output.ndim < 2 or output.shape[0] != 1:
+            raise LayerError(f"{layer} gives {tuple(output.shape)}, not channels (1, C, ...)")
+        inner = output[0]
+        for axis, n in enumerate(inner.shape[1:], start=1):
+            inner = inner.narrow(axis, n // 4, n - 2 * (n // 4))
+        return inner.clamp(min=0).flatten(1).mean(1) if inner.ndim > 1 else inner.clamp(min=0)
+
+    with undisturbed(x.device), torch.no_grad(), recording(model, layers, keep) as kept:
+        model(x)
+    check_recorded(kept, layers)
+    answers = {layer: kept[layer].double().cpu().numpy() for layer in layers}
+    for layer, values in answers.items():
+        if not np.isfinite(values).all():
+            raise VizError(f"{layer} holds NaN or infinite activations; check the weights")
+    return answers
+
+
+def untrained(model: nn.Module, seed: int) -> nn.Module:
+    """A copy with nothing learned: He weights, biases 0, normalisations as new.
+
+    Raises:
+        VizError: a module has parameters for which no such start is known.
+    """
+    fresh = reinitialised(model, seed)
+    generator = torch.Generator().manual_seed(seed)
+    for name, module in fresh.named_modules():
+        own = dict(module.named_parameters(recurse=False))
+        if not own or isinstance(module, nn.Conv3d | nn.Linear):
+            continue
+        if isinstance(module, _NORMS):
+            module.reset_parameters()
+        elif isinstance(module, nn.modules.conv._ConvNd):
+            fan_in = math.prod(module.weight.shape[1:])
+            noise = torch.randn(module.weight.shape, generator=generator)
+            with torch.no_grad():
+                module.weight.copy_(noise * (2 / fan_in) ** 0.5)
+                if module.bias is not None:
+                    module.bias.zero_()
+        else:
+            raise VizError(
+                f"no untrained copy of {type(model).__name__}: {name or 'it'} is a "
+                f"{type(module).__name__} with parameters of its own; only convolutions, linear "
+                f"layers and normalisations can be re-initialised"
+            )
+    return fresh.eval()
