@@ -17,7 +17,7 @@ PACKAGE = Path(c3d_viz.__file__).parent
 # one needs a place here; docs/architecture.md shows the same plan.
 RANKS: tuple[set[str], ...] = (
     {"errors", "setup_check"},
-    {"files", "progress", "stats"},
+    {"arguments", "files", "progress", "stats"},
     {"nets"},
     {"clips", "render"},
     {"weights", "engine", "synthetic"},

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arguments import check_fields, checked
 from ..errors import ClipError
 from .frame import Frame
 from .opening import PathLike, check_pixels, shown
@@ -38,6 +39,9 @@ class Clip:
         stride: distance between neighbouring frames of the clip in the source.
         notes: what people should know who look at it, a line each: frames that a decoder filled
             in or that follow a damaged one, colours without tone mapping.
+
+    Raises:
+        ClipError: a field of the wrong kind, or frames of another layout.
     """
 
     frames: Frame
@@ -46,6 +50,12 @@ class Clip:
     start: int
     stride: int = 1
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_fields(self, ClipError)
+        shape, kind = self.frames.shape, self.frames.dtype
+        if len(shape) != 4 or shape[3] != 3 or kind != np.uint8 or not self.frames.size:
+            raise ClipError(f"frames must be uint8 RGB (T, H, W, 3), got {kind} {shape}")
 
     @property
     def name(self) -> str:
@@ -56,6 +66,7 @@ class Clip:
         return re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", path.name) or path.name
 
 
+@checked(ClipError)
 def video_info(path: PathLike) -> VideoInfo:
     """Frames, rate, upright size and duration, without decoding more than one frame.
 
@@ -65,6 +76,7 @@ def video_info(path: PathLike) -> VideoInfo:
     return open_source(path).info()
 
 
+@checked(ClipError)
 def read_clip(path: PathLike, start: int = 0, frames: int = 16, stride: int = 1) -> Clip:
     """Read one window: frames ``start``, ``start + stride``, ... of a video or frame folder.
 
@@ -80,6 +92,7 @@ def read_clip(path: PathLike, start: int = 0, frames: int = 16, stride: int = 1)
     return next(read_clips(path, [start], frames, stride))
 
 
+@checked(ClipError)
 def read_clips(
     path: PathLike, starts: Sequence[int], frames: int = 16, stride: int = 1
 ) -> Iterator[Clip]:
@@ -140,6 +153,7 @@ def _take(held: dict[int, Frame], window: list[int], keep: int) -> Frame:
     return stack
 
 
+@checked(ClipError)
 def window_starts(
     n_frames: int, frames: int = 16, stride: int = 1, windows: int | None = None
 ) -> list[int]:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import checked
 from ..errors import ShapeError
 from ..nets import InputSpec
 from .clip import Clip
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@checked(ShapeError)
 def resized_frames(clip: Clip, spec: InputSpec) -> Frame:
     """Frames in the size before the crop, (T, H', W', 3) uint8 RGB, bilinear as the release."""
     height, width = _resized_size(clip.frames.shape[1:3], spec)
@@ -26,6 +28,7 @@ def resized_frames(clip: Clip, spec: InputSpec) -> Frame:
     ).astype(np.uint8, copy=False)
 
 
+@checked(ShapeError)
 def cropped_frames(clip: Clip, spec: InputSpec) -> Frame:
     """The exact pixels the net sees, (T, H, W, 3) uint8 RGB: resized, then centre crop."""
     resized = resized_frames(clip, spec)
@@ -44,6 +47,7 @@ def cropped_frame(frame: Frame, spec: InputSpec) -> tuple[Frame, tuple[int, int]
     return np.ascontiguousarray(cropped, dtype=np.uint8), size
 
 
+@checked(ShapeError)
 def preprocess(clip: Clip, spec: InputSpec) -> Tensor:
     """The net's input (1, C, T, H, W) float32, channels in ``spec.channel_order``.
 
@@ -58,6 +62,7 @@ def preprocess(clip: Clip, spec: InputSpec) -> Tensor:
     )
 
 
+@checked(ShapeError)
 def preprocess_frames(
     frames: Frame, spec: InputSpec, *, resized: tuple[int, int] | None = None
 ) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from ..arguments import checked
 from ..clips import Clip, WindowStream
 from ..errors import VizError
 from ..nets import InputSpec, ModelSpec
@@ -99,6 +100,7 @@ class Mean:
         return (self._sum / norm).astype(np.float32)
 
 
+@checked(VizError)
 def describe(
     model: nn.Module,
     clip: Video,

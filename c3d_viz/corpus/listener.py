@@ -60,8 +60,8 @@ class Listener:
         summary: Summary,
     ) -> None:
         self.input = spec.input if isinstance(spec, ModelSpec) else spec
-        if batch < 1:
-            raise VizError(f"batch must be at least 1 window, got {batch}")
+        if not 1 <= batch <= 4096:
+            raise VizError(f"batch must be at least 1 window and at most 4096, got {batch}")
         if not layers:
             raise VizError("nothing to listen to: name at least one layer")
         self.batch, self._summary = batch, summary

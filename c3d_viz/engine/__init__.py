@@ -9,6 +9,7 @@ from .listen import (
     check_recorded,
     eval_view,
     follows_clip,
+    forward,
     recording,
     undisturbed,
 )

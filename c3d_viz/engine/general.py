@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from .listen import check_input, check_recorded, eval_view, follows_clip, recording
+from .listen import check_input, check_recorded, eval_view, follows_clip, forward, recording
 from .precision import Precision
 from .relus import RuledReLUs
 from .report import Way, crossed, refuse_plain, way
@@ -80,7 +80,9 @@ def _forward(
         recording(model, layers, keep) as kept,
     ):
         leaf = x.detach().clone().requires_grad_()
-        model(leaf * 1)  # the model may start with an in-place operation, which a leaf forbids
+        forward(
+            model, leaf * 1
+        )  # the model may start with an in-place operation, which a leaf forbids
     check_recorded(kept, layers)
     return leaf, kept
 

@@ -83,6 +83,24 @@ def undisturbed(device: torch.device) -> Iterator[None]:
         yield
 
 
+def forward(model: nn.Module, x: Tensor) -> Any:
+    """What a network gives for a clip.
+
+    Raises:
+        VizError: its own code fails; the line names the clip's shape and what was said.
+    """
+    try:
+        return model(x)
+    except VizError:
+        raise
+    except Exception as error:
+        said = str(error).strip().partition("\n")[0]
+        raise VizError(
+            f"{type(model).__name__} fails on a clip of shape {tuple(x.shape)}: "
+            f"{type(error).__name__}: {said}"
+        ) from error
+
+
 def check_input(model: nn.Module, x: Tensor) -> None:
     """Raise unless ``x`` is one clip (1, ...) of floats on the device of a model that can be read.
 
@@ -96,6 +114,8 @@ def check_input(model: nn.Module, x: Tensor) -> None:
             f"x must be one tensor (1, C, T, H, W), got {type(x).__name__}; say how a network that "
             f"takes something else gets it from one clip: viz.wrap(model, inputs=...)"
         )
+    if x.is_nested:
+        raise ShapeError("x must be one clip (1, C, T, H, W), got a nested tensor")
     if x.layout != torch.strided:
         raise ShapeError(f"x must be a dense tensor, got {x.layout}; give x.to_dense()")
     if x.ndim < 2 or x.shape[0] != 1 or not x.numel():
@@ -239,6 +259,6 @@ def follows_clip(model: nn.Module, x: Tensor, layer: str) -> bool:
             torch.no_grad(),
             recording(model, [layer], lambda _l, _m, _x, output: output.clone()) as kept,
         ):
-            model(clip)
+            forward(model, clip)
         answers.append(kept[layer])
     return not torch.equal(*answers)

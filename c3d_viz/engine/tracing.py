@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..arguments import checked
 from ..errors import LayerError
 from ..nets import layers_of
 from .graph.graph import graph_of
-from .listen import check_input, check_recorded, eval_view, recording, undisturbed
+from .listen import check_input, check_recorded, eval_view, forward, recording, undisturbed
 from .units import Unit, check_unit, locate, refuse_nan
 
 _SWITCH = "switches of "
@@ -42,6 +43,7 @@ class Trace:
     skipped: dict[str, str] = field(default_factory=dict)
 
 
+@checked(LayerError, "model", "x")
 def trace(
     model: nn.Module,
     x: Tensor,
@@ -88,7 +90,7 @@ def trace(
         recording(model, pools if switches else (), keep_switches) as taken,
         recording(model, wanted, keep, skipped=skipped) as kept,
     ):
-        output = model(x.clone())  # a model may write to its input
+        output = forward(model, x.clone())  # a model may write to its input
     if skipped is None:
         check_recorded(kept, wanted)
     else:
@@ -103,6 +105,7 @@ def trace(
     )
 
 
+@checked(LayerError)
 def top_units(trace: Trace, layer: str, k: int = 4) -> list[Unit]:
     """The k channels with the highest maximum, strongest first, each at its strongest position.
 
@@ -122,6 +125,7 @@ def top_units(trace: Trace, layer: str, k: int = 4) -> list[Unit]:
     return [locate(values, Unit(layer, int(channel))) for channel in order[:k]]
 
 
+@checked(LayerError)
 def peak(trace: Trace, layer: str, channel: int) -> Unit:
     """The channel's unit at its strongest position (the first of equal ones).
 
@@ -131,6 +135,7 @@ def peak(trace: Trace, layer: str, channel: int) -> Unit:
     return locate(_traced(trace, layer), Unit(layer, channel))
 
 
+@checked(LayerError)
 def units_at(trace: Trace, layer: str, at: tuple[int, ...], k: int = 4) -> list[Unit]:
     """The k channels that are strongest at one position of a layer, strongest first.
 
@@ -147,6 +152,7 @@ def units_at(trace: Trace, layer: str, at: tuple[int, ...], k: int = 4) -> list[
     return [Unit(layer, int(channel), at) for channel in order[:k]]
 
 
+@checked(LayerError)
 def activation(trace: Trace, unit: Unit) -> float:
     """The activation of a unit in a trace (0 for a dead channel).
 

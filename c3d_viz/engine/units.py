@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..arguments import check_fields
 from ..errors import LayerError, VizError
 
 
@@ -25,7 +26,7 @@ class Unit:
             the channel's strongest position, found when the unit is used.
 
     Raises:
-        LayerError: something else than a name and whole numbers.
+        LayerError: a field of the wrong kind.
     """
 
     layer: str
@@ -33,18 +34,10 @@ class Unit:
     at: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        try:
-            channel = operator.index(self.channel)
-            at = None if self.at is None else tuple(operator.index(i) for i in self.at)
-        except TypeError:
-            raise LayerError(
-                f"a unit is a layer's name, a channel and a position, whole numbers from 0, as in "
-                f"Unit('conv5b', 3, (0, 2, 4)); got {self.layer!r}, {self.channel!r}, {self.at!r}"
-            ) from None
-        if not isinstance(self.layer, str):
-            raise LayerError(f"a layer is named by a string as 'conv5b', got {self.layer!r}")
-        object.__setattr__(self, "channel", channel)
-        object.__setattr__(self, "at", at)
+        check_fields(self, LayerError)
+        object.__setattr__(self, "channel", operator.index(self.channel))
+        if self.at is not None:
+            object.__setattr__(self, "at", tuple(operator.index(i) for i in self.at))
 
 
 def check_unit(shape: Sequence[int], unit: Unit) -> None:

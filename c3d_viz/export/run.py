@@ -26,6 +26,7 @@ import torch
 from torch import nn
 
 from .. import clips
+from ..arguments import checked
 from ..errors import ExportError
 from ..files import sha256, write_json, write_text
 from ..nets import C3D, ModelSpec
@@ -39,6 +40,7 @@ from .settings import SCHEMA, ExportSettings, check_settings, describe_model, ve
 from .window import answer, export_window
 
 
+@checked(ExportError)
 def export_clip(
     path: str | Path,
     out: str | Path,

@@ -14,7 +14,16 @@ from itertools import count
 import torch
 from torch import Tensor, nn
 
-from ..engine import Unit, check_recorded, crossed, follows_clip, recording, undisturbed, way
+from ..engine import (
+    Unit,
+    check_recorded,
+    crossed,
+    follows_clip,
+    forward,
+    recording,
+    undisturbed,
+    way,
+)
 
 IG_STEPS = 32
 
@@ -67,7 +76,7 @@ def _answer(model: nn.Module, unit: Unit) -> Callable[[Tensor], Tensor]:
 
     def answer(x: Tensor) -> Tensor:
         with recording(model, [unit.layer], keep) as kept:
-            model(x * 1)  # a model may start with an in-place operation
+            forward(model, x * 1)  # a model may start with an in-place operation
         check_recorded(kept, [unit.layer])
         found = kept[unit.layer]
         if not torch.is_grad_enabled() or not x.requires_grad:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ..arguments import checked
 from ..engine import (
     BackProjection,
     Pass,
@@ -124,6 +125,7 @@ METHODS: dict[str, Method] = {
 }
 
 
+@checked(VizError, "model", "x")
 def attribute(
     model: nn.Module,
     x: Tensor,
@@ -154,6 +156,7 @@ def attribute(
     return next(attribute_many(model, x, [unit], method, precision=precision, progress=progress))
 
 
+@checked(VizError, "model", "x")
 def attribute_many(
     model: nn.Module,
     x: Tensor,

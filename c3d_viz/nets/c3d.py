@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ..arguments import checked
 from ..errors import LayerError, ShapeError
 from .layers import layer_module
 from .spec import Pool5
@@ -47,6 +48,7 @@ class C3D(nn.Sequential):
             ``pool5`` is unknown.
     """
 
+    @checked(ShapeError)
     def __init__(
         self,
         num_classes: int,
@@ -59,6 +61,11 @@ class C3D(nn.Sequential):
             raise ShapeError(
                 f"temporal_depths must be five odd positive numbers, one per conv group, "
                 f"got {tuple(temporal_depths)}"
+            )
+        if not (0 <= num_classes <= 10**6 and 1 <= width <= 4096 and 1 <= fc <= 10**6):
+            raise ShapeError(
+                f"num_classes must be 0 to a million, width 1 to 4096, fc 1 to a million, got "
+                f"{num_classes}, {width}, {fc}"
             )
         if pool5 not in ("ceil", "padded"):
             raise ShapeError(f"pool5 must be 'ceil' or 'padded', got {pool5!r}")
@@ -166,6 +173,7 @@ class ReceptiveField:
     start: tuple[int, int, int]
 
 
+@checked(ShapeError)
 def receptive_field(model: nn.Sequential, layer: str) -> ReceptiveField:
     """Receptive field of a convolution or pooling layer in a plain chain.
 

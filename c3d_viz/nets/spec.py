@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import given
 from ..errors import ShapeError
 
 ChannelOrder = Literal["RGB", "BGR"]
@@ -83,25 +84,32 @@ class InputSpec:
         if resize is None:
             raise ShapeError(
                 f"resize must be (height, width) or the short side, each 1 to {_LONGEST}, got "
-                f"{self.resize!r}"
+                f"{given(self.resize)}"
             )
         crop, frames = _pair(self.crop), _whole(self.frames)
         if crop is None:
-            raise ShapeError(f"crop must be (height, width), 1 to {_LONGEST}, got {self.crop!r}")
+            raise ShapeError(
+                f"crop must be (height, width), 1 to {_LONGEST}, got {given(self.crop)}"
+            )
         if frames is None:
-            raise ShapeError(f"frames must be a number from 1 to {_LONGEST}, got {self.frames!r}")
-        if self.channel_order not in get_args(ChannelOrder):
-            raise ShapeError(f"channel_order must be RGB or BGR, got {self.channel_order!r}")
+            raise ShapeError(
+                f"frames must be a number from 1 to {_LONGEST}, got {given(self.frames)}"
+            )
+        order = self.channel_order
+        if not isinstance(order, str) or order not in get_args(ChannelOrder):
+            raise ShapeError(f"channel_order must be RGB or BGR, got {given(self.channel_order)}")
         mean, scale = _numbers(self.mean), _numbers((self.scale,))
         if mean is None or len(mean) not in (1, 3):
-            raise ShapeError(f"mean must be three numbers or one, one a channel, got {self.mean!r}")
+            raise ShapeError(
+                f"mean must be three numbers or one, one a channel, got {given(self.mean)}"
+            )
         std = None if self.std is None else _numbers(self.std)
         if self.std is not None and (std is None or len(std) != len(mean) or min(std) <= 0):
             raise ShapeError(
-                f"std must be {len(mean)} positive numbers, one a channel, got {self.std!r}"
+                f"std must be {len(mean)} positive numbers, one a channel, got {given(self.std)}"
             )
         if scale is None or not scale[0]:
-            raise ShapeError(f"scale must be a number that is not 0, got {self.scale!r}")
+            raise ShapeError(f"scale must be a number that is not 0, got {given(self.scale)}")
         for name, value in (
             ("resize", resize if short is None else short), ("crop", crop), ("frames", frames),
             ("mean", mean), ("scale", scale[0]), ("std", std),

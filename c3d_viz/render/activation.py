@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import ShapeError
 from .canvas import MARGIN, SMALL, Canvas, Header, Legend, Picture, colours, enlarge, short
-from .maps import SEQUENTIAL, Floats
+from .maps import SEQUENTIAL, Floats, floats
 
 _SPACE = 24  # between two channels
 _ROOM = 1624  # pixels between the margins
 _TILE, _ZOOM = 112, 16  # a tile is at most so wide, a position so many pixels
 
 
+@checked(ShapeError)
 def activation_sheet(
     activation: Floats,
     *,
@@ -34,7 +36,7 @@ def activation_sheet(
     Raises:
         ShapeError: another number of axes, NaN, or a channel that does not exist.
     """
-    activation = np.asarray(activation, dtype=np.float32)
+    activation = floats(activation, "an activation")
     if activation.ndim != 4 or activation.size == 0:
         raise ShapeError(f"an activation must have shape (C, T, H, W), got {activation.shape}")
     if not np.isfinite(activation).all():

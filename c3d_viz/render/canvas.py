@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from ..errors import ShapeError
+
 Picture = npt.NDArray[np.uint8]
 
 INK = (24, 26, 31)
@@ -26,6 +28,12 @@ TITLE, SUBTITLE, SMALL = 30, 19, 17
 # are equally light; blue and orange differ for colour-blind people too.
 _STOPS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 _BLUE_ORANGE = ((130, 208, 255), (28, 112, 206), (16, 16, 20), (192, 88, 8), (255, 192, 96))
+
+
+def check_page(tile: int, columns: int = 1) -> None:
+    """Raise ShapeError for tiles that no page has room for."""
+    if not (1 <= tile <= 4096 and 1 <= columns <= 4096):
+        raise ShapeError(f"tile and columns must be 1 to 4096, got {tile} and {columns}")
 
 
 @functools.cache

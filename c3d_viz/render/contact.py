@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import ShapeError
 from .canvas import (
     GAP,
@@ -19,6 +20,7 @@ from .canvas import (
     Header,
     Legend,
     Picture,
+    check_page,
     enlarge,
     fitted,
     short,
@@ -78,6 +80,7 @@ def close_up(values: Floats) -> CloseUp | None:
     return CloseUp(frame, first(top, bottom, height), first(left, right, width), size)
 
 
+@checked(ShapeError)
 def contact_sheet(
     frames: Picture,
     atts: Sequence[Any],
@@ -111,7 +114,8 @@ def contact_sheet(
         ShapeError: shapes that do not fit, NaN, or no attribution at all.
     """
     check_frames(frames)
-    if not atts:
+    check_page(tile)
+    if not len(atts):
         raise ShapeError("a contact sheet needs at least one attribution")
     planes = [plane(att, mode) for att in atts]
     places = [close_up(values) for values in planes]
@@ -121,6 +125,13 @@ def contact_sheet(
         at = sorted({round(i * (len(frames) - 1) / last) for i in range(last + 1)})
     numbers = list(range(len(frames)) if numbers is None else numbers)
     labels = [_unit_label(att, i) for i, att in enumerate(atts)] if labels is None else labels
+    if len(numbers) != len(frames) or len(labels) != len(atts):
+        raise ShapeError(
+            f"{len(numbers)} frame numbers and {len(labels)} labels given for {len(frames)} frames "
+            f"and {len(atts)} attributions"
+        )
+    if not len(at) or not all(0 <= index < len(frames) for index in at):
+        raise ShapeError(f"at must be frames 0 to {len(frames) - 1}, got {list(at)}")
     height = round(tile * frames.shape[1] / frames.shape[2])
     columns = [MARGIN + _SIDE + i * (tile + GAP) for i in range(len(at) + 2 * near)]
     width = columns[-1] + tile + MARGIN

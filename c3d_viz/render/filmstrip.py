@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import ShapeError
 from .canvas import (
     GAP,
@@ -17,6 +18,7 @@ from .canvas import (
     Header,
     Legend,
     Picture,
+    check_page,
     enlarge,
     fitted,
     short,
@@ -46,6 +48,7 @@ _ROW_NAMES = {"input": "clip", "raw": "raw map", "overlay": "over the clip"}
 _LABEL, _HEAD = 126, 26  # width of the rows' names, height of a frame number
 
 
+@checked(ShapeError)
 def filmstrip(
     frames: Picture,
     att: Any,
@@ -87,6 +90,9 @@ def filmstrip(
     """
     values = plane(att, mode)
     check_frames(frames, values.shape)
+    check_page(tile, columns)
+    if overlays is not None:
+        check_frames(overlays, values.shape)
     if not rows or any(row not in ROWS for row in rows):
         raise ShapeError(f"rows must be some of {', '.join(ROWS)}; got {list(rows)}")
     numbers = list(range(len(frames)) if numbers is None else numbers)

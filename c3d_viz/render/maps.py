@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import checked
 from ..errors import ShapeError
 from .canvas import Picture, colour_table
 
@@ -43,7 +44,8 @@ def values_of(att: Any) -> Floats:
     Raises:
         ShapeError: another number of axes, or values that are not finite.
     """
-    values = np.asarray(getattr(att, "values", att), dtype=np.float32)
+    values = getattr(att, "values", att)
+    values = floats(att if callable(values) else values, "an attribution")  # a tensor's is a method
     if values.ndim == 3:
         values = values[None]
     if values.ndim != 4 or values.size == 0:
@@ -51,6 +53,16 @@ def values_of(att: Any) -> Floats:
     if not np.isfinite(values).all():
         raise ShapeError("the attribution holds NaN or infinite values; nothing can be drawn")
     return values
+
+
+def floats(values: Any, what: str) -> Floats:
+    """Numbers of any kind as float32; ShapeError, naming ``what``, for anything else."""
+    try:
+        return np.asarray(values, dtype=np.float32)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        raise ShapeError(
+            f"{what} must be an array of numbers, got {type(values).__name__}"
+        ) from None
 
 
 def notes_of(*atts: Any) -> list[str]:
@@ -99,12 +111,15 @@ def _bound(strength: Floats, percentile: float) -> float:
 
 def normalised(values: Floats, upper: npt.ArrayLike) -> Floats:
     """``values`` (..., T, H, W) over ``upper`` (scalar or (T,)), cut to -1..1; 0 where it is 0."""
-    bound = np.broadcast_to(np.asarray(upper, dtype=np.float32), values.shape[-3:-2])
-    bound = bound[:, None, None]
+    bound, count = floats(upper, "upper"), values.shape[-3]
+    if bound.shape not in ((), (1,), (count,)) or not np.isfinite(bound).all():
+        raise ShapeError(f"upper must be one finite number or one a frame, {count}")
+    bound = np.broadcast_to(bound, (count,))[:, None, None]
     safe = np.where(bound > 0, bound, np.float32(1))
     return np.clip(np.where(bound > 0, values / safe, 0), -1, 1).astype(np.float32)
 
 
+@checked(ShapeError, "upper")
 def overlay(
     frames: Picture,
     att: Any,
@@ -134,6 +149,8 @@ def overlay(
     """
     values = plane(att, mode)
     check_frames(frames, values.shape)
+    if not 0 <= alpha <= 1:
+        raise ShapeError(f"alpha must be 0 to 1, got {alpha}")
     level = normalised(values, scale_of(values, scale) if upper is None else upper)
     return blend(frames, level, mode, alpha)
 
@@ -170,6 +187,7 @@ def _paint(mode: Mode, alpha: float) -> tuple[Floats, Floats]:
     return paint.astype(np.float32), np.repeat(1 - cover, 3, axis=1).astype(np.float32)
 
 
+@checked(ShapeError, "upper")
 def raw_frames(
     att: Any,
     *,

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ..arguments import checked
 from ..errors import ExportError, ShapeError
 from ..files import whole_file, write_bytes
 
@@ -47,6 +48,7 @@ MAX_SIDE = 16_384  # of a frame: H.264's limit
 VideoFormat = Literal["mp4", "gif"]
 
 
+@checked(ShapeError)
 def write_video(
     path: str | os.PathLike[str], frames: Frames, fps: float, *, scale: int = 1
 ) -> None:
@@ -75,6 +77,7 @@ def write_video(
             part.write_bytes(_gif_bytes(frames, fps, scale))
 
 
+@checked(ShapeError)
 def encode_video(frames: Frames, fps: float, *, scale: int = 1, kind: VideoFormat = "mp4") -> bytes:
     """The same as bytes, for a page that embeds the video."""
     if kind == "gif":
@@ -85,6 +88,7 @@ def encode_video(frames: Frames, fps: float, *, scale: int = 1, kind: VideoForma
         return path.read_bytes()
 
 
+@checked(ShapeError)
 def write_image(path: str | os.PathLike[str], image: Frames) -> None:
     """Write ``image`` (H, W, 3) RGB or (H, W) gray uint8 to a .png file.
 

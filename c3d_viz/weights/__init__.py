@@ -15,6 +15,8 @@ from pathlib import Path
 
 from torch import nn
 
+from ..arguments import checked
+from ..errors import WeightsError
 from ..nets import ChannelOrder, ModelSpec, Pool5
 from .catalogue import MODELS, VIDEO_NETS, Architecture
 from .choice import RANDOM, NetworkChoice, choose
@@ -27,7 +29,10 @@ from .raw import Raw
 from .report import LayerInfo, Report, format_report, inspect
 from .state import LoadedState, load_state, read_state
 
+_CHECKED_BY_CHOICE = ("mean", "scale", "resize", "crop", "std")
 
+
+@checked(WeightsError, *_CHECKED_BY_CHOICE)
 def load_model(
     name: str = "compact",
     weights: str | Path | None = None,

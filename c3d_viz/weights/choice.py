@@ -224,7 +224,10 @@ def _plain(value: Any) -> Any:
         return os.fspath(value)
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         return value
-    return tuple(v.item() if hasattr(v, "item") else v for v in value)
+    try:
+        return tuple(v.item() if hasattr(v, "item") else v for v in value)
+    except (TypeError, ValueError, RuntimeError):  # no row of numbers: what reads it says so
+        return repr(value)
 
 
 def _random(choice: NetworkChoice) -> tuple[C3D, ModelSpec]:

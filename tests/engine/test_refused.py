@@ -67,10 +67,18 @@ def test_what_is_no_clip_is_refused(x: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "parts", [("conv3a", 0.5), ("conv3a", None), ("conv3a", 1, (0, 0.5, 1)), (3, 0), ("a", 0, 5)]
+    "parts",
+    [
+        ("conv3a", 0.5),
+        ("conv3a", None),
+        ("conv3a", 1, (0, 0.5, 1)),
+        (3, 0),
+        ("a", 0, 5),
+        ("a", True),
+    ],
 )
 def test_a_unit_is_a_name_and_whole_numbers(parts: tuple[Any, ...]) -> None:
-    with pytest.raises(LayerError, match=r"whole numbers|named by a string"):
+    with pytest.raises(LayerError, match=r"Unit: (layer|channel|at) must be a"):
         Unit(*parts)
 
 

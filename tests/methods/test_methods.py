@@ -243,7 +243,7 @@ def test_refused_at_the_call() -> None:
     net, x = mini_c3d(), clip()
     with pytest.raises(VizError, match="no method 'lime'; there are deconvnet, guided"):
         attribute_many(net, x, UNITS, "lime")
-    with pytest.raises(VizError, match="no precision 'fp8'"):
+    with pytest.raises(VizError, match="precision must be 'float32' or 'bf16', got 'fp8'"):
         attribute_many(net, x, UNITS, precision="fp8")
     with pytest.raises(VizError, match="integrated_gradients has no bf16 preview"):
         attribute_many(net, x, UNITS, "integrated_gradients", precision="bf16")

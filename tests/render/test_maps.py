@@ -140,7 +140,7 @@ def test_unknown_choices_are_refused() -> None:
         overlay(frames, values, mode="heat")  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="scale must be 'clip' or 'frame', got 'video'"):
         overlay(frames, values, scale="video")  # type: ignore[arg-type]
-    with pytest.raises(ShapeError, match="rows must be some of input, raw, overlay"):
+    with pytest.raises(ShapeError, match="rows must be a list of 'input' or 'raw' or 'overlay'"):
         filmstrip(frames, values, rows=("film",))  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="3 frame numbers given for 16 frames"):
         filmstrip(frames, values, numbers=[1, 2, 3])

@@ -177,11 +177,11 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(ShapeError, match="got uint8"):
         encode_video(frames[0], 10)
     for fps in (0, -1, float("nan"), float("inf"), 1e-9, 1e30):
-        with pytest.raises(ShapeError, match="fps must be a number above 0"):
+        with pytest.raises(ShapeError, match="fps must be a"):
             encode_video(frames, fps)
     with pytest.raises(ShapeError, match="scale must be a whole number of at least 1"):
         encode_video(frames, 10, scale=0)
-    with pytest.raises(ShapeError, match="scale must be a whole number of at least 1"):
+    with pytest.raises(ShapeError, match=r"scale must be a whole number, got 1\.5"):
         encode_video(frames, 10, scale=1.5)  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="a picture must be uint8"):
         encode_png(frames)

@@ -119,7 +119,7 @@ def test_overrides(caffe_file: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ({"channel_order": "GBR"}, "RGB or BGR"),
+        ({"channel_order": "GBR"}, "'RGB' or 'BGR'"),
         ({"mean": (1, 2)}, "three numbers 0-255"),
         ({"mean": (1, 2, 300)}, "three numbers 0-255"),
         ({"scale": 0}, "positive"),

@@ -175,7 +175,7 @@ COSTLY: dict[str, tuple[Maker, str]] = {
     "a long number as a key": (long_number_as_a_key, "holds no weights"),
     "the same pairs": (the_same_pairs_again_and_again, STEPS),
     "the same dict": (the_same_dict_again_and_again, "holds no weights"),
-    "20,000 tensors": (torch_many_tensors, "20,006 archive members"),
+    "20,000 tensors": (torch_many_tensors, "archive members; no checkpoint"),
     "12,000 tensors, old form": (torch_many_tensors_old, "12,000 tensors"),
     "many views": (many_views_of_one_storage, "its 2000 tensors (v0, v1, v2, v3 and"),
     "a zip of many members": (zip_of_many_members, "its directory has 2 MB"),
