@@ -52,6 +52,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "receptive_field": {"model": C3D, "layer": "conv2a"},
     "top_units": {"trace": TRACE, "layer": "1"},
     "trace": {"model": NET, "x": X},
+    "wrap": {"model": NET, "inputs": lambda clip: clip},
     "write_image": {"path": "a.png", "image": FRAMES[0]},
     "write_video": {"path": "a.gif", "frames": FRAMES, "fps": 5.0},
 }

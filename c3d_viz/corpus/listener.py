@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..clips import WindowStream
-from ..engine import check_input, check_recorded, eval_view, recording, undisturbed
+from ..engine import check_input, check_recorded, eval_view, forward, recording, undisturbed
 from ..errors import LayerError, VizError
 from ..nets import InputSpec, ModelSpec
 
@@ -116,6 +116,6 @@ class Listener:
             torch.no_grad(),
             recording(self._model, self._names, keep) as kept,
         ):
-            self._model(x)
+            forward(self._model, x)
         check_recorded(kept, self._names)
         return {name: kept[name] for name in self._names}

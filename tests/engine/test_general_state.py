@@ -42,7 +42,7 @@ def test_an_exception_leaves_no_trace() -> None:
     before = state(net)
     for model in (net, net.eval()):
         before = state(model)
-        with pytest.raises(RuntimeError, match="on purpose"):
+        with pytest.raises(VizError, match="RuntimeError: broken on purpose"):
             one(model, clip((1, 3, 4, 6, 6)), Unit("relu", 0), "guided")
         with pytest.raises(LayerError, match="channels 0-1, got 7"):
             one(nn.Sequential(net.conv), clip((1, 3, 4, 6, 6)), Unit("0", 7), "guided")
