@@ -153,8 +153,9 @@ def export(
         ),
     ] = None,
     stride: Annotated[
-        int, typer.Option("--stride", metavar="N", help="Take every n-th frame.")
-    ] = 1,
+        int | None,
+        typer.Option("--stride", metavar="N", help="Take every n-th frame. [as the network does]"),
+    ] = None,
     windows: Annotated[
         int, typer.Option("--windows", metavar="N", help="So many windows over the whole video.")
     ] = 1,

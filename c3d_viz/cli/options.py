@@ -93,6 +93,9 @@ NETWORK_OPTIONS = {
             ("fc6_order", str | None, "ORDER", "chw or hwc: how fc6 reads pool5."),
             ("std", str | None, "A,B,C", "Standard deviations the pixels are divided by."),
             ("input", str | None, "FILE", "TOML file with what the network takes as input."),
+            ("frames", int | None, "N", "So many frames are a clip."),
+            ("layout", str | None, "AXES", "CTHW, or TCHW: how the network takes them."),
+            ("frame_stride", int | None, "N", "It takes every n-th frame of a video."),
         )
     },
 }

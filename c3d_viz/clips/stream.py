@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ClipError
 from ..nets import InputSpec
-from .clip import Clip
+from .clip import Clip, span_of
 from .frame import Frame, SourceFrame
 from .opening import PathLike, shown
 from .prepare import cropped_frame, preprocess_frames
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 
 class WindowStream:
-    """Windows of ``spec.frames`` consecutive frames, ``step`` apart, each as a network's input.
+    """Windows of every ``spec.stride``-th frame, ``step`` frames apart, each as a network's input.
 
     Every frame is decoded, resized and cropped once, whatever the overlap, and only the cropped
-    frames of one window are held. What is left behind the last whole window is not read.
+    frames that one window reaches over are held. What is left behind the last whole window is
+    not read.
 
     Args:
-        video: a video file, animation or folder of frames, or a Clip: then windows of its frames.
+        video: a video file, animation or folder of frames, or a Clip: then windows of its frames,
+            whatever stride it was read with.
         spec: what the network takes.
         step: from one window's first frame to the next one's.
         part: which of these windows; frames before the first of them are not read.
@@ -56,13 +58,15 @@ class WindowStream:
             info = self._source.info()
             self.frames, notes = info.frames, info.notes
         self._notes, self._flaws = notes, list[tuple[str, int, int]]()
-        self.starts = range(0, self.frames - spec.frames + 1, step)
+        self._stride = spec.stride if self._source is not None else 1
+        self._span = span = span_of(self._stride, spec.frames)
+        self.starts = range(0, self.frames - span + 1, step)
         if not self.starts:
             plural = "frame" if self.frames == 1 else "frames"
             why = "".join(f" ({note})" for note in notes)
             raise ClipError(
                 f"{self.label} has {self.frames} {plural}{why}; a window of {spec.frames} needs "
-                f"{spec.frames}: give a longer video"
+                f"{span}: give a longer video"
             )
         self.starts = self.starts[part]
 
@@ -84,16 +88,17 @@ class WindowStream:
         """
         spec = self._spec
         self._flaws = []
-        held: deque[Frame] = deque(maxlen=spec.frames)
+        held: deque[Frame] = deque(maxlen=self._span)
         number = -1
-        for number, frame, flaw in self._read(self.starts[0], self.starts[-1] + spec.frames):
+        for number, frame, flaw in self._read(self.starts[0], self.starts[-1] + self._span):
             cropped, resized = cropped_frame(frame, spec)
             held.append(cropped)
             if flaw:
                 self._add_flaw(flaw, number)
-            if number - spec.frames + 1 in self.starts:
-                yield preprocess_frames(np.stack(held), spec, resized=resized)
-        if number < self.starts[-1] + spec.frames - 1:
+            if number - self._span + 1 in self.starts:
+                window = np.stack(list(held)[:: self._stride])
+                yield preprocess_frames(window, spec, resized=resized)
+        if number < self.starts[-1] + self._span - 1:
             raise ClipError(
                 f"{self.label} states {self.frames} frames but ends before frame {number + 1}: "
                 f"it is truncated; copy it again"

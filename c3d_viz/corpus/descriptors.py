@@ -67,7 +67,9 @@ class Describer:
         Raises:
             ClipError: it cannot be read, or is shorter than one window.
         """
-        return WindowStream(video, self._listener.input, self.step)
+        takes = self._listener.input
+        apart = self.step if isinstance(video, Clip) else self.step * takes.stride
+        return WindowStream(video, takes, apart)
 
     def vectors(self, stream: WindowStream) -> Iterator[Vectors]:
         """(B, D) float32 for each batch of windows; see ``Listener.vectors``."""
@@ -121,7 +123,8 @@ def describe(
         clip: a Clip of any length from one window on, or path of a video, animation or folder of
             frames.
         layer: any layer with a row of channels; spatial ones are averaged over their positions.
-        overlap: frames that neighbouring windows share.
+        overlap: frames that neighbouring windows share, of those that are taken where the network
+            takes every n-th (``InputSpec.stride``).
         spec: what the network takes: the second value of ``load_model``, or an ``InputSpec``.
         batch: windows computed at a time; the answers differ by less than 1e-5.
         progress: called with windows done, their number, and the video's name.

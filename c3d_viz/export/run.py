@@ -60,7 +60,7 @@ def export_clip(
     channel: int | Sequence[int] | None = None,
     at: Sequence[int] | None = None,
     start: int | None = None,
-    stride: int = 1,
+    stride: int | None = None,
     windows: int = 1,
     seed: int = 0,
     mode: str = "magnitude",
@@ -88,7 +88,7 @@ def export_clip(
         channel: these channels, at their strongest position, in place of the strongest.
         at: position (t, h, w) of ``channel`` in place of its strongest.
         start: first frame; None is 0, or with several windows all over the video.
-        stride: every n-th frame.
+        stride: every n-th frame; None is what the network takes, every one mostly.
         windows: so many windows, spread evenly from ``start`` to the end.
         mode, scale: how overlays are coloured (see ``overlay``); the arrays are not touched.
         device: "cpu" or "cuda[:N]".
@@ -179,13 +179,14 @@ def write_export(
         net, spec = loaded or settings.network.load()
         if any(p.device.type != torch.device(settings.device).type for p in net.parameters()):
             net = copy.deepcopy(net).to(torch.device(settings.device))  # the caller's stays put
-    frames = spec.input.frames
+    frames, stride = spec.input.frames, settings.stride or spec.input.stride
+    settings = dataclasses.replace(settings, stride=stride)
     with clock("read the clip"):
-        starts = _starts(info.frames, settings, frames)
+        starts = _starts(info.frames, settings, frames, stride)
         source = called or str(path)
         reader = (
             dataclasses.replace(clip, source=source)
-            for clip in clips.read_clips(path, starts, frames, settings.stride)
+            for clip in clips.read_clips(path, starts, frames, stride)
         )
         first = next(reader)  # a clip that cannot be read leaves nothing behind
     with clock("plan"):
@@ -237,14 +238,14 @@ def write_export(
     return folder / MANIFEST
 
 
-def _starts(frames: int, settings: ExportSettings, length: int) -> list[int]:
+def _starts(frames: int, settings: ExportSettings, length: int, stride: int) -> list[int]:
     if settings.windows == 1:
         return [settings.start or 0]
     offset = settings.start or 0
     starts = clips.window_starts(
         max(0, frames - offset),
         length,
-        stride=settings.stride,
+        stride=stride,
         windows=min(settings.windows, frames),
     )
     return [offset + s for s in starts]

@@ -42,7 +42,7 @@ class ExportSettings:
     channel: tuple[int, ...] | None = None
     at: tuple[int, ...] | None = None
     start: int | None = None
-    stride: int = 1
+    stride: int | None = None
     windows: int = 1
     mode: str = "magnitude"
     scale: str = "clip"
@@ -98,7 +98,8 @@ class ExportSettings:
             words += ["--at", ",".join(map(str, self.at))]
         if self.start is not None:
             words += ["--start", str(self.start)]
-        words += ["--stride", str(self.stride)]
+        if self.stride is not None:
+            words += ["--stride", str(self.stride)]
         words += self.network.options()
         for name in ("windows", "mode", "scale", "device", "precision"):
             value = getattr(self, name)
@@ -130,7 +131,7 @@ def check_settings(settings: ExportSettings) -> None:
             raise VizError(f"{method} has no {settings.precision} preview; leave --precision out")
     for name in ("top", "stride", "windows"):
         value = getattr(settings, name)
-        if value < 1:
+        if value is not None and value < 1:
             raise VizError(f"{name} must be at least 1, got {value}")
     if settings.start is not None and settings.start < 0:
         raise VizError(f"start must be 0 or more, got {settings.start}; frames count from 0")
@@ -201,6 +202,7 @@ def describe_model(model: nn.Module, spec: ModelSpec) -> dict[str, object]:
             "crop": list(spec.input.crop),
             "frames": spec.input.frames,
             **({} if spec.input.std is None else {"std": list(spec.input.std)}),
+            **({} if spec.input.layout == "CTHW" else {"layout": spec.input.layout}),
         },
     }
 

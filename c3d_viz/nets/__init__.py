@@ -19,6 +19,7 @@ from .spec import (
     MMACTION_INPUT,
     ChannelOrder,
     InputSpec,
+    Layout,
     ModelSpec,
     Pool5,
 )

@@ -14,6 +14,7 @@ from ..arguments import given
 from ..errors import ShapeError
 
 ChannelOrder = Literal["RGB", "BGR"]
+Layout = Literal["CTHW", "TCHW"]
 Pool5 = Literal["ceil", "padded"]
 
 
@@ -57,14 +58,17 @@ class InputSpec:
         scale: factor after the mean is taken off (the release uses 1).
         resize: ``(height, width)`` with the aspect ignored, or the length of the short side.
         crop: ``(height, width)`` of the centre crop.
-        frames: number of consecutive frames T.
+        frames: number of frames T.
         mean_volume: (C, T, resize height, resize width) float32 in ``channel_order``, taken off
             before the crop in place of ``mean``; None for a mean per channel.
         std: standard deviation per channel, divided by, in the units of ``mean`` times ``scale``;
             None is 1.
+        layout: "TCHW" where the network takes (N, T, C, H, W). ``load_model`` turns the axes of
+            such a one by ``wrap``, so that clips and maps are (C, T, H, W) whatever stands here.
+        stride: the network takes every n-th frame of a video.
 
     Raises:
-        ShapeError: a field that is none of that; sides and frames go from 1 to 4096.
+        ShapeError: a field that is none of that; sides, frames and stride go from 1 to 4096.
     """
 
     channel_order: ChannelOrder = "BGR"
@@ -77,6 +81,8 @@ class InputSpec:
         default=None, repr=False, compare=False
     )
     std: tuple[float, ...] | None = None
+    layout: Layout = "CTHW"
+    stride: int = 1
 
     def __post_init__(self) -> None:
         short = _whole(self.resize)
@@ -86,7 +92,7 @@ class InputSpec:
                 f"resize must be (height, width) or the short side, each 1 to {_LONGEST}, got "
                 f"{given(self.resize)}"
             )
-        crop, frames = _pair(self.crop), _whole(self.frames)
+        crop, frames, stride = _pair(self.crop), _whole(self.frames), _whole(self.stride)
         if crop is None:
             raise ShapeError(
                 f"crop must be (height, width), 1 to {_LONGEST}, got {given(self.crop)}"
@@ -95,9 +101,15 @@ class InputSpec:
             raise ShapeError(
                 f"frames must be a number from 1 to {_LONGEST}, got {given(self.frames)}"
             )
-        order = self.channel_order
+        if stride is None:
+            raise ShapeError(
+                f"stride must be a number from 1 to {_LONGEST}, got {given(self.stride)}"
+            )
+        order, layout = self.channel_order, self.layout
         if not isinstance(order, str) or order not in get_args(ChannelOrder):
-            raise ShapeError(f"channel_order must be RGB or BGR, got {given(self.channel_order)}")
+            raise ShapeError(f"channel_order must be RGB or BGR, got {given(order)}")
+        if not isinstance(layout, str) or layout not in get_args(Layout):
+            raise ShapeError(f"layout must be CTHW or TCHW, got {given(layout)}")
         mean, scale = _numbers(self.mean), _numbers((self.scale,))
         if mean is None or len(mean) not in (1, 3):
             raise ShapeError(
@@ -112,7 +124,7 @@ class InputSpec:
             raise ShapeError(f"scale must be a number that is not 0, got {given(self.scale)}")
         for name, value in (
             ("resize", resize if short is None else short), ("crop", crop), ("frames", frames),
-            ("mean", mean), ("scale", scale[0]), ("std", std),
+            ("mean", mean), ("scale", scale[0]), ("std", std), ("stride", stride),
         ):  # fmt: skip
             object.__setattr__(self, name, value)
 

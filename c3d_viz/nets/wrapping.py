@@ -30,8 +30,8 @@ def wrap(model: nn.Module, inputs: Inputs) -> nn.Module:
 
     Args:
         model: any module; wrappers that only call another one are looked through.
-        inputs: from the clip (1, C, T, H, W) to the tuple of the model's arguments, or to a dict of
-            them by keyword; a tensor stands for a tuple of one.
+        inputs: from the clip (N, C, T, H, W), N mostly 1, to the tuple of the model's arguments,
+            or to a dict of them by keyword; a tensor stands for a tuple of one.
 
     Raises:
         VizError: ``model`` is no Python module, or ``inputs`` cannot be called; when the network

@@ -17,7 +17,7 @@ from torch import nn
 
 from ..arguments import checked
 from ..errors import WeightsError
-from ..nets import ChannelOrder, ModelSpec, Pool5
+from ..nets import ChannelOrder, Layout, ModelSpec, Pool5
 from .catalogue import MODELS, VIDEO_NETS, Architecture
 from .choice import RANDOM, NetworkChoice, choose
 from .fetch import DOWNLOADS, cache_folder, download
@@ -49,6 +49,9 @@ def load_model(
     fc6_order: Fc6Order | None = None,
     std: Sequence[float] | None = None,
     input: str | Path | None = None,
+    frames: int | None = None,
+    layout: Layout | None = None,
+    stride: int | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> tuple[nn.Module, ModelSpec]:
     """A network ready to look inside, and the spec of what it is and what it expects.
@@ -80,6 +83,8 @@ def load_model(
         fc6_order: "chw" or "hwc", order of fc6's rows in a channels-last file.
         std: three positive numbers (or one) that the pixels are divided by, see ``InputSpec``.
         input: a TOML file with fields of ``InputSpec``; the single arguments go before it.
+        frames, layout, stride: how many frames the network takes, in which order of axes, and
+            every n-th of a video (``InputSpec``). C3D's are 16 and "CTHW".
         max_bytes: largest file that is read, and most it may unpack to.
 
     Raises:
@@ -101,5 +106,8 @@ def load_model(
         fc6_order=fc6_order,
         std=std,
         input=input,
+        frames=frames,
+        layout=layout,
+        frame_stride=stride,
     )
     return choice.load(max_bytes)

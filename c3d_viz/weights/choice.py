@@ -18,7 +18,7 @@ from typing import Any, cast
 from torch import nn
 
 from ..errors import WeightsError
-from ..nets import C3D, ChannelOrder, InputSpec, ModelSpec, Pool5, initialise
+from ..nets import C3D, ChannelOrder, InputSpec, Layout, ModelSpec, Pool5, initialise
 from . import assemble, files
 from .catalogue import MAX_CLASSES, MODELS, VIDEO_NETS
 from .factory import is_factory, load_factory
@@ -30,7 +30,10 @@ from .readers import read
 
 RANDOM = "random"  # value of ``weights`` that asks for an untrained network
 _FOLDER = Path(__file__).parent
-_OF_INPUT = ("channel_order", "mean", "input_scale", "resize", "crop", "std", "input")
+_OF_INPUT = (
+    *("channel_order", "mean", "input_scale", "resize", "crop", "std", "input"),
+    *("frames", "layout", "frame_stride"),
+)
 _PATHS = ("weights", "mean", "classes", "input")  # fields that may name a file
 
 
@@ -40,8 +43,8 @@ class NetworkChoice:
 
     Paths may be given as ``Path``, tuples as any sequence; they are kept as ``str`` and ``tuple``,
     so that equal choices are equal and JSON gives the same value back. Nothing is checked before
-    ``load``. The fields are those of ``load_model``, which documents them; ``input_scale`` is its
-    ``scale``.
+    ``load``. The fields are those of ``load_model``, which documents them; ``input_scale`` and
+    ``frame_stride`` are its ``scale`` and ``stride``.
     """
 
     model: str = "compact"
@@ -58,6 +61,9 @@ class NetworkChoice:
     fc6_order: Fc6Order | None = None
     std: Sequence[float] | None = None
     input: str | os.PathLike[str] | None = None
+    frames: int | None = None
+    layout: Layout | None = None
+    frame_stride: int | None = None
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -181,6 +187,9 @@ class NetworkChoice:
             resize=cast(Any, self.resize),
             crop=cast(Any, self.crop),
             std=self.std,
+            frames=self.frames,
+            layout=self.layout,
+            stride=self.frame_stride,
             of_c3d=of_c3d,
         )
 

@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from ..errors import VizError, WeightsError
-from ..nets import KINETICS_INPUT, InputSpec, ModelSpec
+from ..nets import KINETICS_INPUT, InputSpec, ModelSpec, wrap
 from . import files
 from .state import load_state
 
@@ -81,7 +81,7 @@ def load_factory(
             f"{name}: the network has parameters without memory (lazy, or on the device meta); run "
             f"it once in the factory, or call to_empty(device='cpu')"
         )
-    model = model.to("cpu", torch.float32).eval()
+    model = taking(model.to("cpu", torch.float32).eval(), spec)
     code = getattr(module, "__file__", None)
     return model, ModelSpec(
         name=shown,
@@ -138,6 +138,11 @@ def _import(name: str) -> ModuleType:
                 f"FILE.py:FUNCTION"
             ) from None
         _fail(error, f"importing {name} failed")
+
+
+def taking(model: nn.Module, spec: InputSpec) -> nn.Module:
+    """The network as one that takes (N, C, T, H, W), whatever its layout."""
+    return model if spec.layout == "CTHW" else wrap(model, lambda clip: clip.transpose(1, 2))
 
 
 def _named(module: ModuleType, function: str, name: str) -> Callable[[], Any]:

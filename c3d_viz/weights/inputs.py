@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ShapeError, WeightsError, printable
-from ..nets import INPUT_SHAPE, ChannelOrder, InputSpec
+from ..nets import INPUT_SHAPE, ChannelOrder, InputSpec, Layout
 from . import files
 from .caffe import read_binaryproto
 from .readers import read_npy
 
-_FIELDS = ("channel_order", "mean", "std", "scale", "resize", "crop", "frames")
+_FIELDS = ("channel_order", "mean", "std", "scale", "resize", "crop", "frames", "layout", "stride")
 _MAX_NAMES = 1024**2  # bytes of a class list; Sports-1M's has 7 kB
 
 
@@ -28,13 +28,16 @@ def override_input(
     resize: int | tuple[int, int] | None = None,
     crop: tuple[int, int] | None = None,
     std: Sequence[float] | None = None,
+    frames: int | None = None,
+    layout: Layout | None = None,
+    stride: int | None = None,
     of_c3d: bool = True,
 ) -> InputSpec:
     """``spec`` with the given fields replaced and checked; None leaves a field as it is.
 
     A mean file is a volume (3, 16, height, width) taken off before the crop; its size must be
     the resize. Its channels are taken in the order they are stored, whatever ``channel_order``.
-    A C3D (``of_c3d``) takes three channels of 16 x 112 x 112 and nothing else.
+    A C3D (``of_c3d``) takes three channels of 16 x 112 x 112 and nothing else, at any stride.
 
     Raises:
         WeightsError: a value that no preprocessing can use.
@@ -72,12 +75,17 @@ def override_input(
     elif mean is not None:
         changes["mean"] = _three(mean) if of_c3d else mean
         changes["mean_volume"] = None
-    if std is not None:
-        changes["std"] = std
+    others = {"std": std, "frames": frames, "layout": layout, "stride": stride}
+    changes.update({name: value for name, value in others.items() if value is not None})
     try:
-        return spec.replace(**changes)
+        changed = spec.replace(**changes)
     except ShapeError as error:
         raise WeightsError(str(error)) from None
+    if of_c3d and (changed.frames, changed.layout) != (INPUT_SHAPE[1], "CTHW"):
+        raise WeightsError(
+            f"C3D takes {INPUT_SHAPE[1]} frames as CTHW, got {changed.frames} as {changed.layout}"
+        )
+    return changed
 
 
 def read_input(path: Path, spec: InputSpec, *, of_c3d: bool = True) -> InputSpec:
@@ -101,8 +109,10 @@ def read_input(path: Path, spec: InputSpec, *, of_c3d: bool = True) -> InputSpec
         stated = spec.replace(mean_volume=None if "mean" in fields else spec.mean_volume, **fields)
     except ShapeError as error:
         raise WeightsError(f"{path}: {error}") from None
-    if of_c3d and stated.shape != INPUT_SHAPE:
-        raise WeightsError(f"{path}: states an input of {stated.shape}, C3D takes {INPUT_SHAPE}")
+    if of_c3d and (stated.shape != INPUT_SHAPE or stated.layout != "CTHW"):
+        raise WeightsError(
+            f"{path}: states an input of {stated.shape}, C3D takes {INPUT_SHAPE} as CTHW"
+        )
     return stated
 
 

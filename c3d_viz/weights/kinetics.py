@@ -23,7 +23,7 @@ from ..errors import WeightsError, printable
 from ..nets import InputSpec, ModelSpec
 from . import files
 from .catalogue import MAX_CLASSES, VIDEO_NETS
-from .factory import outputs_of
+from .factory import outputs_of, taking
 from .raw import without_prefixes
 from .state import load_state, read_state
 
@@ -116,7 +116,8 @@ def load_video_net(
         torch.manual_seed(seed)
         model: nn.Module = make(num_classes=count)
     if taken != VIDEO_NETS[name]:
-        outputs_of(model.eval(), taken, name, seed)  # that it takes such a clip
+        model = taking(model.eval(), taken)
+        outputs_of(model, taken, name, seed)  # does it take such a clip?
     line, source, sha256 = f"random weights (seed {seed}), untrained", None, None
     if path is not None:
         loaded = load_state(model, path, max_bytes=max_bytes)

@@ -21,8 +21,9 @@ from ..nets import C3D, INPUT_SHAPE, InputSpec, ModelSpec, Pool5
 from . import files
 from .inputs import override_input
 
-_CHECKED = ("channel_order", "mean", "scale", "resize", "crop", "std")
+_CHECKED = ("channel_order", "mean", "scale", "resize", "crop", "std", "stride")
 _STORED = (*_CHECKED, "frames")
+_LEFT_OUT = {"std": None, "stride": 1}  # what need not be said
 
 
 def save_model(
@@ -58,7 +59,7 @@ def save_model(
         "temporal_depths": json.dumps(model.temporal_depths),
         "pool5": json.dumps(model.pool5_form),
         "input": json.dumps(
-            {k: v for k in _STORED if (v := getattr(spec.input, k)) is not None}  # no std: 1
+            {k: v for k in _STORED if (v := getattr(spec.input, k)) != _LEFT_OUT.get(k)}
         ),
         "description": description,
     }

@@ -52,10 +52,25 @@ def test_a_clip_and_a_folder_are_streamed_too(tmp_path: Path) -> None:
             assert torch.equal(x, preprocess(read_clip(folder, start, 6), SMALL))
 
 
+def test_every_third_frame(tmp_path: Path, make_video: Make) -> None:
+    path = make_video(tmp_path / "a.mp4", colour_noise(23, 36, 52), options=GOP)
+    spec = SMALL.replace(stride=3)
+    stream = WindowStream(path, spec, 4)
+    assert list(stream.starts) == [0, 4]  # a window reaches over 16 frames
+    for start, x in zip(stream.starts, stream, strict=True):
+        assert torch.equal(x, preprocess(read_clip(path, start, 6, 3), spec))
+    clip = read_clip(path, 1, 7, 3)  # its frames are apart already
+    stream = WindowStream(clip, spec, 1)
+    assert list(stream.starts) == [0, 1]
+    assert torch.equal(list(stream)[1], preprocess(read_clip(path, 4, 6, 3), spec))
+
+
 def test_what_cannot_be_streamed(tmp_path: Path, make_video: Make) -> None:
     path = make_video(tmp_path / "a.mp4", colour_noise(5, 36, 52))
     with pytest.raises(ClipError, match=r"a\.mp4 has 5 frames; a window of 6 needs 6: give a long"):
         WindowStream(path, SMALL, 4)
+    with pytest.raises(ClipError, match=r"a window of 2 needs 6"):
+        WindowStream(path, SMALL.replace(frames=2, stride=5), 4)
     with pytest.raises(ClipError, match="at least 1 frame apart, got 0"):
         WindowStream(path, SMALL.replace(frames=2), 0)
     with pytest.raises(ShapeError, match="crop"):

@@ -33,6 +33,17 @@ def video(tmp_path_factory: pytest.TempPathFactory, make_video: Make) -> Path:
     return make_video(folder / "noise.mp4", colour_noise(45, 40, 60), options=GOP)
 
 
+def test_windows_of_every_second_frame_share_what_is_taken(video: Path) -> None:
+    net = Residual().eval()
+    found = describe(net, video, "first", overlap=1, spec=SMALL.replace(stride=2))
+    assert found.starts.tolist() == list(range(0, 45 - 6, 6))  # four frames, one of them shared
+    clip = viz.read_clip(video, 0, 22, 2)
+    again = describe(net, clip, "first", overlap=1, spec=SMALL.replace(stride=2))
+    assert again.starts.tolist() == found.starts.tolist()[: len(again.starts)]
+    assert len(again.starts) == 7
+    np.testing.assert_array_equal(again.windows, found.windows)
+
+
 def frames_of(path: Path) -> np.ndarray:
     with av.open(str(path)) as container:
         return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,20 @@ def test_the_page_tells_the_networks_own_sizes(out: Path) -> None:
     assert "watches 20 frames at a time" in page
     assert "one unit sees 3 frames × 7 × 7 pixels" in page
     assert "112" not in page.split("</style>")[1].split("<footer>")[0]
+
+
+def test_a_window_takes_the_frames_that_the_network_takes(
+    clip: Path, network: NetworkChoice, tmp_path: Path
+) -> None:
+    sparse = replace(network, frames=8, frame_stride=2)
+    for stride, apart in ((None, 2), (1, 1)):
+        out = tmp_path / f"{apart}"
+        export_clip(clip, out, network=sparse, layers="stem", methods="gradient", top=1, start=1,
+                    stride=stride)  # fmt: skip
+        manifest = manifest_of(out)
+        assert manifest["windows"][0]["frames"] == list(range(1, 1 + 8 * apart, apart))
+        assert f"--stride {apart} " in manifest["command"]
+        assert "--frames 8 --frame-stride 2" in manifest["command"]
 
 
 def test_maps_are_zero_outside_of_the_measured_field(

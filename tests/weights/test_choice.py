@@ -31,6 +31,9 @@ EVERYTHING = NetworkChoice(
     fc6_order="hwc",
     std=(1.0, 2.5, 3.0),
     input="input.toml",
+    frames=8,
+    layout="TCHW",
+    frame_stride=2,
 )
 
 
@@ -60,7 +63,8 @@ def test_json_and_options_give_the_same_choice_back(choice: NetworkChoice) -> No
     given: dict[str, Any] = {name: default for name, (_, default) in NETWORK_OPTIONS.items()}
     for option, text in zip(words[::2], words[1::2], strict=True):
         name = option.removeprefix("--").replace("-", "_")
-        given[name] = int(text) if name in ("seed", "num_classes") else text
+        whole = ("seed", "num_classes", "frames", "frame_stride")
+        given[name] = int(text) if name in whole else text
         given[name] = float(text) if name == "input_scale" else given[name]
     assert network_of(given) == choice
 

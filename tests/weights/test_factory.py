@@ -210,3 +210,43 @@ def test_no_file_that_is_given_as_weights_is_run(net: Path) -> None:
         with pytest.raises(WeightsError):
             NetworkChoice("c3d", path).load()
     assert not ran.exists()
+
+
+def test_layout_frames_and_stride(net: Path) -> None:
+    net.write_text(
+        NET
+        + """
+class Frames(Net):
+    def forward(self, x):
+        assert x.shape[1:3] == (6, 3)
+        return super().forward(x.transpose(1, 2))
+
+def frames(): return Frames()
+"""
+    )
+    stated = {"layout": "TCHW", "frames": 6, "stride": 2, "crop": (20, 22), "resize": 24}
+    model, spec = load_model(f"{net}:frames", **stated)  # type: ignore[arg-type]
+    assert (spec.input.shape, spec.input.layout, spec.input.stride) == ((3, 6, 20, 22), "TCHW", 2)
+    x = torch.rand(1, *spec.input.shape)
+    assert viz.trace(model, x, "stem").activations["stem"].shape == (4, 6, 20, 22)
+    net.with_name("input.toml").write_text(
+        'layout = "TCHW"\nframes = 6\nstride = 2\ncrop = [20, 22]\nresize = 24\n'
+    )
+    choice = NetworkChoice(f"{net}:frames", input=net.with_name("input.toml"), frame_stride=3)
+    assert choice.load()[1].input == spec.input.replace(stride=3)
+    assert choice.options()[-2:] == ["--frame-stride", "3"]
+    with pytest.raises(WeightsError, match="does not take a clip of its input"):
+        load_model(f"{net}:frames", frames=6)
+    with pytest.raises(WeightsError, match="layout must be CTHW or TCHW, got 'THWC'"):
+        NetworkChoice(f"{net}:frames", layout="THWC").load()  # type: ignore[arg-type]
+
+
+def test_c3d_takes_its_frames_at_any_stride() -> None:
+    assert load_model("compact", stride=4)[1].input.stride == 4
+    for given, said in (
+        ({"frames": 8}, "C3D takes 16 frames as CTHW, got 8 as CTHW"),
+        ({"layout": "TCHW"}, "got 16 as TCHW"),
+        ({"stride": 0}, "stride must be"),
+    ):
+        with pytest.raises(WeightsError, match=said):
+            load_model("compact", **given)  # type: ignore[arg-type]

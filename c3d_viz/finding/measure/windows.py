@@ -14,6 +14,7 @@ from ...clips import (
     cropped_frames,
     find_videos,
     read_clip,
+    span_of,
     video_info,
     window_starts,
 )
@@ -78,8 +79,8 @@ def real_windows(
         if progress is not None:
             progress(number, len(sources), f"reading {path.name}")
         try:
-            starts = _starts(path, spec.frames, per_video)
-            clips = [read_clip(path, start, spec.frames) for start in starts]
+            starts = _starts(path, spec, per_video)
+            clips = [read_clip(path, start, spec.frames, spec.stride) for start in starts]
         except ClipError as error:
             if named:
                 raise
@@ -97,11 +98,11 @@ def real_windows(
     return windows, skipped
 
 
-def _starts(path: Path, frames: int, per_video: int) -> list[int]:
-    have = video_info(path).frames
-    if have < frames:
-        raise ClipError(f"{path!s} has {have} frames; the test needs {frames}: leave it out")
-    return window_starts(have, frames, windows=per_video)
+def _starts(path: Path, spec: InputSpec, per_video: int) -> list[int]:
+    have, needed = video_info(path).frames, span_of(spec.stride, spec.frames)
+    if have < needed:
+        raise ClipError(f"{path!s} has {have} frames; the test needs {needed}: leave it out")
+    return window_starts(have, spec.frames, spec.stride, per_video)
 
 
 def synthetic_windows(per_kind: int, seed: int, size: int = 112) -> list[ClipWindow]:
