@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from .errors import ExportError
 
-_PART = re.compile(r"\..+-[0-9a-f]{32}\.part")
+_PART = re.compile(r"\.(.+)-[0-9a-f]{32}\.part")
 _TRIAL = 1 << 16  # bytes that a folder must take before work begins
 _DATE = (1980, 1, 1, 0, 0, 0)  # of every member of an npz: a zip's clock would change its bytes
 _MAX_JSON = 64 * 1024**2  # bytes; a manifest of 500 windows has 30 MB
@@ -51,7 +51,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield part
         part.replace(target)
     except OSError as error:
-        raise _cannot(target, error) from None
+        raise cannot_write(target, error) from None
     finally:
         part.unlink(missing_ok=True)
 
@@ -72,7 +72,7 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield part
         part.replace(target)
     except OSError as error:
-        raise _cannot(target, error) from None
+        raise cannot_write(target, error) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -86,7 +86,7 @@ def make_folder(path: str | os.PathLike[str]) -> None:
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise _cannot(Path(path), error) from None
+        raise cannot_write(Path(path), error) from None
 
 
 def try_folder(path: str | os.PathLike[str]) -> None:
@@ -107,7 +107,7 @@ def try_folder(path: str | os.PathLike[str]) -> None:
         make_folder(folder)
         part.write_bytes(bytes(_TRIAL))
     except OSError as error:
-        raise _cannot(folder, error) from None
+        raise cannot_write(folder, error) from None
     finally:
         for remove in (part.unlink, *(place.rmdir for place in missing)):
             with contextlib.suppress(OSError, ValueError):
@@ -116,7 +116,13 @@ def try_folder(path: str | os.PathLike[str]) -> None:
 
 def is_part(name: str) -> bool:
     """Whether a file of this name was left half-written by a process that was killed."""
-    return _PART.fullmatch(name) is not None
+    return part_of(name) is not None
+
+
+def part_of(name: str) -> str | None:
+    """What a file that was left half-written would have become (its first 40 characters)."""
+    match = _PART.fullmatch(name)
+    return None if match is None else match[1]
 
 
 def _beside(target: Path) -> Path:
@@ -124,7 +130,8 @@ def _beside(target: Path) -> Path:
     return target.with_name(f".{target.name[:40]}-{uuid.uuid4().hex}.part")
 
 
-def _cannot(path: Path, error: OSError | ValueError) -> ExportError:
+def cannot_write(path: Path, error: OSError | ValueError) -> ExportError:
+    """The error for a file or folder that cannot be written, with the hint that fits its reason."""
     reason = getattr(error, "strerror", None) or error
     hint = _HINTS.get(getattr(error, "errno", None) or 0, "choose another folder")
     return ExportError(f"cannot write {path}: {reason}; {hint}")

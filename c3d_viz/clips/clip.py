@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..arguments import check_fields, checked
-from ..errors import ClipError
+from ..errors import ClipError, printable
 from .frame import Frame
 from .opening import PathLike, check_pixels, shown
 from .source import open_source
@@ -59,11 +59,14 @@ class Clip:
 
     @property
     def name(self) -> str:
-        """Name of the file without suffix, or of the folder (its parent's for ``x/frames``)."""
+        """Name of the file without suffix, or of the folder (its parent's for ``x/frames``).
+
+        Printable: pictures, pages and tables show it.
+        """
         path = Path(self.source)
         if path.name.casefold() in _FRAME_FOLDER_NAMES and path.parent.name:
-            return path.parent.name
-        return re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", path.name) or path.name
+            return printable(path.parent.name)
+        return printable(re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", path.name) or path.name)
 
 
 @checked(ClipError)

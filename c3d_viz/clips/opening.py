@@ -12,7 +12,7 @@ import av
 import av.stream
 from av.container import InputContainer
 
-from ..errors import ClipError
+from ..errors import ClipError, printable
 
 PathLike = str | os.PathLike[str]
 
@@ -28,8 +28,7 @@ _HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics, ITU-T H.273
 
 def shown(path: PathLike) -> str:
     """The path as one printable line: a name may hold line breaks and control characters."""
-    text = os.fspath(path)
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return printable(os.fspath(path))
 
 
 def _lenient(version: str) -> dict[str, Any]:

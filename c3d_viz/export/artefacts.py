@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -117,17 +116,18 @@ ARTEFACTS = (
 
 def write_unit(window: Window, att: Attribution) -> dict[str, float]:
     folder = unit_folder(window.folder, att.unit, att.method)
-    folder.mkdir(parents=True, exist_ok=True)
     spent: dict[str, float] = {}
     of = UnitMap(window, att)
     for artefact in ARTEFACTS:
-        if not (folder / artefact.file).is_file():
-            began = time.perf_counter()
-            artefact.write(folder / artefact.file, of)
-            spent[artefact.kind] = spent.get(artefact.kind, 0.0) + time.perf_counter() - began
+
+        def make(path: Path, write: Callable[[Path, UnitMap], None] = artefact.write) -> None:
+            write(path, of)
+
+        seconds = window.ledger.write(folder / artefact.file, make)
+        spent[artefact.kind] = spent.get(artefact.kind, 0.0) + seconds
     return spent
 
 
 def complete(window: Window, unit: Unit, method: str) -> bool:
     folder = unit_folder(window.folder, unit, method)
-    return all((folder / artefact.file).is_file() for artefact in ARTEFACTS)
+    return all(window.ledger.has(folder / artefact.file) for artefact in ARTEFACTS)

@@ -1,13 +1,12 @@
 """The files of one window of an export: each function draws, encodes, writes, and says how long.
 
-They run on worker threads. Every file that is there already is left alone, which is what makes an
+They run on worker threads. Every file that the ledger has is left alone, which is what makes an
 export resumable.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from ..engine import RuleReport, Unit
 from ..files import write_npz
 from ..methods import METHODS, Attribution
 from ..nets import ModelSpec, ReceptiveField
+from .ledger import Ledger
 from .plan import Plan
 from .settings import ExportSettings
 
@@ -41,6 +41,7 @@ class Window:
         name: ``folder`` relative to the export, "." for the export's own.
         settings: what was asked for.
         plan: its layers, and what is left out.
+        ledger: which files of the export are there.
     """
 
     model: nn.Module
@@ -50,6 +51,7 @@ class Window:
     name: str
     settings: ExportSettings
     plan: Plan
+    ledger: Ledger
     pixels: npt.NDArray[np.uint8] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -76,34 +78,33 @@ def unit_folder(folder: Path, unit: Unit, method: str) -> Path:
 
 
 def write_input(window: Window) -> dict[str, float]:
-    began = time.perf_counter()
-    render.write_video(window.folder / "input.mp4", window.pixels, window.fps, scale=ENLARGE)
-    return {"videos": time.perf_counter() - began}
+    def write(path: Path) -> None:
+        render.write_video(path, window.pixels, window.fps, scale=ENLARGE)
+
+    return {"videos": window.ledger.write(window.folder / "input.mp4", write)}
 
 
 def write_activations(
     window: Window, layer: str, values: npt.NDArray[np.float32]
 ) -> dict[str, float]:
-    spent = {}
-    folder = window.folder / layer
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "activations.npz").is_file():
-        began = time.perf_counter()
+    def arrays(path: Path) -> None:
         # half of a ReLU's answers are zero: deflating them takes a second per 100 MB and halves it
         stored: dict[str, npt.ArrayLike] = {"values": values, "layer": layer}
-        write_npz(folder / "activations.npz", stored, zeros=0.75)
-        spent["arrays"] = time.perf_counter() - began
-    picture = folder / "activations.png"
-    if values.ndim == 4 and not picture.is_file():
-        began = time.perf_counter()
+        write_npz(path, stored, zeros=0.75)
+
+    def picture(path: Path) -> None:
         sheet = render.activation_sheet(
             values,
             title=f"{layer} · what the layer answers to {window.clip.name}",
             subtitle=subtitle(window),
             frames=len(window.clip.frames),
         )
-        render.write_image(picture, sheet)
-        spent["pictures"] = time.perf_counter() - began
+        render.write_image(path, sheet)
+
+    folder = window.folder / layer
+    spent = {"arrays": window.ledger.write(folder / "activations.npz", arrays)}
+    if values.ndim == 4:
+        spent["pictures"] = window.ledger.write(folder / "activations.png", picture)
     return spent
 
 
@@ -111,20 +112,21 @@ def write_sheet(
     window: Window, units: list[Unit], method: str, made: dict[Unit, Attribution]
 ) -> dict[str, float]:
     """A layer's maps together; those of an earlier run are read back from their files."""
-    began = time.perf_counter()
     layer = units[0].layer
-    atts = [made.get(unit) or _read_map(window, unit, method) for unit in units]
-    sheet = render.contact_sheet(
-        window.pixels,
-        atts,
-        title=f"{layer} · {METHODS[method].title} · {window.clip.name}",
-        subtitle=subtitle(window),
-        mode=cast(Any, window.settings.mode),
-        numbers=window.numbers,
-        channel_order=window.spec.input.channel_order,
-    )
-    render.write_image(sheet_path(window, layer, method), sheet)
-    return {"pictures": time.perf_counter() - began}
+
+    def write(path: Path) -> None:
+        sheet = render.contact_sheet(
+            window.pixels,
+            [made.get(unit) or _read_map(window, unit, method) for unit in units],
+            title=f"{layer} · {METHODS[method].title} · {window.clip.name}",
+            subtitle=subtitle(window),
+            mode=cast(Any, window.settings.mode),
+            numbers=window.numbers,
+            channel_order=window.spec.input.channel_order,
+        )
+        render.write_image(path, sheet)
+
+    return {"pictures": window.ledger.write(sheet_path(window, layer, method), write)}
 
 
 def _read_map(window: Window, unit: Unit, method: str) -> Attribution:

@@ -1,12 +1,13 @@
 """The folder of an export: is it free, is it ours, what of it is there already.
 
-A manifest may come from anybody. It is checked before anything is done, and it never says which
-file to remove: removed is what lies where an export writes, by the names that an export gives.
+A manifest may come from anybody. It is checked before anything is done; removed are the files that
+it or the notes of a stopped export list, and only where an export writes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -14,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ExportError
-from ..files import is_part, read_json, try_folder, write_json
+from ..files import cannot_write, part_of, read_json, try_folder, write_json
 from . import page as export_page
 from .artefacts import ARTEFACTS
+from .ledger import NOTES, Ledger, whole
 from .settings import check_same
 
 MANIFEST, UNFINISHED, PAGE = "manifest.json", "unfinished.json", "index.html"
-_ROOT_FILES = rf"{re.escape(MANIFEST)}|{re.escape(UNFINISHED)}|{re.escape(PAGE)}"
+_OWN = (MANIFEST, UNFINISHED, NOTES)  # what says that the folder is an export
+_ROOT_FILES = "|".join(map(re.escape, (*_OWN, PAGE)))
 _UNIT_FILES = "|".join(re.escape(artefact.file) for artefact in ARTEFACTS)
 
 
@@ -33,49 +36,98 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     """
     if resume and overwrite:
         raise ExportError("resume and overwrite exclude each other; choose one")
-    if not os.path.lexists(folder):
-        try_folder(folder)
-        return
-    if not folder.is_dir():
-        raise ExportError(f"{folder} is a file; choose a folder to export to")
-    if not resume and not overwrite:
-        raise ExportError(
-            f"{folder} exists already; go on with --resume, replace with --overwrite, or choose "
-            f"another folder"
-        )
-    if _earlier(folder) is None and any(folder.iterdir()):
-        raise ExportError(f"{folder} holds other things than an export; choose another folder")
+    if os.path.lexists(folder):
+        if not folder.is_dir():
+            raise ExportError(f"{folder} is a file; choose a folder to export to")
+        if not resume and not overwrite:
+            raise ExportError(
+                f"{folder} exists already; go on with --resume, replace with --overwrite, or "
+                f"choose another folder"
+            )
+        _earlier(folder)
+    try_folder(folder)
 
 
-def prepare(
-    folder: Path, manifest: dict[str, Any], *, resume: bool, overwrite: bool
-) -> Path | None:
-    """Make the folder ready; the manifest's path if a resumed export proves to be whole."""
-    before = _earlier(folder) if (resume or overwrite) and folder.is_dir() else None
-    if before is not None and resume:
-        check_same(folder, before, manifest)
+@contextlib.contextmanager
+def prepared(
+    ledger: Ledger, manifest: dict[str, Any], *, resume: bool, overwrite: bool
+) -> Iterator[bool]:
+    """The folder made ready and kept from other exports; True if a resumed one is whole already.
+
+    Raises:
+        ExportError: as ``check_folder``, or another export is at work, or what is in the folder is
+            of other settings or in the way; nothing has been changed then.
+    """
+    folder = ledger.folder
     try:
-        if before is not None:
-            _remove(folder, before, only_parts=resume)
         folder.mkdir(parents=True, exist_ok=resume or overwrite)
     except FileExistsError:
         raise ExportError(f"{folder} was just made by another export; choose another") from None
     except OSError as error:
-        raise ExportError(f"cannot write to {folder}: {error.strerror}; choose another") from None
-    whole = (folder / MANIFEST).is_file()
-    if whole and all((folder / name).is_file() for name in export_page.files_of(before or {})):
-        return folder / MANIFEST
+        raise cannot_write(folder, error) from None
+    with ledger.held():
+        try:
+            yield _ready(ledger, manifest, resume)
+        finally:
+            if not ledger.files or not (folder / UNFINISHED).exists():
+                (folder / NOTES).unlink(missing_ok=True)
+
+
+def finish(ledger: Ledger, manifest: dict[str, Any]) -> Path:
+    """Write the manifest, which vouches for every file by its hash; returns its path."""
+    path = ledger.folder / MANIFEST
+    write_json(path, {**manifest, "files": dict(sorted(ledger.files.items()))})
+    (ledger.folder / UNFINISHED).unlink(missing_ok=True)
+    return path
+
+
+def _ready(ledger: Ledger, manifest: dict[str, Any], resume: bool) -> bool:
+    folder = ledger.folder
+    before = _earlier(folder)
+    file, _ = _patterns(before or manifest)
+    vouched = _files_of(before) if before and "windows" in before else {}
+    listed = {
+        name: digest for name, digest in {**vouched, **ledger.files}.items() if file.fullmatch(name)
+    }
+    if resume and before is not None:
+        check_same(folder, before, manifest)
+    ours = {*listed, *_OWN}
+    for name in _entries(folder, manifest):
+        if not resume and _target(name) not in ours:
+            raise ExportError(
+                f"{folder / name} is in the way: no export wrote it; move it or choose another "
+                f"folder"
+            )
+    kept = whole(folder, listed) if resume else {}
+    if resume and (folder / MANIFEST).exists() and kept.keys() == listed.keys():
+        (folder / UNFINISHED).unlink(missing_ok=True)
+        return True
     # a manifest vouches for every file, so it goes until they are all there again
     write_json(folder / UNFINISHED, manifest)
+    stay = {*kept, *_OWN}
+    for name in list(_entries(folder, before or manifest)):  # half-written ones too
+        if name not in stay and _target(name) in ours:
+            (folder / name).unlink(missing_ok=True)
+    places = {place for name in listed.keys() - kept for place in Path(name).parents[:-1]}
+    for place in sorted(places, key=lambda place: -len(place.parts)):
+        with contextlib.suppress(OSError):  # something of somebody else's is in it
+            (folder / place).rmdir()
+    ledger.begin(kept)
     (folder / MANIFEST).unlink(missing_ok=True)
-    return None
+    return False
+
+
+def _files_of(manifest: dict[str, Any]) -> dict[str, str]:
+    """Every file that a manifest vouches for and its SHA-256; "" where it gives none."""
+    return {**dict.fromkeys(export_page.files_of(manifest), ""), **manifest.get("files", {})}
 
 
 def _earlier(folder: Path) -> dict[str, Any] | None:
-    """The manifest of the export in ``folder``, finished or not; None where there is none.
+    """The manifest of the export in ``folder``, finished or not; None where it is empty.
 
     Raises:
-        ExportError: it is not what an export writes, or something lies behind a link.
+        ExportError: it holds other things, the manifest is not what an export writes, or where an
+            export writes something else lies: a link, a folder for a file.
     """
     for name in (MANIFEST, UNFINISHED):
         path = folder / name
@@ -88,16 +140,20 @@ def _earlier(folder: Path) -> dict[str, Any] | None:
             for key in ("clip", "model", "versions"):
                 _demand(isinstance(manifest.get(key, {}), dict), f"{key} is no object")
             file, _ = _patterns(manifest)
-            for listed in export_page.files_of(manifest) if name == MANIFEST else ():
+            for listed, digest in _files_of(manifest).items() if name == MANIFEST else ():
                 _demand(file.fullmatch(listed), "a file lies where no export writes")
+                _demand(isinstance(digest, str), "a hash is no text")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             reason = error if type(error) is ValueError else "entries are missing"
             raise ExportError(
                 f"{path} is damaged ({reason}); nothing was changed, choose another folder"
             ) from None
-        for _ in _ours(folder, manifest):
+        for _ in _entries(folder, manifest):
             pass  # refuses links
         return manifest
+    for entry in folder.iterdir():
+        if entry.name != NOTES or entry.is_symlink() or entry.stat().st_size:
+            raise ExportError(f"{folder} holds other things than an export; choose another folder")
     return None
 
 
@@ -129,41 +185,41 @@ def _patterns(manifest: dict[str, Any]) -> tuple[re.Pattern[str], re.Pattern[str
     return re.compile(rf"{_ROOT_FILES}|{window}(?:{below})"), re.compile(folders)
 
 
-def _ours(folder: Path, manifest: dict[str, Any]) -> Iterator[Path]:
-    """Files and folders that the export wrote, the inner ones first; never behind a link.
+def _entries(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
+    """Names of the files that lie where an export writes; never behind a link.
 
     Raises:
-        ExportError: one of them is a link.
+        ExportError: one of them is a link, or a folder or pipe in the place of a file.
     """
     file, inner = _patterns(manifest)
 
-    def walk(place: Path) -> Iterator[Path]:
+    def walk(place: Path) -> Iterator[str]:
         for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
             path = place / entry.name
             name = path.relative_to(folder).as_posix()
-            if not (file.fullmatch(name) or inner.fullmatch(name) or is_part(entry.name)):
+            is_folder = inner.fullmatch(name)
+            if not (is_folder or file.fullmatch(_target(name))):
                 continue
             if entry.is_symlink():
                 raise _linked(path)
-            if entry.is_dir() and inner.fullmatch(name):
+            if not (entry.is_dir() if is_folder else entry.is_file()):
+                what = "no folder" if is_folder else "no file"
+                raise ExportError(f"{path} is in the way: it is {what}; move it away")
+            if is_folder and not os.access(path, os.W_OK | os.X_OK):
+                raise cannot_write(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+            if is_folder:
                 yield from walk(path)
-                yield path
-            elif entry.is_file() and not inner.fullmatch(name):
-                yield path
+            else:
+                yield name
 
     return walk(folder)
 
 
+def _target(name: str) -> str:
+    """The name itself, or of a half-written file that of the whole one."""
+    folder, _, last = name.rpartition("/")
+    return f"{folder}/{part_of(last) or last}".lstrip("/")
+
+
 def _linked(path: Path) -> ExportError:
     return ExportError(f"{path} is a link, which no export makes; remove it or choose another")
-
-
-def _remove(folder: Path, before: dict[str, Any], *, only_parts: bool) -> None:
-    """Remove what an earlier export wrote, and nothing else that lies there."""
-    for path in list(_ours(folder, before)):
-        if path.is_dir():
-            if not only_parts:
-                with contextlib.suppress(OSError):  # something of somebody else's is in it
-                    path.rmdir()
-        elif not only_parts or is_part(path.name):
-            path.unlink(missing_ok=True)

@@ -28,13 +28,14 @@ from torch import nn
 from .. import clips
 from ..arguments import checked
 from ..errors import ExportError
-from ..files import sha256, write_json, write_text
+from ..files import sha256, write_text
 from ..nets import C3D, ModelSpec
 from ..progress import Progress
 from ..weights import NetworkChoice, choose
 from . import page as export_page
 from .draw import Window
-from .folder import MANIFEST, PAGE, UNFINISHED, check_folder, prepare
+from .folder import MANIFEST, PAGE, check_folder, finish, prepared
+from .ledger import Ledger
 from .plan import plan_of
 from .settings import SCHEMA, ExportSettings, check_settings, describe_model, versions
 from .window import answer, export_window
@@ -196,9 +197,11 @@ def write_export(
         if isinstance(net, C3D):
             made_again = settings
 
+    ledger = Ledger(folder)
+
     def window(clip: clips.Clip) -> Window:
         name = "." if len(starts) == 1 else f"window-{clip.start:04d}"
-        return Window(net, spec, clip, folder / name, name, settings, plan)
+        return Window(net, spec, clip, folder / name, name, settings, plan, ledger)
 
     answers = answer(window(first), clock)  # units that do not exist leave nothing behind either
     with clock("hashes"):
@@ -220,22 +223,23 @@ def write_export(
             "versions": versions(),
             **({"left_out": plan.layers_left_out} if plan.layers_left_out else {}),
         }
-    finished = prepare(folder, manifest, resume=resume, overwrite=overwrite)
-    if finished is not None:
-        return finished
-
     steps = _Steps(progress, len(starts) * answers.steps(settings, plan))
-    manifest["windows"] = []
-    for clip in _chain(first, reader, clock):
-        current = window(clip)
-        if clip is not first:
-            answers = answer(current, clock)
-        manifest["windows"].append(export_window(current, answers, steps, clock))
-    with clock("page and manifest"):
-        write_text(folder / PAGE, export_page.page(manifest))
-        write_json(folder / MANIFEST, manifest)
-        (folder / UNFINISHED).unlink(missing_ok=True)
-    return folder / MANIFEST
+    with prepared(ledger, manifest, resume=resume, overwrite=overwrite) as finished:
+        if finished:
+            return folder / MANIFEST
+        manifest["windows"] = []
+        try:
+            for clip in _chain(first, reader, clock):
+                current = window(clip)
+                if clip is not first:
+                    answers = answer(current, clock)
+                manifest["windows"].append(export_window(current, answers, steps, clock))
+            with clock("page and manifest"):
+                text = export_page.page(manifest)
+                ledger.write(folder / PAGE, lambda path: write_text(path, text))
+                return finish(ledger, manifest)
+        except ExportError as error:
+            raise ExportError(f"{error}; what is finished is whole: go on with --resume") from None
 
 
 def _starts(frames: int, settings: ExportSettings, length: int, stride: int) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import reprlib
 import shlex
 from collections.abc import Sequence
@@ -105,7 +106,18 @@ class ExportSettings:
             value = getattr(self, name)
             if value != getattr(ExportSettings, name):
                 words += [f"--{name}", str(value)]
-        return shlex.join(words)
+        return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """The word as a shell takes it; what cannot be printed by its bytes, as bash and zsh do."""
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(c if c.isalnum() else _bytes(c) for c in word) + "'"
+
+
+def _bytes(text: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(text))
 
 
 def check_settings(settings: ExportSettings) -> None:

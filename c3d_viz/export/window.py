@@ -21,7 +21,6 @@ from .artefacts import ARTEFACTS, complete, write_unit
 from .draw import (
     Window,
     read_notes,
-    sheet_path,
     write_activations,
     write_input,
     write_sheet,
@@ -70,9 +69,7 @@ def export_window(
     notes: dict[tuple[Unit, str], list[str]] = {}
     prefix = "" if window.name == "." else window.name + "/"
     with Workers(step, clock) as workers:
-        if not (window.folder / "input.mp4").is_file():
-            window.folder.mkdir(parents=True, exist_ok=True)
-            workers.submit("", write_input, window)
+        workers.submit("", write_input, window)
         for layer in settings.layers:
             values = traced.activations[layer].cpu().float().numpy()
             workers.submit(layer, write_activations, window, layer, values)
@@ -137,8 +134,7 @@ def _export_method(
                 made[unit] = next(maps)
             notes[unit, method] = list(made[unit].notes)
             workers.submit(step, write_unit, window, made[unit])
-        if not sheet_path(window, layer, method).is_file():
-            workers.submit("", write_sheet, window, found, method, made)
+        workers.submit("", write_sheet, window, found, method, made)
     return {key: lines for key, lines in notes.items() if lines}
 
 
