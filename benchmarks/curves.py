@@ -113,7 +113,7 @@ def plot(curves: dict[str, Any], folder: Path = IMAGES) -> list[Path]:
     axes[0].set(xlabel="units of one layer", ylabel="seconds", xscale="log", yscale="log")
     axes[0].set_xticks(UNITS, [str(k) for k in UNITS])
     axes[0].minorticks_off()
-    axes[0].legend(frameon=False)
+    axes[0].legend(frameon=False, loc="upper left")
     axes[0].set_title("Cost against units")
     layers = list(curves["layers"])
     places = range(len(layers))
@@ -144,7 +144,7 @@ def plot(curves: dict[str, Any], folder: Path = IMAGES) -> list[Path]:
         axis.set(xlabel=label, ylabel="seconds")
         axis.set_xticks(x)
         axis.set_ylim(bottom=0)
-        axis.legend(frameon=False)
+        axis.legend(frameon=False, loc="upper left")
         axis.set_title(f"Cost against {name}")
     written += _save(figure, folder / "bench-frames-resolution")
     return written

@@ -141,6 +141,14 @@ def test_the_package_takes_its_files_along() -> None:
         assert any(path.relative_to(PACKAGE).match(p) for p in patterns["c3d_viz"])
 
 
+def test_legends_have_a_place() -> None:
+    """Matplotlib's search for the best one takes long, and warns of it on a busy machine."""
+    for path in [*PACKAGE.rglob("*.py"), *ROOT.glob("benchmarks/*.py"), *ROOT.glob("tools/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "legend":
+                assert "loc" in [keyword.arg for keyword in node.keywords], (path, node.lineno)
+
+
 def test_no_large_or_foreign_files() -> None:
     done = subprocess.run(
         ["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=False

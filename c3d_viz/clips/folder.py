@@ -8,14 +8,16 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import ClipError
 from .frame import Frame, SourceFrame
 from .opening import FALLBACK_FPS, MAX_FRAME_PIXELS, PathLike, shown
 from .suffixes import PICTURE_SUFFIXES
+from .tiff import Samples, samples_of
 from .video import VideoInfo
 
 
@@ -107,8 +109,12 @@ def opened_picture(file: Path, label: str) -> Iterator[Image.Image]:
     Raises:
         ClipError: it is no picture, too large, or (inside the block) damaged.
     """
+    samples = None
     try:
         with _quiet():
+            samples = samples_of(file)
+            if samples is not None and samples.misread:
+                raise _not_read(label, samples)
             picture = Image.open(file)
         with picture:
             width, height = picture.size
@@ -118,6 +124,8 @@ def opened_picture(file: Path, label: str) -> Iterator[Image.Image]:
     except Image.DecompressionBombError:
         raise _too_large(label, "far too many") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if samples is not None and (samples.planar or isinstance(error, UnidentifiedImageError)):
+            raise _not_read(label, samples) from None
         reason = getattr(error, "strerror", None) or "damaged, truncated or not a picture"
         raise ClipError(f"{label} cannot be read ({reason}); replace or remove it") from None
 
@@ -125,25 +133,25 @@ def opened_picture(file: Path, label: str) -> Iterator[Image.Image]:
 def rgb_of(picture: Image.Image, label: str) -> Frame:
     """(H, W, 3) uint8 RGB, turned as a camera's EXIF note asks, alpha dropped.
 
-    Floating-point grey is scaled from 0..1; wider integers are read by their upper 8 of 16 bits.
+    Floating-point grey is scaled from 0..1; wide integers are read by their upper 8 bits.
 
     Raises:
         ClipError: numbers of which nobody says what white is.
     """
-    wide = picture.mode == "I" and picture.format == "TIFF"  # 32 bits; others keep 16 in mode I
     turned = ImageOps.exif_transpose(picture)
-    if turned.mode == "F" or wide:
+    if turned.mode == "F":
         values = np.asarray(turned)
         low, high = float(values.min()), float(values.max())
-        if wide or not (low >= 0 and high <= 1):  # not: NaN too
-            kind = "32-bit integers" if wide else "floating-point values"
+        if not (low >= 0 and high <= 1):  # not: NaN too
             raise ClipError(
-                f"{label} holds {kind} from {low:.4g} to {high:.4g}, and nothing says which is "
-                f"white; save frames as 8 or 16 bits, or as floating point from 0 to 1"
+                f"{label} holds floating-point values from {low:.4g} to {high:.4g}, and nothing "
+                f"says which is white; save frames as 8 or 16 bits, or floating point from 0 to 1"
             )
         gray = np.rint(values * 255).astype(np.uint8)
     elif turned.mode.startswith("I"):  # 16-bit gray: Pillow's own conversion would clip it
-        gray = (np.asarray(turned).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        tags: Any = getattr(picture, "tag_v2", {})
+        bits = tags.get(258, (16,))[0]  # 12 in some TIFFs
+        gray = (np.asarray(turned).astype(np.int64) >> bits - 8).clip(0, 255).astype(np.uint8)
     else:
         with _quiet():
             return np.array(turned.convert("RGB"))
@@ -156,6 +164,10 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def _not_read(label: str, samples: Samples) -> ClipError:
+    return ClipError(f"{label} holds {samples}, which are not read; save frames as 8 or 16 bits")
 
 
 def _too_large(label: str, size: str) -> ClipError:

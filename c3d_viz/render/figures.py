@@ -82,9 +82,13 @@ def dress(axis: Any, theme: Theme) -> None:
         text.set_fontsize(10)
 
 
-def legend(axis: Any, theme: Theme, **options: Any) -> None:
-    """A frameless legend in the theme's ink."""
-    axis.legend(frameon=False, fontsize=9, labelcolor=theme.ink, **options)
+def legend(figure: Any, axis: Any, theme: Theme) -> None:
+    """What an axis shows, in one line under the figure: the search for a free place is slow."""
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=len(labels), frameon=False,
+        labelcolor=theme.ink, fontsize=9,
+    )  # fmt: skip
 
 
 def themed(light: bytes, dark: bytes, caption: str) -> str:

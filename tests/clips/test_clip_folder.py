@@ -72,7 +72,6 @@ def test_floating_point_frames_are_scaled_or_refused(tmp_path: Path) -> None:
         "floating-point values from 0 to 200": ramp * 200,
         "floating-point values from -0.5 to 0.5": ramp - 0.5,
         "floating-point values from nan to nan": ramp * np.nan,
-        "32-bit integers from 0 to 255": np.rint(ramp * 255).astype(np.int32),
     }
     for expected, values in others.items():
         Image.fromarray(values).save(folder / "0.tif")

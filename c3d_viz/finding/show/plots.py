@@ -79,7 +79,7 @@ def curves_figure(study: Study, theme: Theme) -> Any:
                 axis.set_xlabel("frame")
     axes[0, 0].set_ylabel("partial Spearman")
     axes[1, 0].set_ylabel("partial Spearman")
-    legend(axes[0, 0], theme)
+    legend(figure, axes[0, 0], theme)
     return figure
 
 
@@ -99,7 +99,7 @@ def energy_figure(study: Study, theme: Theme) -> Any:
         axis.set_xlabel("frame")
     axes[0, 0].set_ylim(bottom=0)  # after all is drawn: the axes share it
     axes[0, 0].set_ylabel("share of |R|")
-    legend(axes[0, 0], theme)
+    legend(figure, axes[0, 0], theme)
     return figure
 
 
@@ -129,7 +129,7 @@ def clips_figure(study: Study, analysis: Analysis, theme: Theme) -> Any:
         axis.set_xlabel("contrast: later minus earlier half of M - A")
         axis.grid(axis="y", color=theme.faint, lw=0.4)
     axes[0, 0].set_yticks(place, [names[i] for i in order], fontsize=8)
-    _legend_below(figure, axes[0, 0], theme, 3)
+    legend(figure, axes[0, 0], theme)
     return figure
 
 
@@ -174,7 +174,7 @@ def depth_figure(study: Study, analysis: Analysis, theme: Theme) -> Any:
         axis.set_ylim(-0.1, 1.05)
         axis.tick_params(axis="x", labelsize=8, rotation=45)
     axes[0, 0].set_ylabel("similarity to the original")
-    legend(axes[0, 2], theme)
+    legend(figure, axes[0, 2], theme)
     return figure
 
 
@@ -204,13 +204,5 @@ def units_figure(study: Study, theme: Theme) -> Any:
         )
         axis.tick_params(axis="x", labelsize=8)
     axes[0, 0].set_ylabel("share of channels")
-    _legend_below(figure, axes[0, 0], theme, 4)
+    legend(figure, axes[0, 0], theme)
     return figure
-
-
-def _legend_below(figure: Any, axis: Any, theme: Theme, columns: int) -> None:
-    handles, labels = axis.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=columns, frameon=False,
-        labelcolor=theme.ink, fontsize=9,
-    )  # fmt: skip

@@ -134,7 +134,7 @@ def layer_figure(
         )
     axis.set_xlabel("direction index")
     axis.set_ylabel("share of channels")
-    axis.legend(frameon=False, fontsize=9)
+    axis.legend(frameon=False, fontsize=9, loc="upper right")
     return figure
 
 
