@@ -129,8 +129,9 @@ def export(
         typer.Option(
             "--method",
             metavar="NAME",
-            help="deconvnet, guided, gradient, input_x_gradient or integrated_gradients; "
-            "repeatable. [deconvnet]",
+            help="deconvnet, guided, gradient, input_x_gradient, integrated_gradients, gradcam, "
+            "gradcam_time, gradcam_pp, layercam or guided_gradcam ('c3d-viz methods' tells them "
+            "apart); repeatable. [deconvnet]",
         ),
     ] = None,
     top: Annotated[
@@ -172,6 +173,14 @@ def export(
     precision: Annotated[
         str, typer.Option("--precision", metavar="P", help="float32, or bf16: a faster preview.")
     ] = "float32",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="METHOD.NAME=VALUE",
+            help="A method's setting, as in gradcam.layer=conv5b; repeatable.",
+        ),
+    ] = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     timings: Annotated[bool, typer.Option("--timings", help="Say where the time went.")] = False,
@@ -179,6 +188,7 @@ def export(
     """Write what every layer sees in a clip, as pictures, videos, arrays."""
     from ..export import export_clip
     from ..files import read_json
+    from ..methods import read_settings
 
     spent: dict[str, float] = {}
     with progress_bar("export") as progress:
@@ -188,6 +198,7 @@ def export(
             network=network,
             layers=layer or "all",
             methods=method or ("deconvnet",),
+            settings=read_settings(settings or (), method or ("deconvnet",)),
             top=top,
             channel=channel or None,
             at=None if at is None else whole_numbers(at, "--at", "time,row,column as in 0,3,4"),
@@ -229,6 +240,18 @@ def layers(network: Network) -> None:
     with progress_bar("layers") as progress:
         rows = layer_tree(net, shape, progress)
     say(*tree_text(rows, groups_of(net, called_layers(net, shape)), net, spec).split("\n"))
+
+
+@app.command()
+def methods() -> None:
+    """Print every method of attribution, what it shows, and its settings."""
+    from ..methods import METHODS, described
+
+    for name, method in METHODS.items():
+        say(f"{name}: {method.title} ({method.paper})")
+        say(f"  {method.sentence}")
+        for line in described(method.settings) if method.settings else ():
+            say(f"  --set {name}.{line}")
 
 
 @app.command()

@@ -4,6 +4,7 @@ from .devices import device_named
 from .fields import receptive_fields
 from .flags import full_precision
 from .general import backproject, layers_without_relus
+from .graph.subproblem import Subproblem
 from .listen import (
     check_input,
     check_recorded,
@@ -15,7 +16,7 @@ from .listen import (
 )
 from .passes import Pass
 from .precision import Precision, bf16_share, settled
-from .report import RuleReport, crossed, way
+from .report import RuleReport, Way, crossed, way
 from .rules import RULES, BackProjection
 from .survey import called_layers, groups_of, layer_tree, tree_text
 from .threads import one_thread_each

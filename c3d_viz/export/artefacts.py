@@ -62,7 +62,9 @@ def _write_map(path: Path, of: UnitMap) -> None:
         "channel_order": spec.input.channel_order,
         "weights": spec.weights,
     }
-    if att.report is not None and att.notes:  # else the file is as it always was
+    if att.native is not None:
+        stored |= {"native": att.native, "native_layer": att.native_layer}
+    if att.report is not None and att.report.others:  # else the file is as it always was
         stored |= {"relus": att.report.relus, "other_activations": list(att.report.others)}
     write_npz(path, stored)
 

@@ -132,15 +132,20 @@ def write_sheet(
 def _read_map(window: Window, unit: Unit, method: str) -> Attribution:
     """A map that was exported earlier, as it was made."""
     with np.load(unit_folder(window.folder, unit, method) / "map.npz") as stored:
-        activation = float(stored["activation"])
-        return Attribution(stored["values"], unit, method, activation, _report_in(stored))
+        return Attribution(
+            stored["values"],
+            unit,
+            method,
+            float(stored["activation"]),
+            _report_in(stored),
+            native=stored.get("native"),
+            native_layer=str(stored["native_layer"]) if "native" in stored else "",
+        )
 
 
 def read_notes(window: Window, unit: Unit, method: str) -> list[str]:
     """The notes of a map that was exported earlier."""
-    with np.load(unit_folder(window.folder, unit, method) / "map.npz") as stored:
-        report = _report_in(stored)
-    return [] if report is None else list(report.notes(method))
+    return list(_read_map(window, unit, method).notes)
 
 
 def _report_in(stored: Any) -> RuleReport | None:

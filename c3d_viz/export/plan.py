@@ -11,8 +11,8 @@ from torch import nn
 
 from ..engine import called_layers, groups_of, layers_without_relus, receptive_fields
 from ..errors import LayerError, VizError
-from ..methods import METHODS
-from ..nets import C3D, ModelSpec, ReceptiveField, layer_module
+from ..methods import METHODS, Settings
+from ..nets import C3D, CONV_LAYERS, LAYERS, ModelSpec, ReceptiveField, layer_module
 from ..progress import Progress
 from .settings import ExportSettings
 
@@ -48,46 +48,68 @@ def plan_of(
 ) -> Plan:
     """The plan for the layers that settings name: a C3D's in their order; else modules by name.
 
-    Of other networks, ``all`` is the groups (``groups_of``) and ``conv`` every convolution. A layer
-    named by ``all`` or ``conv`` without any ReLU below it is left out of what would be the plain
-    gradient there; one that is named itself is refused.
+    Of other networks, ``all`` is the groups (``groups_of``) and ``conv`` every convolution. Where a
+    method has nothing to say about a layer (a rule that meets no ReLU below it and would be the
+    plain gradient, a class activation map without a convolution below), a layer named by ``all`` or
+    ``conv`` is left out with the reason; one that is named itself is refused.
 
     Raises:
         LayerError: a layer does not exist, is not called, or gives no (C, T, H, W) or (C,).
-        VizError: a rule has no ReLU to hold at.
+        VizError: a method has nothing to say about a layer that is named.
     """
-    device = torch.device(settings.device)
     if isinstance(net, C3D):
-        return Plan(receptive_fields(net, spec.input.shape, _with_logits(settings.layers, spec)))
+        layers = list(_with_logits(settings.layers, spec))
+        wide = settings.layers in (LAYERS, CONV_LAYERS)
+        left_out = _unasked(net, spec, settings, layers, () if wide else layers)
+        return Plan(receptive_fields(net, spec.input.shape, layers), left_out)
     if progress is not None:
         progress(0, 1, "layers and receptive fields")
     called = called_layers(net, spec.input.shape)
-    wide: list[str] = []
+    groups: list[str] = []
     if "all" in settings.layers:
-        wide += groups_of(net, called)
+        groups += groups_of(net, called)
     if "conv" in settings.layers:
-        wide += [n for n in called if isinstance(net.get_submodule(n), nn.Conv3d)]
+        groups += [n for n in called if isinstance(net.get_submodule(n), nn.Conv3d)]
     named = [name for name in settings.layers if name not in ("all", "conv")]
-    left_out: dict[tuple[str, str], str] = {}
-    for name in dict.fromkeys([*wide, *named]):
+    unfit: dict[tuple[str, str], str] = {}
+    for name in dict.fromkeys([*groups, *named]):
         reason = _unfit(net, name, called)
         if reason is not None and name in named:
             raise LayerError(f"{name} {reason}; choose from {', '.join(groups_of(net, called))}")
         if reason is not None:
-            left_out[name, ""] = f"{name} {reason}"
-    layers = [n for n in dict.fromkeys([*wide, *named]) if (n, "") not in left_out]
-    rules = [m for m in settings.methods if METHODS[m].rule not in (None, "gradient")]
-    if rules:
-        clip = torch.zeros(1, *spec.input.shape, device=device)
-        for name, others in layers_without_relus(net, clip, layers).items():
-            for method in rules:
-                error = refusal(method, name, others)
-                if name in named:
-                    raise error
-                left_out[name, method] = str(error)
+            unfit[name, ""] = f"{name} {reason}"
+    layers = [n for n in dict.fromkeys([*groups, *named]) if (n, "") not in unfit]
     if not layers:
         raise LayerError("no layer of the network gives (C, T, H, W) or (C,); name one")
+    left_out = unfit | _unasked(net, spec, settings, layers, named)
     return Plan(receptive_fields(net, spec.input.shape, layers), left_out)
+
+
+def _unasked(
+    net: nn.Module,
+    spec: ModelSpec,
+    settings: ExportSettings,
+    layers: Sequence[str],
+    named: Sequence[str],
+) -> dict[tuple[str, str], str]:
+    """By layer and method, why the method says nothing about the layer; refused if it is named."""
+    clip = torch.zeros(1, *spec.input.shape, device=torch.device(settings.device))
+    found: dict[tuple[str, str], VizError] = {}
+    rules = [m for m in settings.methods if METHODS[m].needs_relus and not isinstance(net, C3D)]
+    if rules:
+        for name, others in layers_without_relus(net, clip, layers).items():
+            found |= {(name, method): refusal(method, name, others) for method in rules}
+    reasons: dict[tuple[object, Settings], dict[str, VizError]] = {}
+    for method, chosen in settings.of_methods().items():
+        check = METHODS[method].check
+        if check is not None:
+            if (check, chosen) not in reasons:  # methods of one family ask the same
+                reasons[check, chosen] = check(net, clip, layers, chosen)
+            found |= {(name, method): error for name, error in reasons[check, chosen].items()}
+    for (name, _), error in found.items():
+        if name in named:
+            raise error
+    return {key: str(error) for key, error in found.items()}
 
 
 def refusal(method: str, layer: str, others: Sequence[str]) -> VizError:

@@ -17,7 +17,7 @@ import copy
 import dataclasses
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from .. import clips
 from ..arguments import checked
 from ..errors import ExportError
 from ..files import sha256, write_text
+from ..methods import Given
 from ..nets import C3D, ModelSpec
 from ..progress import Progress
 from ..weights import NetworkChoice, choose
@@ -68,6 +69,7 @@ def export_clip(
     scale: str = "clip",
     device: str = "cpu",
     precision: str = "float32",
+    settings: Mapping[str, Given] | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -94,6 +96,7 @@ def export_clip(
         mode, scale: how overlays are coloured (see ``overlay``); the arrays are not touched.
         device: "cpu" or "cuda[:N]".
         precision: "bf16" is a faster preview (see ``attribute``).
+        settings: of the methods, as in ``{"gradcam": {"layer": "conv4b"}}`` (see ``attribute``).
         resume: go on with a stopped export of the same clip, network and settings; only what is
             missing is made. A folder that does not exist is begun.
         overwrite: replace an earlier export in ``out``; a folder of other things is never touched.
@@ -121,7 +124,7 @@ def export_clip(
         fc6_order=fc6_order,
         classes=classes,
     )
-    settings = ExportSettings.of(
+    wanted = ExportSettings.of(
         choice,
         layers,
         methods,
@@ -136,11 +139,12 @@ def export_clip(
         scale=scale,
         device=device,
         precision=precision,
+        settings=settings,
     )
     return write_export(
         Path(path),
         Path(out),
-        settings,
+        wanted,
         resume=resume,
         overwrite=overwrite,
         progress=progress,
@@ -279,6 +283,11 @@ class _Steps:
 
     def __call__(self, what: str) -> None:
         self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, self.total, what)
+
+    def within(self, what: str) -> None:
+        """Says how far the step is that comes next; it may be one of many passes."""
         if self.progress is not None:
             self.progress(self.done, self.total, what)
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import reprlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +17,7 @@ from torch import nn
 from .. import __version__
 from ..engine import device_named
 from ..errors import ExportError, LayerError, VizError
-from ..methods import METHODS
+from ..methods import METHODS, Given, Settings, read_settings, settings_of
 from ..nets import CONV_LAYERS, LAYERS, ModelSpec
 from ..weights import NetworkChoice
 
@@ -33,7 +33,8 @@ _COMPARED_OF_NETWORK = ("model", "seed", "fc6_order")
 class ExportSettings:
     """Every choice of an export; what each means stands at ``export_clip``.
 
-    ``of`` takes the spellings that ``export_clip`` takes.
+    ``of`` takes the spellings that ``export_clip`` takes. ``tuned`` has the methods' settings that
+    are not at their default, as ``METHOD.NAME=VALUE``.
     """
 
     network: NetworkChoice = field(default_factory=NetworkChoice)
@@ -49,6 +50,7 @@ class ExportSettings:
     scale: str = "clip"
     device: str = "cpu"
     precision: str = "float32"
+    tuned: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -60,30 +62,43 @@ class ExportSettings:
         at: Sequence[int] | None,
         *,
         of_c3d: bool = True,
+        settings: Mapping[str, Given] | None = None,
         **more: Any,
     ) -> ExportSettings:
         """Settings with nothing twice, a C3D's layers by name and in order; ``check_settings``.
 
         Args:
             of_c3d: the layers are C3D's; those of other networks stay as they are named.
+            settings: of the methods, by method and name.
+
+        Raises:
+            VizError: a setting does not exist or does not fit.
         """
         if channel is not None:
             channel = (channel,) if isinstance(channel, int) else tuple(dict.fromkeys(channel))
         names = (layers,) if isinstance(layers, str) else layers
+        chosen = {m: settings_of(m, given) for m, given in (settings or {}).items()}
         return cls(
             network,
             named_layers(layers) if of_c3d else tuple(dict.fromkeys(names)),
             (methods,) if isinstance(methods, str) else tuple(dict.fromkeys(methods)),
             channel=channel,
             at=None if at is None else tuple(at),
+            tuned=tuple(word for m, s in chosen.items() if s is not None for word in s.words(m)),
             **more,
         )
 
+    def of_methods(self) -> dict[str, Settings]:
+        """Every value of the settings of those methods that have any."""
+        return read_settings(self.tuned, self.methods)
+
     def to_json(self) -> dict[str, object]:
         """Plain values by name, those of the network among them; tuples as lists."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "network"}
+        left_out = ("network", "tuned")
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         plain = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
-        return {**self.network.to_json(), **plain}
+        settings = {method: values.to_json() for method, values in self.of_methods().items()}
+        return {**self.network.to_json(), **plain, **({"settings": settings} if settings else {})}
 
     def command(self, clip: str, out: str) -> str:
         """The command line that makes this export again."""
@@ -106,6 +121,8 @@ class ExportSettings:
             value = getattr(self, name)
             if value != getattr(ExportSettings, name):
                 words += [f"--{name}", str(value)]
+        for word in self.tuned:
+            words += ["--set", word]
         return " ".join(map(_quoted, words))
 
 
@@ -129,6 +146,7 @@ def check_settings(settings: ExportSettings) -> None:
     for method in settings.methods:
         if method not in METHODS:
             raise VizError(f"no method {method!r}; choose from {', '.join(METHODS)}")
+    settings.of_methods()
     choices = {
         "mode": ("magnitude", "signed"),
         "scale": ("clip", "frame"),

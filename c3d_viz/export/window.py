@@ -6,9 +6,9 @@ window are ever in memory; a short queue holds the computation back when drawing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -28,6 +28,14 @@ from .draw import (
 from .plan import Plan
 from .settings import ExportSettings
 from .workers import Clock, Workers
+
+
+class Steps(Protocol):
+    """Who hears of finished steps, and how far the one in work is."""
+
+    def __call__(self, what: str) -> None: ...
+
+    def within(self, what: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -61,9 +69,7 @@ def answer(window: Window, clock: Clock) -> Answers:
     return Answers(x, traced, units)
 
 
-def export_window(
-    window: Window, answers: Answers, step: Callable[[str], None], clock: Clock
-) -> dict[str, Any]:
+def export_window(window: Window, answers: Answers, step: Steps, clock: Clock) -> dict[str, Any]:
     """Write one window and return its part of the manifest."""
     settings, traced = window.settings, answers.traced
     notes: dict[tuple[Unit, str], list[str]] = {}
@@ -75,7 +81,7 @@ def export_window(
             workers.submit(layer, write_activations, window, layer, values)
             del values
         for method in settings.methods:
-            notes |= _export_method(window, answers, method, workers, clock)
+            notes |= _export_method(window, answers, method, workers, step, clock)
     return {
         "start": window.clip.start,
         "frames": window.numbers,
@@ -100,7 +106,7 @@ def _units(traced: Trace, layer: str, settings: ExportSettings) -> list[Unit]:
 
 
 def _export_method(
-    window: Window, answers: Answers, method: str, workers: Workers, clock: Clock
+    window: Window, answers: Answers, method: str, workers: Workers, step: Steps, clock: Clock
 ) -> dict[tuple[Unit, str], list[str]]:
     """Maps of one method for every unit that still lacks a file, and the layers' sheets.
 
@@ -121,19 +127,27 @@ def _export_method(
         wanted = [unit for found in missing.values() for unit in found]
         precision = cast(Any, window.settings.precision)
         with clock("back-projection"):
-            maps = attribute_many(window.model, answers.x, wanted, method, precision=precision)
+            maps = attribute_many(
+                window.model,
+                answers.x,
+                wanted,
+                method,
+                precision=precision,
+                settings=window.settings.of_methods().get(method),
+                progress=lambda done, total: step.within(f"{method}, pass {done + 1} of {total}"),
+            )
     for layer, found in units.items():
-        step = f"{layer} {method}"
+        name = f"{layer} {method}"
         made: dict[Unit, Attribution] = {}
         for unit in found:
             if unit not in missing[layer]:
                 notes[unit, method] = read_notes(window, unit, method)
-                workers.skip(step)
+                workers.skip(name)
                 continue
             with clock("back-projection"):
                 made[unit] = next(maps)
             notes[unit, method] = list(made[unit].notes)
-            workers.submit(step, write_unit, window, made[unit])
+            workers.submit(name, write_unit, window, made[unit])
         workers.submit("", write_sheet, window, found, method, made)
     return {key: lines for key, lines in notes.items() if lines}
 

@@ -1,37 +1,32 @@
-"""Grad-CAM for video (Selvaraju et al. 2017), in the two definitions that are in use.
+"""Grad-CAM for video, in the two definitions that are in use.
 
-A layer's channels are weighted by the gradient of one output unit and added up; what stays
-positive is the map. On video the gradient has been averaged in two ways: over the whole volume, so
-that a channel counts alike at all times ("volume"), or at each time step by itself ("time_step").
-They give different maps, so a result always says which one it is.
+Formula: M = ReLU(sum_c w_c A_c), A_c the channels of a layer, w_c the mean of the unit's gradient
+there. On video the mean has been taken in two ways: over the whole volume, so that a channel counts
+alike at all times (``gradcam``, average "volume"), or over each time step by itself
+(``gradcam_time``, "time_step"). They give different maps.
 
-The map lives on the layer's own grid: conv5b has two time steps. Stretched to sixteen frames it
-still holds two.
+Limit: the map is as coarse as the layer, in time too (conv5b: two steps). A mean gradient says how
+a channel counts on the whole, not where: the map may be strong at places the unit does not see.
+What speaks against the unit is cut off at zero.
+
+Reference: Selvaraju et al. 2017, Grad-CAM: Visual Explanations from Deep Networks, eq. 1-2.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from ..engine import (
-    Unit,
-    check_input,
-    check_recorded,
-    crossed,
-    eval_view,
-    locate,
-    recording,
-    undisturbed,
-    way,
-)
-from ..errors import LayerError, VizError
+from ..engine import Unit
+from ..errors import VizError
+from .cam import CamSettings, Weighable, check_cam, on_clip, weighable
+from .types import Method, OnGrid
 
 Average = Literal["volume", "time_step"]
 
@@ -72,33 +67,46 @@ def grad_cam(
     """
     if average not in get_args(Average):
         raise VizError(f"no average {average!r}; there are {', '.join(get_args(Average))}")
-    check_input(model, x)
-    model = eval_view(model)
-    edges: dict[str, GradientEdge] = {}
-
-    def keep(name: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
-        # the place in the graph, and a copy: an in-place ReLU may overwrite the tensor itself
-        if not output.requires_grad:
-            raise VizError(f"the model computes {name} without gradient; choose another layer")
-        edges[name] = get_gradient_edge(output)
-        return output.clone()
-
-    with undisturbed(x.device), torch.enable_grad():
-        wanted = [layer, unit.layer]
-        with recording(model, wanted, keep) as kept:
-            model(x.detach().clone().requires_grad_() * 1)
-        check_recorded(kept, wanted)
-        activation, answer = kept[layer], kept[unit.layer]
-        if activation.ndim != 5:
-            raise LayerError(f"{layer} has no (T, H, W) grid; choose a convolutional layer")
-        unit = locate(answer[0].detach(), unit)
-        assert unit.at is not None
-        if not crossed(way(answer, edges[layer]), unit.layer, lambda: False):
-            raise LayerError(f"{unit.layer} does not depend on {layer}; choose a layer below it")
-        (slope,) = torch.autograd.grad(answer[(0, unit.channel, *unit.at)], [edges[layer]])
-    weights = slope[0].mean(dim=(1, 2, 3) if average == "volume" else (2, 3), keepdim=True)
-    values = (weights * activation[0].detach()).sum(dim=0).clamp_min(0)
+    seen = weighable(model, x, unit, layer)
+    values = weighed(seen, average)
     if not bool(torch.isfinite(values).all()):
         raise VizError(f"Grad-CAM of {unit.layer} at {layer} is NaN; check the input and weights")
     array: npt.NDArray[np.float32] = values.to("cpu", torch.float32).numpy()
-    return GradCam(array, layer, unit, average)
+    return GradCam(array, layer, seen.unit, average)
+
+
+def weighed(seen: Weighable, average: Average) -> Tensor:
+    """The map (T', H', W') on the layer's own grid."""
+    axes = (1, 2, 3) if average == "volume" else (2, 3)
+    weights = seen.slope.mean(dim=axes, keepdim=True)
+    return (weights * seen.activation).sum(dim=0).clamp_min(0)
+
+
+def grad_cam_on_clip(
+    model: nn.Module, x: Tensor, unit: Unit, *, average: Average, settings: CamSettings
+) -> OnGrid:
+    """Grad-CAM drawn on the clip's grid; its own grid is kept beside it."""
+    seen = weighable(model, x, unit, settings.layer)
+    return on_clip(seen, weighed(seen, average), x)
+
+
+GRADCAM = Method(
+    "Grad-CAM",
+    "The channels of a lower layer, each weighted by the unit's mean gradient over all times and "
+    "places, added up; coarse in place and time.",
+    "Selvaraju et al. 2017, Grad-CAM: Visual Explanations from Deep Networks",
+    function=partial(grad_cam_on_clip, average="volume"),
+    settings=CamSettings,
+    scope="model",
+    check=check_cam,
+)
+GRADCAM_TIME = Method(
+    "Grad-CAM, weights per time step",
+    "As Grad-CAM, with the gradient's mean taken at every time step by itself, so that a channel "
+    "may count differently early and late.",
+    "Selvaraju et al. 2017, Grad-CAM, with the mean per time step as common for video",
+    function=partial(grad_cam_on_clip, average="time_step"),
+    settings=CamSettings,
+    scope="model",
+    check=check_cam,
+)

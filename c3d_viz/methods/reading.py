@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from torch import Tensor, nn
 
 from ..engine import Pass, Trace, Unit, check_input, trace
-from .registry import Attribution, Progress, attributions
+from .registry import Given, attributions
+from .types import Attribution, Progress
 
 
 class Reading:
@@ -45,18 +46,24 @@ class Reading:
         return sum(int(values.nbytes) for values in self.trace.activations.values())
 
     def attribute(
-        self, unit: Unit, method: str = "deconvnet", *, progress: Progress | None = None
+        self,
+        unit: Unit,
+        method: str = "deconvnet",
+        *,
+        settings: Given = None,
+        progress: Progress | None = None,
     ) -> Attribution:
         """Project one unit back to the pixels; arguments and errors as ``attribute``."""
-        return next(self.attribute_many([unit], method, progress=progress))
+        return next(self.attribute_many([unit], method, settings=settings, progress=progress))
 
     def attribute_many(
         self,
         units: Iterable[Unit],
         method: str = "deconvnet",
         *,
+        settings: Given = None,
         progress: Progress | None = None,
     ) -> Iterator[Attribution]:
         """The same for many units, in order and lazily, with shared work."""
         seen = Pass(self._model, self._x, self.trace)
-        return attributions(seen, units, method, progress=progress)
+        return attributions(seen, units, method, settings=settings, progress=progress)

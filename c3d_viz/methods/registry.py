@@ -1,27 +1,23 @@
 """The methods by name, and the two functions that run them.
 
-A method is ``(model, x, unit) -> tensor of x's shape``, signed and unnormalised. To add one: write
-the function and add a line to METHODS.
+A method is ``(model, x, unit) -> tensor of x's shape``, unnormalised. To add one: write a file like
+``layercam.py`` and add a line to METHODS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import get_args
+from typing import Any, cast, get_args
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from ..arguments import checked
 from ..engine import (
-    BackProjection,
     Pass,
     Precision,
-    RuleReport,
     Unit,
     check_input,
     eval_view,
@@ -29,100 +25,90 @@ from ..engine import (
     settled,
 )
 from ..errors import VizError
-from . import captum as captum_methods
-
-# (model in eval mode, one clip, unit with a position) -> what the unit sees, of the clip's shape.
-# It depends on the clip through the unit's activation alone: it may be run on the unit's
-# receptive field.
-MethodFunction = Callable[..., Tensor]
-Progress = Callable[[int, int], None]  # (passes made, passes in all)
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """What one unit sees in the clip.
-
-    Attributes:
-        values: float32 (3, T, H, W) on the grid of the input tensor and in its channel order;
-            signed, unnormalised. Scaling belongs to rendering.
-        unit: the unit, with a concrete position.
-        method: key of METHODS.
-        activation: the unit's answer in the forward pass; 0 where a unit does not respond.
-        report: for deconvnet and guided, what their rule met on the unit's way; else None.
-        precision_note: why another precision was used than the one asked for; else None.
-    """
-
-    values: npt.NDArray[np.float32]
-    unit: Unit
-    method: str
-    activation: float
-    report: RuleReport | None = None
-    precision_note: str | None = None
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Lines that have to stand wherever the map is shown; mostly none."""
-        of_rule = () if self.report is None else self.report.notes(self.method)
-        return of_rule if self.precision_note is None else (*of_rule, self.precision_note)
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to ask what a unit sees.
-
-    Attributes:
-        title: name for people.
-        sentence: what the map means, in one sentence.
-        paper: where it comes from.
-        rule: key of the engine's RULES, for a method that is one backward walk; else None.
-        function: for every other method; see MethodFunction.
-        reports: ``function`` takes many passes and a keyword ``progress`` to report them to.
-    """
-
-    title: str
-    sentence: str
-    paper: str
-    rule: str | None = None
-    function: MethodFunction | None = None
-    reports: bool = False
-
+from .backprojection import DECONVNET, GRADIENT, GUIDED
+from .gradcam import GRADCAM, GRADCAM_TIME
+from .gradcam_pp import GRADCAM_PP
+from .guided_gradcam import GUIDED_GRADCAM
+from .input_x_gradient import INPUT_X_GRADIENT
+from .integrated_gradients import INTEGRATED_GRADIENTS
+from .layercam import LAYERCAM
+from .narrowed import Narrowed
+from .settings import Settings
+from .types import Attribution, Floats, Method, OnGrid, Progress
 
 METHODS: dict[str, Method] = {
-    "deconvnet": Method(
-        "Deconvolution",
-        "Sends the unit's activation back and keeps, at every ReLU, only what is positive on the "
-        "way back.",
-        "Zeiler and Fergus 2014, Visualizing and Understanding Convolutional Networks",
-        rule="deconvnet",
-    ),
-    "guided": Method(
-        "Guided backpropagation",
-        "As the deconvolution, and only through ReLUs that let their input through in the forward "
-        "pass.",
-        "Springenberg et al. 2015, Striving for Simplicity: The All Convolutional Net",
-        rule="guided",
-    ),
-    "gradient": Method(
-        "Gradient",
-        "How the unit's activation changes when a pixel changes a little.",
-        "Simonyan et al. 2014, Deep Inside Convolutional Networks",
-        rule="gradient",
-    ),
-    "input_x_gradient": Method(
-        "Input x gradient",
-        "The gradient times the pixel's own value: what each pixel adds, to first order.",
-        "Shrikumar et al. 2016, Not Just a Black Box",
-        function=captum_methods.input_x_gradient,
-    ),
-    "integrated_gradients": Method(
-        "Integrated gradients",
-        "The gradient averaged from the mean image to the clip, times the difference; the values "
-        "add up to the change of the activation.",
-        "Sundararajan et al. 2017, Axiomatic Attribution for Deep Networks",
-        function=captum_methods.integrated_gradients,
-        reports=True,
-    ),
+    "deconvnet": DECONVNET,
+    "guided": GUIDED,
+    "gradient": GRADIENT,
+    "input_x_gradient": INPUT_X_GRADIENT,
+    "integrated_gradients": INTEGRATED_GRADIENTS,
+    "gradcam": GRADCAM,
+    "gradcam_time": GRADCAM_TIME,
+    "gradcam_pp": GRADCAM_PP,
+    "layercam": LAYERCAM,
+    "guided_gradcam": GUIDED_GRADCAM,
 }
+Given = Settings | Mapping[str, object] | None
+
+
+def method_named(name: str) -> Method:
+    """The method of METHODS.
+
+    Raises:
+        VizError: there is none of that name.
+    """
+    if name not in METHODS:
+        raise VizError(f"no method {name!r}; there are {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def settings_of(name: str, given: Given = None) -> Settings | None:
+    """The settings that a method runs with.
+
+    Args:
+        given: by name, those that are to differ from the default; or all of them as they are.
+
+    Raises:
+        VizError: the method has no such setting, or the value does not fit.
+    """
+    kind = method_named(name).settings
+    if kind is None:
+        if given:
+            raise VizError(f"{name} has no settings, got {given!r}")
+        return None
+    if isinstance(given, Settings):
+        if type(given) is not kind:
+            raise VizError(f"{name} takes {kind.__name__}, got {type(given).__name__}")
+        return given
+    return kind.of(name, given or {})
+
+
+def read_settings(words: Sequence[str], methods: Sequence[str]) -> dict[str, Settings]:
+    """Settings as a command line gives them, of those methods that have any.
+
+    Args:
+        words: as in ``"smoothgrad.samples=50"``; of one setting the last counts.
+        methods: keys of METHODS, those that are asked for.
+
+    Raises:
+        VizError: something else, or a setting of a method that is not asked for.
+    """
+    given: dict[str, dict[str, str]] = {method: {} for method in methods}
+    for word in words:
+        name, mark, value = word.partition("=")
+        method, dot, setting = name.partition(".")
+        if not (mark and dot):
+            raise VizError(
+                f"a setting is METHOD.NAME=VALUE as in gradcam.layer=conv5b, got {word!r}"
+            )
+        method_named(method)
+        if method not in given:
+            raise VizError(
+                f"{word} sets {method}, which is not asked for; asked for: {', '.join(methods)}"
+            )
+        given[method][setting] = value
+    found = {method: settings_of(method, given[method]) for method in given}
+    return {method: settings for method, settings in found.items() if settings is not None}
 
 
 @checked(VizError, "model", "x")
@@ -133,6 +119,7 @@ def attribute(
     method: str = "deconvnet",
     *,
     precision: Precision = "float32",
+    settings: Given = None,
     progress: Progress | None = None,
 ) -> Attribution:
     """Project one unit back to the pixels.
@@ -147,13 +134,20 @@ def attribute(
             for the three rules: the forward pass stays exact, the way back is rounded; about the
             same picture, values off by some percent. Where this processor is no faster in it,
             float32 is used and ``precision_note`` says so.
+        settings: of the method, by name, as in ``{"samples": 50}``; what is not named stays at
+            its default. docs/methods.md lists them.
+        progress: told (passes made, passes in all) by methods of many passes; what it raises
+            ends the work.
 
     Raises:
-        VizError: unknown method or precision.
+        VizError: unknown method, precision or setting, or a setting that does not fit.
         LayerError: layer, channel or position does not exist.
         ShapeError: ``x`` is not one clip on the model's device and of its dtype.
     """
-    return next(attribute_many(model, x, [unit], method, precision=precision, progress=progress))
+    many = attribute_many(
+        model, x, [unit], method, precision=precision, settings=settings, progress=progress
+    )
+    return next(many)
 
 
 @checked(VizError, "model", "x")
@@ -164,16 +158,19 @@ def attribute_many(
     method: str = "deconvnet",
     *,
     precision: Precision = "float32",
+    settings: Given = None,
     progress: Progress | None = None,
 ) -> Iterator[Attribution]:
     """``attribute`` for many units of one clip: the same results, in order, with shared work.
 
     Lazy: each attribution is computed when it is asked for. Arguments and errors as ``attribute``
-    (``progress`` counts the passes of all units); a wrong method, precision or clip is refused at
-    the call, before any result is asked for.
+    (``progress`` counts the passes of all units); a wrong method, precision, setting or clip is
+    refused at the call, before any result is asked for.
     """
     check_input(model, x)
-    return attributions(Pass(model, x), units, method, precision=precision, progress=progress)
+    return attributions(
+        Pass(model, x), units, method, precision=precision, settings=settings, progress=progress
+    )
 
 
 def attributions(
@@ -182,60 +179,78 @@ def attributions(
     method: str,
     *,
     precision: Precision = "float32",
+    settings: Given = None,
     progress: Progress | None = None,
 ) -> Iterator[Attribution]:
     """``attribute_many`` on a pass that others share: what it has found is not looked for again."""
-    if method not in METHODS:
-        raise VizError(f"no method {method!r}; there are {', '.join(METHODS)}")
+    how = method_named(method)
     if precision not in get_args(Precision):
         raise VizError(f"no precision {precision!r}; there are {', '.join(get_args(Precision))}")
-    how = METHODS[method]
-    note = None
+    chosen = settings_of(method, settings)
     if how.rule is not None:
         precision, note = settled(precision, seen.x.device.type)
         backs = seen.back(list(units), how.rule, precision=precision)
+        made: Iterator[Attribution] = (
+            Attribution(_array(b.values), b.unit, method, b.activation, b.report, note)
+            for b in backs
+        )
     else:
-        assert how.function is not None
         if precision != "float32":
             raise VizError(f"{method} has no {precision} preview; only the three ReLU rules do")
         heard = progress if how.reports else None
-        backs = _by_function(seen, list(units), how.function, heard)
-    return _in_full_precision(backs, method, seen.x.device, note)
+        made = _by_function(seen, list(units), method, chosen, heard)
+    return _in_full_precision(made, seen.x.device)
 
 
-def _in_full_precision(
-    backs: Iterator[BackProjection], method: str, device: torch.device, note: str | None
-) -> Iterator[Attribution]:
+def _in_full_precision(made: Iterator[Attribution], device: torch.device) -> Iterator[Attribution]:
     while True:
         with full_precision(device):
-            back = next(backs, None)
-        if back is None:
+            att = next(made, None)
+        if att is None:
             return
-        values = _array(back.values)
-        if not (np.isfinite(values).all() and np.isfinite(back.activation)):
+        if not (np.isfinite(att.values).all() and np.isfinite(att.activation)):
             raise VizError(
-                f"the map of {back.unit.layer} channel {back.unit.channel} holds NaN or infinite "
+                f"the map of {att.unit.layer} channel {att.unit.channel} holds NaN or infinite "
                 f"values; check the input and weights"
             )
-        yield Attribution(values, back.unit, method, back.activation, back.report, note)
+        yield att
 
 
 def _by_function(
-    seen: Pass, units: list[Unit], function: MethodFunction, progress: Progress | None
-) -> Iterator[BackProjection]:
+    seen: Pass, units: list[Unit], method: str, settings: Settings | None, progress: Progress | None
+) -> Iterator[Attribution]:
     """One unit after the other, each on nothing but what it sees where that is known."""
+    how = METHODS[method]
+    assert how.function is not None
     found = seen.find(units)
     model = eval_view(seen.model)
+    given: dict[str, Any] = {} if settings is None else {"settings": settings}
     for number, (unit, activation) in enumerate(found):
-        run = function
         if progress is not None:
-            run = partial(function, progress=_share(progress, number, len(found)))
-        part = seen.alone(unit)
+            given["progress"] = _share(progress, number, len(found))
+        run = partial(how.function, **given)
+        part = None if how.scope == "model" else seen.alone(unit)
+        made: Tensor | OnGrid
         if part is None:
-            values = run(model, seen.x, unit)
+            made = run(model, seen.x, unit)
+        elif how.scope == "clip":
+            narrowed = Narrowed(part)
+            made = run(narrowed, seen.x, narrowed.unit)
         else:
-            values = part.paste(run(part.model, part.x, part.unit), seen.x)
-        yield BackProjection(values[0], unit, activation)
+            made = part.paste(cast(Tensor, run(part.model, part.x, part.unit)), seen.x)
+        if isinstance(made, Tensor):
+            yield Attribution(_array(made[0]), unit, method, activation, settings=settings)
+            continue
+        yield Attribution(
+            _array(made.values[0]),
+            unit,
+            method,
+            activation,
+            made.report,
+            native=_array(made.native),
+            native_layer=made.layer,
+            settings=settings,
+        )
 
 
 def _share(progress: Progress, number: int, units: int) -> Progress:
@@ -243,6 +258,6 @@ def _share(progress: Progress, number: int, units: int) -> Progress:
     return lambda done, total: progress(number * total + done, units * total)
 
 
-def _array(values: Tensor) -> npt.NDArray[np.float32]:
-    array: npt.NDArray[np.float32] = values.detach().to("cpu", torch.float32).numpy()
+def _array(values: Tensor) -> Floats:
+    array: Floats = values.detach().to("cpu", torch.float32).numpy()
     return array

@@ -88,7 +88,7 @@ def filmstrip(
     Raises:
         ShapeError: shapes that do not fit, NaN, or an unknown row, mode or scale.
     """
-    values = plane(att, mode)
+    values, colours = plane(att, mode), len(values_of(att))
     check_frames(frames, values.shape)
     check_page(tile, columns)
     if overlays is not None:
@@ -109,9 +109,9 @@ def filmstrip(
     width = max(2 * MARGIN + label + columns * (tile + GAP) - GAP, 480)
     block = _HEAD + len(rows) * (height + GAP) + (24 if own else 0) + 10
     header = Header(title or _title_of(att), subtitle, width)
-    ends, meaning = _scale_text(values, bounds, mode, own, upper is not None)
+    ends, meaning = _scale_text(values, bounds, mode, own, upper is not None, colours)
     if "raw" in rows:
-        meaning += f"; raw map: {_raw_text(full, scale)}"
+        meaning += f"; raw map: {_raw_text(full, scale, colours)}"
     colour_map = SEQUENTIAL if mode == "magnitude" else DIVERGING
     legend = Legend(width, colour_map, ends, meaning, [*notes, *notes_of(att)])
     below = header.height + lines * block
@@ -162,10 +162,12 @@ def frame_rows(
 
 
 def _scale_text(
-    values: Floats, bounds: Floats, mode: Mode, own: bool, given: bool
+    values: Floats, bounds: Floats, mode: Mode, own: bool, given: bool, colours: int
 ) -> tuple[tuple[str, ...], str]:
     """Labels of the colour bar, and the sentence beside it."""
-    of = "sum over R, G, B of |attribution|" if mode == "magnitude" else "signed sum over R, G, B"
+    of = "|attribution|" if mode == "magnitude" else "attribution, signed"
+    if colours > 1:
+        of = "signed sum over R, G, B" if mode == "signed" else "sum over R, G, B of |attribution|"
     if not values.any():
         note = "this map is zero everywhere: the unit did not fire, or nothing came back from it"
         return ("0", "", "0"), note
@@ -182,10 +184,12 @@ def _scale_text(
     return ends, f"{of}; one scale for the whole clip; {end}"
 
 
-def _raw_text(full: Floats, scale: Scale) -> str:
+def _raw_text(full: Floats, scale: Scale, colours: int) -> str:
+    what = "attribution in colour" if colours > 1 else "attribution"
     if scale == "frame":
-        return "attribution in colour, mid-grey is 0, each frame by itself"
-    return f"attribution in colour, mid-grey is 0, full colour is ±{short(float(full[0]))}"
+        return f"{what}, mid-grey is 0, each frame by itself"
+    end = "full colour is" if colours > 1 else "black and white are"
+    return f"{what}, mid-grey is 0, {end} ±{short(float(full[0]))}"
 
 
 def _title_of(att: Any) -> str:

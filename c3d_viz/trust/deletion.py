@@ -65,7 +65,7 @@ def deletion_insertion(
     Raises:
         ShapeError: map and clip differ in size.
     """
-    if tuple(x.shape[1:]) != att.values.shape:
+    if tuple(x.shape[2:]) != att.values.shape[1:]:
         raise ShapeError(f"the map {att.values.shape} is not of the clip {tuple(x.shape[1:])}")
     importance = torch.from_numpy(np.abs(att.values).sum(0)).reshape(-1)
     order = torch.sort(importance, descending=True, stable=True).indices

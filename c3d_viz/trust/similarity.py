@@ -23,14 +23,14 @@ def map_similarity(
     a blur of 2 px (as in the finding); SSIM with a Gaussian window of 1.5 px, mean over frames.
 
     Args:
-        first, second: (3, T, H, W).
+        first, second: (C, T, H, W); a map that knows no colours has C = 1.
         given: what to take off, sampled as ``blur_and_sample`` does and flattened; None: nothing.
 
     Returns:
         Three numbers, NaN where a map is constant or not finite.
     """
-    if first.shape != second.shape or first.ndim != 4:
-        raise ShapeError(f"two maps (3, T, H, W) are compared, got {first.shape}, {second.shape}")
+    if first.shape[1:] != second.shape[1:] or first.ndim != 4:
+        raise ShapeError(f"two maps (C, T, H, W) are compared, got {first.shape}, {second.shape}")
     a, b = (np.abs(m).sum(0, dtype=np.float32) for m in (first, second))  # (T, H, W)
     if not (np.isfinite(a).all() and np.isfinite(b).all()) or a.max() == 0 or b.max() == 0:
         return float("nan"), float("nan"), float("nan")

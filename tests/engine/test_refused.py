@@ -137,7 +137,7 @@ def test_a_cut_way_is_an_error_and_a_layer_that_sees_no_clip_a_map_of_zeros(
         unit = Unit("top", 1, (1, 2, 3))
         if how == "alone":
             att = viz.attribute(net, X, unit, method)
-            assert att.values.shape == X.shape[1:]
+            assert att.values.shape[1:] == X.shape[2:]
             assert not att.values.any()
         else:
             with pytest.raises(VizError, match="the model detaches top from its input"):

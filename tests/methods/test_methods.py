@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from nets import MINI_INPUT, Residual, clip, mini_c3d, state
+from quick import QUICK
 from video_files import ROOT
 
 import c3d_viz as viz
@@ -16,6 +17,7 @@ from c3d_viz.engine.general import backproject
 from c3d_viz.engine.listen import full_precision
 from c3d_viz.engine.tracing import Unit, activation, top_units, trace
 from c3d_viz.errors import LayerError, ShapeError, VizError
+from c3d_viz.methods import described
 from c3d_viz.methods.reading import Reading
 from c3d_viz.methods.registry import METHODS, Attribution, attribute, attribute_many
 from c3d_viz.nets.c3d import C3D
@@ -27,6 +29,7 @@ def test_the_methods_describe_themselves() -> None:
     assert list(METHODS)[:3] == ["deconvnet", "guided", "gradient"]
     for method in METHODS.values():
         assert method.title
+        assert method.settings is None or described(method.settings)
         assert method.sentence.endswith(".")
         assert re.search(r"\b(19|20)\d\d\b", method.paper)
         assert (method.rule is None) != (method.function is None)
@@ -50,10 +53,11 @@ def test_the_recipe_of_the_docs_adds_a_method(monkeypatch: pytest.MonkeyPatch) -
 def test_an_attribution_is_complete(method: str) -> None:
     net, x = mini_c3d(), clip()
     before = state(net)
-    att = attribute(net, x, Unit("relu4a", 1), method)
+    att = attribute(net, x, Unit("relu4a", 1), method, settings=QUICK.get(method))
     assert isinstance(att, Attribution)
     assert att.values.dtype == np.float32
-    assert att.values.shape == MINI_INPUT[1:]
+    assert att.values.shape in (MINI_INPUT[1:], (1, *MINI_INPUT[2:]))
+    assert (att.settings is None) == (METHODS[method].settings is None)
     assert np.isfinite(att.values).all()
     assert np.abs(att.values).max() > 0
     assert att.method == method
@@ -71,10 +75,11 @@ def test_an_attribution_is_complete(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_many_equals_one_by_one_in_order(method: str) -> None:
     net, x = mini_c3d(), clip()
-    many = list(attribute_many(net, x, UNITS, method))
+    quick = QUICK.get(method)
+    many = list(attribute_many(net, x, UNITS, method, settings=quick))
     assert [(a.unit.layer, a.unit.channel) for a in many] == [(u.layer, u.channel) for u in UNITS]
     for unit, att in zip(UNITS, many, strict=True):
-        single = attribute(net, x, unit, method)
+        single = attribute(net, x, unit, method, settings=quick)
         assert single.unit == att.unit
         assert single.activation == pytest.approx(att.activation, rel=1e-5)
         top = max(float(np.abs(single.values).max()), 1e-12)
@@ -113,7 +118,7 @@ def test_a_dead_channel_says_zero_and_never_nan() -> None:
         net.conv4a.weight[3] = 0
         net.conv4a.bias[3] = -1
     for method in METHODS:
-        att = attribute(net, x, Unit("relu4a", 3), method)
+        att = attribute(net, x, Unit("relu4a", 3), method, settings=QUICK.get(method))
         assert att.activation == 0.0
         assert att.unit.at == (0, 0, 0)
         assert np.isfinite(att.values).all()
@@ -143,15 +148,13 @@ def test_input_x_gradient_is_their_product() -> None:
 def test_integrated_gradients_add_up_and_equal_captums_own() -> None:
     from captum.attr import NeuronIntegratedGradients
 
-    from c3d_viz.methods.captum import IG_STEPS
-
     net, x = mini_c3d(), clip()
     unit = Unit("relu3b", 2, (3, 5, 6))
     att = attribute(net, x, unit, "integrated_gradients")
     nothing = activation(trace(net, torch.zeros_like(x), ["relu3b"]), unit)
     assert att.values.sum() == pytest.approx(att.activation - nothing, rel=0.05)
     expected = NeuronIntegratedGradients(net, net.relu3b).attribute(
-        x.clone().requires_grad_(), (2, 3, 5, 6), n_steps=IG_STEPS, internal_batch_size=1
+        x.clone().requires_grad_(), (2, 3, 5, 6), n_steps=32, internal_batch_size=1
     )[0]
     np.testing.assert_allclose(
         att.values, expected.detach().numpy(), atol=1e-5 * np.abs(att.values).max()
@@ -159,20 +162,25 @@ def test_integrated_gradients_add_up_and_equal_captums_own() -> None:
 
 
 def test_a_method_of_many_passes_reports_them_and_can_be_ended() -> None:
-    from c3d_viz.methods.captum import IG_STEPS
+    steps = 5
 
     net, x = mini_c3d(), clip()
     before = {key: value.clone() for key, value in net.state_dict().items()}
     heard: list[tuple[int, int]] = []
     units = [Unit("relu1a", 0, (3, 5, 6)), Unit("relu1a", 1, (3, 5, 6))]
     method = "integrated_gradients"
-    made = list(attribute_many(net, x, units, method, progress=lambda *at: heard.append(at)))
+    few = {"steps": steps}
+    made = list(
+        attribute_many(net, x, units, method, settings=few, progress=lambda *at: heard.append(at))
+    )
     assert len(made) == 2
-    assert heard[0] == (0, 2 * IG_STEPS)
-    assert {total for _, total in heard} == {2 * IG_STEPS}
+    assert heard[0] == (0, 2 * steps)
+    assert {total for _, total in heard} == {2 * steps}
     assert sorted(done for done, _ in heard) == [done for done, _ in heard]
-    assert set(range(2 * IG_STEPS)) <= {done for done, _ in heard}
-    np.testing.assert_array_equal(made[1].values, attribute(net, x, units[1], method).values)
+    assert set(range(2 * steps)) <= {done for done, _ in heard}
+    np.testing.assert_array_equal(
+        made[1].values, attribute(net, x, units[1], method, settings=few).values
+    )
 
     def end(done: int, total: int) -> None:
         if done == 3:
@@ -189,8 +197,9 @@ def test_a_method_of_many_passes_reports_them_and_can_be_ended() -> None:
 def test_any_network_by_the_same_call() -> None:
     net, x = Residual().eval(), clip((1, 3, 4, 6, 6))
     for method in METHODS:
-        att = attribute(net, x, Unit("down", 2, (0, 1, 1)), method)
-        assert att.values.shape == (3, 4, 6, 6)
+        unit = Unit("down", 2, (0, 1, 1))
+        att = attribute(net, x, unit, method, settings=QUICK.get(method))
+        assert att.values.shape in ((3, 4, 6, 6), (1, 4, 6, 6))
         assert np.abs(att.values).max() > 0
     rough = attribute(net, x, Unit("down", 2, (0, 1, 1)), "gradient", precision="bf16").values
     exact = attribute(net, x, Unit("down", 2, (0, 1, 1)), "gradient").values
