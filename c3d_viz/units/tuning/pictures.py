@@ -70,7 +70,7 @@ def _polar(axis: Any, tuning: Tuning, channel: int) -> None:
     axis.set_title(
         f"{head}: {tuning.direction[channel]:.0f}°, {tuning.speed[channel]:g} px/frame\n"
         f"DI {tuning.direction_index[channel]:.2f}, texture {tuning.texture_index[channel]:+.2f}",
-        fontsize=10,
+        fontsize=8.5,
         color=INK,
     )
 
@@ -84,16 +84,20 @@ def _speeds(axis: Any, tuning: Tuning, responses: Responses, channel: int) -> No
 
 
 def layer_figure(
-    tuning: Tuning, controls: Sequence[Tuning], comparison: Comparison, title: str, weights: str
+    tuning: Tuning,
+    controls: Sequence[Tuning],
+    comparisons: Mapping[str, Comparison],
+    title: str,
+    weights: str,
 ) -> Any:
-    """All channels of a layer: tuning curves, preferred motion, the index beside the control."""
+    """All channels of a layer: tuning curves, preferred motion, the indices beside the control."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(15, 5.2), facecolor="white", layout="constrained")
+    figure = Figure(figsize=(15, 5.6), facecolor="white", layout="constrained")
     _head(figure, title, weights)
-    grid = figure.add_gridspec(1, 3, width_ratios=[1.2, 1, 1.1])
+    grid = figure.add_gridspec(2, 3, width_ratios=[1.2, 1, 1.1])
     alive = np.flatnonzero(~tuning.silent)
-    axis = figure.add_subplot(grid[0])
+    axis = figure.add_subplot(grid[:, 0])
     order = alive[np.lexsort((-tuning.direction_index[alive], tuning.direction[alive]))]
     if order.size:
         curves = tuning.curve[order] / tuning.curve[order].max(1, keepdims=True)
@@ -101,7 +105,15 @@ def layer_figure(
     axis.set_xticks(range(len(DIRECTIONS)), [f"{d}°" for d in DIRECTIONS], fontsize=8)
     axis.set_ylabel(f"{alive.size} channels ({int(tuning.silent.sum())} silent), by direction")
     axis.set_title("response by direction, each channel over its largest", fontsize=10)
-    polar = figure.add_subplot(grid[1], projection="polar")
+    _motions(figure, figure.add_subplot(grid[:, 1], projection="polar"), tuning, alive)
+    for row, (name, comparison) in enumerate(comparisons.items()):
+        axis = figure.add_subplot(grid[row, 2])
+        _histogram(axis, name, tuning, controls, comparison)
+    return figure
+
+
+def _motions(figure: Any, polar: Any, tuning: Tuning, alive: npt.NDArray[np.intp]) -> None:
+    """A dot a channel: preferred direction, speed outwards, colour and size the index."""
     spread = np.random.default_rng(0).uniform(-1, 1, (2, alive.size))  # equal ones lie apart
     index = tuning.direction_index[alive]
     dots = polar.scatter(
@@ -118,24 +130,29 @@ def layer_figure(
     polar.set_ylim(0, SPEEDS[-1] + 0.4)
     polar.set_xticks(np.radians([0, 90, 180, 270]), ["→", "↑", "←", "↓"])
     polar.set_title("preferred direction, and speed outwards (px/frame)", fontsize=10)
-    axis = figure.add_subplot(grid[2])
-    bins = np.linspace(0, 1, 21).tolist()
-    pooled = np.concatenate([t.direction_index[~t.silent] for t in controls] or [np.empty(0)])
-    for values, colour, name in ((pooled, CONTROL, "untrained"), (index, TRAINED, "this network")):
+
+
+def _histogram(
+    axis: Any, name: str, tuning: Tuning, controls: Sequence[Tuning], row: Comparison
+) -> None:
+    least = -1 if name == "texture_index" else 0
+    bins = np.linspace(least, 1, 21).tolist()
+    pooled = np.concatenate([getattr(t, name)[~t.silent] for t in controls])
+    own = getattr(tuning, name)[~tuning.silent]
+    for values, colour, label in ((pooled, CONTROL, "untrained"), (own, TRAINED, "this network")):
         if values.size:
             share = np.full(values.size, 1 / values.size)
-            axis.hist(values, bins, weights=share, histtype="step", lw=2, color=colour, label=name)
-    if np.isfinite(comparison.threshold):
-        axis.axvline(comparison.threshold, color=CONTROL, ls=":", lw=1.5)
+            axis.hist(values, bins, weights=share, histtype="step", lw=2, color=colour, label=label)
+    if np.isfinite(row.threshold):
+        axis.axvline(row.threshold, color=CONTROL, ls=":", lw=1.5)
         axis.set_title(
-            f"{comparison.share:.0%} [{comparison.low:.0%}, {comparison.high:.0%}] beyond the "
-            f"control's 95 %: {comparison.answer}",
+            f"{row.share:.0%} [{row.low:.0%}, {row.high:.0%}] beyond the control's 95 %: "
+            f"{row.answer}",
             fontsize=10,
         )
-    axis.set_xlabel("direction index")
+    axis.set_xlabel(name.replace("_", " "))
     axis.set_ylabel("share of channels")
     axis.legend(frameon=False, fontsize=9, loc="upper right")
-    return figure
 
 
 def layers_figure(
@@ -145,8 +162,7 @@ def layers_figure(
     from matplotlib.figure import Figure
 
     layers = list(found)
-    width = max(7.0, 1.1 * len(layers) * len(names) / 2 + 3)
-    figure = Figure(figsize=(width, 6.2), facecolor="white", layout="constrained")
+    figure = Figure(figsize=(3.3 * len(names) + 0.5, 6.2), facecolor="white", layout="constrained")
     _head(figure, title, weights)
     axes = figure.subplots(2, len(names), squeeze=False, sharex=True)
     for column, name in enumerate(names):

@@ -140,9 +140,10 @@ def write_tuning(
             make_folder(place / name)
             responses = measured["this network"][layer]
             controls = [rows[layer] for rows in groups["untrained"]]
+            compared = {key: decided[layer][key] for key in DECIDING} if decided else {}
             write_layer(
-                place / name, layer, responses, own[layer], controls,
-                decided.get(layer, {}).get("direction_index"), settings.channels, spec.weights,
+                place / name, layer, responses, own[layer], controls, compared,
+                settings.channels, spec.weights,
             )  # fmt: skip
     return decided
 
@@ -153,7 +154,7 @@ def write_layer(
     responses: Responses,
     tuning: Tuning,
     controls: Sequence[Tuning],
-    comparison: Comparison | None,
+    comparisons: dict[str, Comparison],
     channels: Sequence[int],
     weights: str,
 ) -> None:
@@ -167,8 +168,8 @@ def write_layer(
     chosen = list(channels) or [int(c) for c in order[:_PICTURED]]
     head = f"{layer}: what its channels are tuned to"
     write_bytes(place / "units.png", png(units_figure(tuning, responses, chosen, head, weights)))
-    if comparison is not None:
-        figure = layer_figure(tuning, controls, comparison, head, weights)
+    if comparisons:
+        figure = layer_figure(tuning, controls, comparisons, head, weights)
         write_bytes(place / "layer.png", png(figure))
 
 
