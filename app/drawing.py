@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -10,12 +9,10 @@ import numpy as np
 import c3d_viz as viz
 from c3d_viz import render, validity
 
-from . import pictures, work
+from . import pictures
 from .tasks import Key
 from .windows import Prepared
-from .work import CACHE, CORES, Floats, Net, Picture, Spot, kept, map_key
-
-TILES = 12
+from .work import Floats, Net, Picture, Spot, kept
 
 
 def bound(maps: list[viz.Attribution], look: str) -> float:
@@ -26,7 +23,7 @@ def bound(maps: list[viz.Attribution], look: str) -> float:
 
 def overlay(win: Prepared, att: viz.Attribution, look: str, upper: float | None = None) -> Picture:
     """The map over the sharper picture, uint8 (16, 336, 336, 3) RGB."""
-    key = ("overlay", win.key, _id(att), look, upper)
+    key = ("overlay", win.key, name(att), look, upper)
 
     def make() -> Picture:
         values = render.magnitude(att) if look == "magnitude" else render.signed(att)
@@ -41,7 +38,7 @@ def overlay(win: Prepared, att: viz.Attribution, look: str, upper: float | None 
 def raw(net: Net, win: Prepared, att: viz.Attribution) -> Picture:
     """The back-projection in its own colours around mid-grey, uint8 (16, 112, 112, 3)."""
     order = net.spec.input.channel_order
-    return kept(("raw", win.key, _id(att)), lambda: render.raw_frames(att, channel_order=order))
+    return kept(("raw", win.key, name(att)), lambda: render.raw_frames(att, channel_order=order))
 
 
 def overlay_sprite(
@@ -49,7 +46,7 @@ def overlay_sprite(
 ) -> str:
     """The overlay's frames side by side, as a data address."""
     return kept(
-        ("sprite", win.key, _id(att), look, height, upper),
+        ("sprite", win.key, name(att), look, height, upper),
         lambda: pictures.sprite(overlay(win, att, look, upper), height),
     )
 
@@ -57,7 +54,7 @@ def overlay_sprite(
 def raw_sprite(net: Net, win: Prepared, att: viz.Attribution, height: int) -> str:
     """The raw back-projection's frames side by side, as a data address."""
     return kept(
-        ("rawsprite", win.key, _id(att), height),
+        ("rawsprite", win.key, name(att), height),
         lambda: pictures.sprite(raw(net, win, att), height),
     )
 
@@ -68,49 +65,6 @@ def frame_sprite(win: Prepared, height: int, which: str = "frames") -> str:
         ("framesprite", win.key, which, height),
         lambda: pictures.sprite(getattr(win, which), height),
     )
-
-
-def tiles(
-    net: Net,
-    win: Prepared,
-    layer: str,
-    method: str,
-    report: Callable[[float, int], None] = lambda done, total: None,
-) -> list[tuple[Spot, str]]:
-    """The strongest feature maps of a layer, each as a moving thumbnail of its map.
-
-    ``report`` hears how many are done and may raise to end the work; what is done is kept.
-    """
-    spots = work.strongest(net, win, layer, TILES)
-    keys = [("tile", *map_key(net, win, one, method)) for one in spots]
-    missing = [(one, key) for one, key in zip(spots, keys, strict=True) if key not in CACHE]
-    if missing:
-        read = work.reading(net, win)
-        units = [viz.Unit(one.layer, one.channel, one.at) for one, _ in missing]
-        count = len(units)
-        with CORES:
-            maps = read.attribute_many(
-                units, method, progress=lambda done, total: report(count * done / total, count)
-            )
-        for number, (one, key) in enumerate(missing):
-            report(number, count)
-            with CORES:  # map by map, so that a click elsewhere has its turn in between
-                att = next(maps)
-            kept(map_key(net, win, one, method), lambda att=att: att)
-            kept(key, lambda att=att: _thumbnail(win, att))
-    return [(one, _tile(net, win, one, method, key)) for one, key in zip(spots, keys, strict=True)]
-
-
-def _tile(net: Net, win: Prepared, one: Spot, method: str, key: Key) -> str:
-    def make() -> str:  # pushed out of a full cache meanwhile
-        return _thumbnail(win, work.back_projection(net, win, one, method))
-
-    return kept(key, make)
-
-
-def _thumbnail(win: Prepared, att: viz.Attribution) -> str:
-    small = kept(("small", win.key), lambda: pictures.resized(win.sharp, 112))
-    return pictures.sprite(render.overlay(small, att), quality=82)
 
 
 def about(win: Prepared, unit: Spot) -> str:
@@ -130,6 +84,7 @@ def likeness(one: viz.Attribution, other: viz.Attribution) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _id(att: viz.Attribution) -> Key:
+def name(att: viz.Attribution) -> Key:
+    """What tells a map from the others of its window."""
     unit = att.unit
     return (unit.layer, unit.channel, unit.at, att.method)

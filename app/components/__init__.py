@@ -95,17 +95,20 @@ def player(
     fit: int = 0,
     leads: str = "",
     follows: str = "",
+    turns: Sequence[int] | None = None,
 ) -> None:
     """Pictures that move together, frame by frame: a slider, a play button, a strip of frames.
 
     ``panels``: ``title``, ``note``, ``alt``, ``src`` (sprite) and ``ratio`` (width to height, 1);
     ``first`` and ``stride`` where they are of different windows, for the numbers of their frames;
-    ``box`` for an outline on it (left, top, width, height as shares of the picture).
+    ``box`` for an outline on it (left, top, width, height as shares of the picture), and ``frames``
+    where it is drawn in full; ``still`` for a picture that is no sprite.
     ``bars`` (one number of 0-1 per frame, or None for no bars) are drawn under ``strip``, a sprite
     of small frames; ``begin`` is the frame shown first, and again when ``about`` changes.
     ``width`` is the least width of a panel when there are more than three. With ``fit`` the panels
     are only so wide that a screen less so many pixels holds them. A player that ``follows`` shows
-    the frame of the one that ``leads`` under this name, and has no controls of its own.
+    the frame of the one that ``leads`` under this name, and has no controls of its own. It plays
+    through ``turns``, numbers of frames, which are all where it is None.
     """
     data = {
         "panels": list(panels),
@@ -122,6 +125,7 @@ def player(
         "fit": fit,
         "leads": leads,
         "follows": follows,
+        "turns": None if turns is None else list(turns),
     }
     _mount("player", key, data, None)
 

@@ -1,5 +1,6 @@
 // Several sprites shown at one and the same frame. data: panels, first, stride, fps, bars, barsLabel,
-// strip, width, autoplay, begin, about, fit, leads, follows. The frame and whether it plays live here,
+// strip, width, autoplay, begin, about, fit, leads, follows,
+// turns. The frame and whether it plays live here,
 // so nothing runs on a server. It begins at `begin`, and again when it shows something else (`about`).
 // A player that follows another (by the name it leads under) has no controls and shows its frame.
 const N = 16;
@@ -17,17 +18,20 @@ export default function ({ data, parentElement }) {
 
   const panels = element("div", "panels");
   panels.style.setProperty("--columns", data.panels.map((p) => `${p.ratio ?? 1}fr`).join(" "));
-  panels.classList.toggle("many", data.panels.length > 3);
+  panels.classList.toggle("many", data.panels.length > 3 && !data.fit);
+  panels.classList.toggle("square", data.panels.length === 4 && data.fit > 0);
   panels.classList.toggle("three", data.panels.length === 3 && !(data.panels[0].ratio > 1.05));
   panels.style.setProperty("--width", `${data.width}px`);
   panels.classList.toggle("fit", data.fit > 0);
   panels.style.setProperty("--fit", `${data.fit}px`);
-  panels.style.setProperty("--ratio", data.panels.reduce((sum, p) => sum + (p.ratio ?? 1), 0));
+  panels.style.setProperty("--ratio", data.panels.length === 4 ? 1 : data.panels.reduce((sum, p) => sum + (p.ratio ?? 1), 0));
   const films = [];
+  const boxes = []; // with the frames in which what they show is seen
   const numbers = []; // each panel's own frame, where they are of different windows
   for (const panel of data.panels) {
     const figure = element("figure");
     const film = sprite(panel.src, panel.ratio);
+    if (panel.still) film.style.backgroundSize = "100% 100%";
     figure.classList.toggle("wide", (panel.ratio ?? 1) > 1.05);
     film.setAttribute("role", "img");
     film.setAttribute("aria-label", panel.alt);
@@ -36,7 +40,9 @@ export default function ({ data, parentElement }) {
     const number = element("span", "note number");
     if (apart) caption.append(number);
     numbers.push(number);
-    if (panel.box) film.append(frame(panel.box));
+    const box = panel.box && frame(panel.box);
+    if (box) film.append(box);
+    if (box && panel.frames) boxes.push([box, new Set(panel.frames)]);
     figure.append(film, caption);
     panels.append(figure);
     films.push(film);
@@ -110,12 +116,17 @@ export default function ({ data, parentElement }) {
   }
   function showFilms(i) {
     films.forEach((film) => place(film, i));
+    boxes.forEach(([box, frames]) => box.classList.toggle("off", !frames.has(i)));
   }
   function start() {
     clearInterval(state.timer);
     state.playing = true;
-    state.timer = setInterval(() => show((state.frame + 1) % N), 1000 / data.fps);
+    state.timer = setInterval(() => show(next()), 1000 / data.fps);
     mark("\u275A\u275A", "Pause");
+  }
+  function next() {
+    const turns = data.turns ?? [...Array(N).keys()];
+    return turns[(turns.indexOf(state.frame) + 1) % turns.length];
   }
   function stop() {
     clearInterval(state.timer);

@@ -8,7 +8,7 @@ import streamlit as st
 from c3d_viz.methods import METHODS
 from c3d_viz.render import normalised
 
-from .. import components, drawing, pictures, state, ui, words, work
+from .. import components, drawing, patches, pictures, state, ui, words, work
 from ..blocks import blocks as network_blocks
 from ..tasks import report
 from ..waiting import wait_for
@@ -31,6 +31,7 @@ def page() -> None:
     with left:
         where(shown, unit)
     st.space("small")
+    places(shown, unit)
     with st.container(key="frames-place"):
         frame_by_frame(shown, unit)
     st.space("small")
@@ -51,6 +52,47 @@ def _alt(unit: work.Spot, method: str) -> str:
         f"{METHODS[method].title} of feature map {unit.channel} of {unit.layer}, bright where the "
         "pixels take part"
     )
+
+
+def places(shown: state.Shown, unit: work.Spot) -> None:
+    """Where else the map answers: its strongest places, enlarged, to choose from."""
+    method = state.view().method
+    if patches.patch_of(shown.net, shown.window, unit) is None:
+        return
+    ui.heading(
+        f"The strongest places of map {unit.channel}",
+        "What it sees there, enlarged, beside what is sent back. Choose one to look at it.",
+    )
+    found = wait_for(
+        lambda: patches.place_tiles(
+            shown.net, shown.window, unit.layer, unit.channel, method, report
+        ),
+        "Looking at the strongest places",
+    )
+    numbers = shown.window.numbers
+    items = []
+    for spot, patch, src in found:
+        begin, end = numbers[patch.frames[0]], numbers[patch.frames[-1]]
+        items.append(
+            {
+                "id": "-".join(map(str, spot.at)),
+                "title": f"frames {begin}–{end}" if begin != end else f"frame {begin}",
+                "note": f"answers {spot.activation:.3g}",
+                "src": src,
+                "frames": len(patch.frames),
+                "alt": f"What the cell {spot.at} of map {unit.channel} sees, moving",
+            }
+        )
+    components.tiles(
+        "places",
+        f"Place of map {unit.channel}",
+        items,
+        "-".join(map(str, unit.at)),
+        lambda at: state.changed(channel=unit.channel, at=tuple(int(i) for i in at.split("-"))),
+        width=118,
+        ratio=2,
+    )
+    st.space("small")
 
 
 def frame_by_frame(shown: state.Shown, unit: work.Spot) -> None:

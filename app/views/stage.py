@@ -5,11 +5,14 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+import c3d_viz as viz
 from c3d_viz.methods import METHODS
+from c3d_viz.render import Patch
 
-from .. import components, drawing, pictures, state, ui, work
+from .. import components, drawing, patches, pictures, state, ui, work
 from ..blocks import blocks
 from ..tasks import report
+from ..tiles import tiles
 from ..waiting import wait_for
 
 LEADER = "stage"  # the map's player, whose frame the clip beside it shows
@@ -48,37 +51,68 @@ def answer(shown: state.Shown, unit: work.Spot) -> None:
         choose_method()
         choose_look()
 
-    def make() -> tuple[str, list[float], tuple[str, ...]]:
-        att = work.back_projection(shown.net, win, unit, view.method)
-        return (
-            drawing.overlay_sprite(win, att, view.look, 336),
-            drawing.magnitude_over_time(att).tolist(),
-            att.notes,
-        )
+    patch = wait_for(
+        lambda: patches.patch_of(shown.net, win, unit), f"Measuring what {unit.layer} sees"
+    )
 
-    over, bars, notes = wait_for(make, "Sending the answer back to the pixels")
-    title = METHODS[view.method].title
+    def make() -> tuple[list[dict[str, object]], list[float], tuple[str, ...]]:
+        att = work.back_projection(shown.net, win, unit, view.method)
+        made = _panels(shown, unit, att, patch, view.look)
+        return made, drawing.magnitude_over_time(att).tolist(), att.notes
+
+    panels, bars, notes = wait_for(make, "Sending the answer back to the pixels")
     components.player(
         "answer",
-        [
-            {
-                "alt": f"{title} of feature map {unit.channel} of {unit.layer} over the frames; "
-                "bright where the pixels take part",
-                "src": over,
-            }
-        ],
+        panels,
         first=win.start,
         stride=win.stride,
         fps=pictures.watchable(win.fps, win.stride),
         begin=bars.index(max(bars)),
         about=drawing.about(win, unit),
         autoplay=True,
-        fit=FIT,
+        fit=FIT if patch is None else FIT + 44,  # the captions of a patch
         leads=LEADER,
+        turns=patch and patch.frames,
     )
     ui.scale(view.look, f"one scale for {len(win.frames)} frames · answers {unit.activation:.3g}")
     for note in notes:
         ui.fact(note)
+
+
+def _panels(
+    shown: state.Shown, unit: work.Spot, att: viz.Attribution, patch: Patch | None, look: str
+) -> list[dict[str, object]]:
+    """The map on the clip; of a unit that sees little, what it sees there in large first."""
+    win = shown.window
+    title = METHODS[att.method].title
+    said = f"{title} of feature map {unit.channel} of {unit.layer}"
+    whole: dict[str, object] = {
+        "alt": f"{said} over the frames; bright where the pixels take part",
+        "src": drawing.overlay_sprite(win, att, look, 336 if patch is None else 240),
+    }
+    if patch is None:
+        return [whole]
+    clip, back = patches.panels(shown.net, win, att, patch, 240)
+    places = patches.mosaic(shown.net, win, unit.layer, unit.channel, 240)
+    seen = [win.numbers[i] for i in patch.frames]
+    when = f"frames {seen[0]}–{seen[-1]}" if len(seen) > 1 else f"frame {seen[0]}"
+    _, tall, wide = patch.size
+    return [
+        {
+            "title": f"What it sees: {tall} × {wide} pixels", "note": when,
+            "alt": f"The {tall} by {wide} pixels that the unit sees, enlarged", "src": clip,
+        },
+        {
+            "title": "Sent back", "note": f"{title}; grey is zero",
+            "alt": f"{said}, enlarged, in colour around grey", "src": back,
+        },
+        {**whole, "title": "Where it lies", "box": patch.box, "frames": [*patch.frames]},
+        {
+            "title": "Its strongest places", "note": "in this window, strongest first",
+            "alt": f"The places where map {unit.channel} answers most, enlarged", "src": places,
+            "still": True,
+        },
+    ]  # fmt: skip
 
 
 def choose_method() -> None:
@@ -119,27 +153,29 @@ def strongest(shown: state.Shown, unit: work.Spot) -> None:
     what = "classes" if unit.layer == "fc8" else "maps"
     ui.heading(f"Strongest {what}")
     found = wait_for(
-        lambda: drawing.tiles(shown.net, shown.window, view.layer, view.method, report),
+        lambda: tiles(shown.net, shown.window, view.layer, view.method, view.look, report),
         f"Looking at the strongest {what} of {view.layer}",
     )
     items = [
         {
-            "id": str(spot.channel),
-            "title": name_of(shown, spot.layer, spot.channel),
-            "note": f"answers {spot.activation:.3g}",
-            "src": src,
-            "frames": 16,
-            "alt": f"What feature map {spot.channel} of {spot.layer} sees, moving",
+            "id": str(tile.spot.channel),
+            "title": name_of(shown, unit.layer, tile.spot.channel),
+            "note": f"answers {tile.spot.activation:.3g}",
+            "src": tile.src,
+            "frames": tile.frames,
+            "alt": f"What feature map {tile.spot.channel} of {unit.layer} sees, moving",
         }
-        for spot, src in found
+        for tile in found
     ]
+    near = found[0].near
     components.tiles(
         "maps",
         f"Feature map of {view.layer}",
         items,
         str(unit.channel),
         lambda channel: state.change(state.view().with_channel(int(channel))),
-        width=78,
+        width=105 if near else 78,
+        ratio=2 if near else 1,
     )
     channels = work.grid(shown.net, shown.window, view.layer)[0]
     chosen = st.number_input(

@@ -21,3 +21,4 @@ from .maps import (
     signed,
 )
 from .media import encode_video, write_image, write_video
+from .patch import Patch, cut, patch_of, places

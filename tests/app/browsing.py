@@ -63,7 +63,10 @@ def query(page: Any) -> str:
 
 def method(page: Any, name: str) -> None:
     """Choose a method in the menu above the map."""
-    page.get_by_role("combobox", name="Method").first.click()
+    menu = page.get_by_role("combobox", name="Method").first
+    menu.scroll_into_view_if_needed()
+    page.wait_for_timeout(400)  # scrolling closes the menu
+    menu.click()
     page.get_by_role("option", name=name, exact=True).click()
 
 

@@ -136,6 +136,25 @@ def test_the_players_begin_where_the_map_is(open_page: Any) -> None:
     for n in range(2):  # the map, and frame by frame
         assert f"{begin + 1}/16" in page.locator("output").nth(n).inner_text()
     assert "now" in page.locator(".cell").nth(begin).get_attribute("class")
+    # what it sees is enlarged, and where that lies is marked on the frame
+    patch, back, whole, most = (
+        page.get_by_role("img", name=re.compile(what)).first
+        for what in ("that the unit sees", "enlarged, in colour", "take part", "answers most")
+    )
+    for shown in (patch, back, most):
+        assert shown.bounding_box()["width"] > 150
+    assert picture(page, back).std() > 5
+    assert picture(page, most).std() > 12
+    box, frame = whole.locator(".outline").bounding_box(), whole.bounding_box()
+    assert box["width"] == pytest.approx(frame["width"] * 3 / 112, rel=0.2)
+    page.get_by_role("radiogroup", name="Place of map").get_by_role("radio").nth(2).click()
+    page.wait_for_function("location.search.includes('at=')")
+    settle(page)
+    other = whole.locator(".outline").bounding_box()
+    assert (other["x"], other["y"]) != (box["x"], box["y"])
+    page.go_back(wait_until="commit")
+    page.wait_for_function("!location.search.includes('at=')")
+    settle(page)
     method(page, "Guided backpropagation")
     asked(page, method="guided")
     assert f"{begin + 1}/16" in page.locator("output").first.inner_text()

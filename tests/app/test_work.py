@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from asked import right, source
 
-from app import drawing, finding_work, windows, work
+from app import finding_work, windows, work
 from app.blocks import blocks as network_blocks
 from app.tasks import Left
+from app.tiles import TILES, tiles
 from c3d_viz.methods.reading import Reading
 
 
@@ -62,13 +63,17 @@ def test_tiles_are_the_strongest_maps_and_their_maps_are_kept(
     net: work.Net, videos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     win = windows.window(source(videos[1], "tiles"), net, 0, 1)
-    made = drawing.tiles(net, win, "conv5b", "deconvnet")
-    answers = [spot.activation for spot, _ in made]
-    assert len(made) == drawing.TILES
+    made = tiles(net, win, "conv5b", "deconvnet", "magnitude")
+    answers = [tile.spot.activation for tile in made]
+    assert len(made) == TILES
     assert answers == sorted(answers, reverse=True)
-    assert all(src.startswith("data:image/jpeg;base64,") for _, src in made)
+    assert all(tile.src.startswith("data:image/jpeg;base64,") for tile in made)
+    signed = tiles(net, win, "conv5b", "deconvnet", "signed")
+    assert {tile.src for tile in made}.isdisjoint(tile.src for tile in signed)
+    assert [(tile.frames, tile.near) for tile in made] == [(16, False)] * TILES
+    assert {tile.near for tile in tiles(net, win, "conv3a", "gradient", "signed")} == {True}
     monkeypatch.setattr(Reading, "attribute", lambda *_: pytest.fail("computed again"))
-    spot = made[7][0]
+    spot = made[7].spot
     assert work.back_projection(net, win, spot, "deconvnet").unit.channel == spot.channel
 
 
@@ -82,10 +87,10 @@ def test_tiles_that_were_left_go_on_where_they_were(net: work.Net, videos: list[
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        drawing.tiles(net, win, "conv3a", "guided", report)
-    assert told == [(n, drawing.TILES) for n in range(4)]
-    drawing.tiles(net, win, "conv3a", "guided", report)
-    assert told[4] == (0, drawing.TILES - 3)
+        tiles(net, win, "conv3a", "guided", "magnitude", report)
+    assert told == [(n, TILES) for n in range(4)]
+    tiles(net, win, "conv3a", "guided", "magnitude", report)
+    assert told[4] == (0, TILES - 3)
     att = work.back_projection(net, win, work.spot(net, win, "conv3a", None, None), "guided")
     same(att.values, right(net, videos[4], 0, "conv3a", "guided").values)
 

@@ -1,0 +1,121 @@
+"""Receptive fields that are too small to be seen on the whole frame, cut out and enlarged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+import c3d_viz as viz
+from c3d_viz import render
+from c3d_viz.engine import receptive_fields
+from c3d_viz.nets import ReceptiveField
+from c3d_viz.render import Patch
+
+from . import drawing, pictures, work
+from .windows import Prepared
+from .work import Net, Picture, Spot, kept
+
+PLACES = 9
+DIM = 0.3  # of the light that a patch keeps in frames that the unit does not see
+
+
+def field_of(net: Net, layer: str) -> ReceptiveField | None:
+    """What a cell of a layer sees; None where it sees the whole clip."""
+
+    def make() -> dict[str, ReceptiveField | None]:
+        return receptive_fields(net.model, net.spec.input.shape, [layer])
+
+    return kept(("field", net.key, layer), make)[layer]
+
+
+def patch_of(net: Net, win: Prepared, unit: Spot) -> Patch | None:
+    """What a unit sees of the window, where that is so little that it has to be enlarged."""
+    field = field_of(net, unit.layer) if len(unit.at) == 3 else None
+    if field is None:
+        return None
+    frames, height, width = win.frames.shape[:3]
+    patch = render.patch_of(field, unit.at, (frames, height, width))
+    return patch if patch.is_small and patch.frames else None
+
+
+def panels(
+    net: Net, win: Prepared, att: viz.Attribution, patch: Patch, height: int
+) -> tuple[str, str]:
+    """Sprites of the patch and of its back-projection, a frame each for those of the window.
+
+    Where the unit does not see, the patch is dark and the back-projection grey.
+    """
+
+    def make() -> tuple[str, str]:
+        seen = patch.frames
+        whole = render.Patch((0, *patch.start[1:]), (len(win.frames), *patch.size[1:]), patch.clip)
+        clip = render.cut(win.sharp, whole, height)
+        for i in range(len(clip)):
+            if i not in seen:
+                clip[i] = (clip[i] * DIM).astype(np.uint8)
+        back = render.cut(drawing.raw(net, win, att), whole, height, smooth=False)
+        return pictures.sprite(clip), pictures.sprite(back)
+
+    return kept(("patch", win.key, drawing.name(att), height), make)
+
+
+def pair(net: Net, win: Prepared, att: viz.Attribution, patch: Patch, height: int) -> Picture:
+    """(t, height, 2 * height, 3): the patch and its back-projection, in the frames it sees."""
+    clip = render.cut(win.sharp, patch, height)
+    back = render.cut(drawing.raw(net, win, att), patch, height, smooth=False)
+    return np.concatenate([clip, back], axis=2)
+
+
+def strongest(net: Net, win: Prepared, layer: str, channel: int) -> list[Spot]:
+    """The places at which a map answers most, strongest first; see ``render.places``."""
+    field = field_of(net, layer)
+    if field is None:
+        return []
+    values = work.activation_map(net, win, layer, channel)
+    cells = render.places(values, field, PLACES)
+    return [Spot(layer, channel, cell, float(values[cell])) for cell in cells]
+
+
+def mosaic(net: Net, win: Prepared, layer: str, channel: int, height: int) -> str:
+    """The patches of these places in one square, each at the middle frame of those it sees."""
+
+    def make() -> str:
+        side = height // 3
+        whole = np.full((3 * side, 3 * side, 3), 128, np.uint8)
+        for n, spot in enumerate(strongest(net, win, layer, channel)):
+            patch = patch_of(net, win, spot)
+            if patch is not None:
+                y, x = (side * i for i in divmod(n, 3))
+                clip = render.cut(win.sharp, patch, side - 2)
+                whole[y : y + side - 2, x : x + side - 2] = clip[len(clip) // 2][:, : side - 2]
+        return pictures.jpeg(whole)
+
+    return kept(("mosaic", net.key, win.key, layer, channel, height), make)
+
+
+def place_tiles(
+    net: Net,
+    win: Prepared,
+    layer: str,
+    channel: int,
+    method: str,
+    report: Callable[[float, int], None],
+) -> list[tuple[Spot, Patch, str]]:
+    """Each of these places with its patch, and ``pair`` as a sprite."""
+    made = []
+    spots = strongest(net, win, layer, channel)
+    for number, spot in enumerate(spots):
+        report(number, len(spots))
+        patch = patch_of(net, win, spot)
+        if patch is not None:
+            att = work.back_projection(net, win, spot, method)
+            key = ("pair", win.key, drawing.name(att))
+            src = kept(key, lambda att=att, patch=patch: tile(net, win, att, patch))
+            made.append((spot, patch, src))
+    return made
+
+
+def tile(net: Net, win: Prepared, att: viz.Attribution, patch: Patch) -> str:
+    """``pair`` as a sprite for a tile."""
+    return pictures.sprite(pair(net, win, att, patch, 72), quality=82)
