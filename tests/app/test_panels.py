@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import c3d_viz as viz
-from app import components, drawing, samples, windows, work
+from app import components, drawing, patches, samples, windows, work
 from c3d_viz import render
 
 
@@ -54,7 +54,7 @@ def sprites(monkeypatch: pytest.MonkeyPatch) -> list[tuple[viz.Attribution, floa
         return original(win, att, look, upper)
 
     monkeypatch.setattr(drawing, "overlay", overlay)
-    drawing.CACHE.clear()
+    work.CACHE.clear()
     return found
 
 
@@ -66,13 +66,23 @@ def test_the_large_player_shows_the_chosen_map(
     monkeypatch.setattr(
         components, "player", lambda key, panels, **_: players.update({key: panels})
     )
-    drawn(page, layer="conv4a", map="5", method="guided", look="signed")
+    drawn(page, layer="conv4b", map="5", method="guided", look="signed")
     (panel,) = players["answer"]
     att, upper = sprites[0]  # it is drawn before anything else
-    assert (att.unit.layer, att.unit.channel, att.method, upper) == ("conv4a", 5, "guided", None)
+    assert (att.unit.layer, att.unit.channel, att.method, upper) == ("conv4b", 5, "guided", None)
     net = work.network("compact")
     win = window_of_bikes(net)
     assert panel["src"] == drawing.overlay_sprite(win, att, "signed", 336)
+    sprites.clear()
+    drawn(page, layer="conv3b", map="5")
+    near, back, whole, places = players["answer"]
+    patch = patches.patch_of(net, win, work.spot(net, win, "conv3b", 5, None))
+    assert patch is not None
+    att = sprites[0][0]
+    assert (near["src"], back["src"]) == patches.panels(net, win, att, patch, 240)
+    assert whole["src"] == drawing.overlay_sprite(win, att, "magnitude", 240)
+    assert (whole["box"], whole["frames"]) == (patch.box, list(patch.frames))
+    assert places["src"] == patches.mosaic(net, win, "conv3b", 5, 240)
 
 
 def test_two_methods_are_compared_on_the_scale_of_the_stronger(sprites: list[Any]) -> None:
