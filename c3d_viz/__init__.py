@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 _HOME = {
     "nets": "C3D LAYERS receptive_field InputSpec ModelSpec wrap",
     "weights": "load_model",
-    "clips": "Clip read_clip preprocess cropped_frames demo_clips",
+    "clips": "Clip read_clip preprocess cropped_frames demo_clips read_volume volume_frames",
     "engine": "Trace Unit trace top_units",
     "methods": "METHODS Attribution attribute attribute_many",
     "render": "overlay filmstrip raw_frames activation_sheet contact_sheet write_video write_image",
@@ -28,13 +28,21 @@ __all__ = [
     "C3D", "LAYERS", "METHODS", "Attribution", "Clip", "Descriptor", "InputSpec", "ModelSpec",
     "Trace", "Unit", "VizError", "__version__", "activation_sheet", "attribute", "attribute_many",
     "contact_sheet", "cropped_frames", "demo_clips", "describe", "export_clip", "filmstrip",
-    "load_model", "overlay", "preprocess", "raw_frames", "read_clip", "receptive_field",
-    "top_units", "trace", "wrap", "write_image", "write_video",
+    "load_model", "overlay", "preprocess", "raw_frames", "read_clip", "read_volume",
+    "receptive_field", "top_units", "trace", "volume_frames", "wrap", "write_image", "write_video",
 ]
 # fmt: on
 
 if TYPE_CHECKING:
-    from .clips import Clip, cropped_frames, demo_clips, preprocess, read_clip
+    from .clips import (
+        Clip,
+        cropped_frames,
+        demo_clips,
+        preprocess,
+        read_clip,
+        read_volume,
+        volume_frames,
+    )
     from .corpus import Descriptor, describe
     from .engine import Trace, Unit, top_units, trace
     from .errors import VizError

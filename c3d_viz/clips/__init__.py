@@ -10,3 +10,4 @@ from .stream import WindowStream
 from .suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, begins_like_video
 from .timeline import motion_energy, read_thumbnails
 from .video import VideoInfo
+from .volumes import read_volume, volume_frames

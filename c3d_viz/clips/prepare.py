@@ -30,11 +30,15 @@ def resized_frames(clip: Clip, spec: InputSpec) -> Frame:
 
 @checked(ShapeError)
 def cropped_frames(clip: Clip, spec: InputSpec) -> Frame:
-    """The exact pixels the net sees, (T, H, W, 3) uint8 RGB: resized, then centre crop."""
+    """The exact pixels the net sees, (T, H, W, 3) uint8 RGB: resized, then centre crop.
+
+    Three equal channels where the network takes one.
+    """
     resized = resized_frames(clip, spec)
     top, left = _crop_offset(resized.shape[1:3], spec)
     height, width = spec.crop
-    return np.ascontiguousarray(resized[:, top : top + height, left : left + width])
+    cropped = np.ascontiguousarray(resized[:, top : top + height, left : left + width])
+    return cropped if spec.channels == 3 else np.stack([_grey(frame) for frame in cropped])
 
 
 def cropped_frame(frame: Frame, spec: InputSpec) -> tuple[Frame, tuple[int, int]]:
@@ -43,8 +47,13 @@ def cropped_frame(frame: Frame, spec: InputSpec) -> tuple[Frame, tuple[int, int]
     resized = cv2.resize(frame, size[::-1], interpolation=cv2.INTER_LINEAR)
     top, left = _crop_offset(size, spec)
     height, width = spec.crop
-    cropped = resized[top : top + height, left : left + width]
-    return np.ascontiguousarray(cropped, dtype=np.uint8), size
+    cropped = np.ascontiguousarray(resized[top : top + height, left : left + width], np.uint8)
+    return cropped if spec.channels == 3 else _grey(cropped), size
+
+
+def _grey(frame: Frame) -> Frame:
+    luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    return cv2.cvtColor(luma, cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
 
 
 @checked(ShapeError)
@@ -79,8 +88,8 @@ def preprocess_frames(
             f"frames must be uint8 RGB of shape {expected} (T, H, W, 3), got {frames.dtype} "
             f"{frames.shape}; read {spec.frames} frames and crop them with cropped_frames()"
         )
-    if spec.channels == 1:
-        frames = np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in frames])[..., None]
+    if spec.channels == 1:  # of grey frames the same again
+        frames = np.stack([_grey(frame) for frame in frames])[..., :1]
     elif spec.channel_order == "BGR":
         frames = frames[..., ::-1]
     x = frames.astype(np.float32).transpose(3, 0, 1, 2)  # (T,H,W,C) -> (C,T,H,W)

@@ -143,7 +143,7 @@ def _window(window: dict[str, Any], manifest: dict[str, Any], several: bool) -> 
     frames = window["frames"]
     height, width = manifest["model"]["input"]["crop"]
     first, last = frames[0], frames[-1]
-    every = "" if last - first == len(frames) - 1 else f", every {frames[1] - first}th"
+    every = "" if last - first == len(frames) - 1 else f", one in {frames[1] - first}"
     seconds = f"{first / window['fps']:.2f}-{(last + 1) / window['fps']:.2f} s"
     head = (
         f"Frames {first}-{last}{every} ({seconds})"

@@ -220,3 +220,13 @@ def test_bikes(bikes: Path) -> None:
     info = video_info(bikes)
     assert (info.frames, info.width, info.height) == (250, 640, 272)
     assert read_clip(bikes, start=40).frames.shape == (16, 272, 640, 3)
+
+
+def test_a_network_of_one_channel_is_shown_in_grey() -> None:
+    clip = gradient_clip()
+    colour = COMPACT_INPUT
+    grey = colour.replace(mean=(10,))
+    shown = cropped_frames(clip, grey)
+    assert np.array_equal(shown, np.repeat(shown[..., :1], 3, axis=3))
+    assert np.abs(shown[..., 0] - cropped_frames(clip, colour) @ [0.299, 0.587, 0.114]).max() <= 1
+    assert np.array_equal(preprocess_frames(shown, grey), preprocess(clip, grey))

@@ -122,6 +122,13 @@ def test_pages_say_what_they_show(monkeypatch: pytest.MonkeyPatch) -> None:
     filmstrip(frames, values, mode="signed", rows=("raw",))
     assert {"-0.125", "0", "0.125"} <= set(lines)
     assert "mid-grey is 0, full colour is ±0.125" in " ".join(lines)
+    assert "signed sum over R, G, B" in " ".join(lines)
+    lines.clear()
+    filmstrip(frames, values[:1], rows=("raw", "overlay"))
+    text = " ".join(lines)
+    assert "|attribution|; one scale" in text
+    assert "raw map: attribution, mid-grey is 0, black and white are ±0.125" in text
+    assert "R, G, B" not in text
 
 
 def test_contact_sheet_says_whose_maps_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
