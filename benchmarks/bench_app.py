@@ -278,10 +278,7 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=options.browser, args=FLAGS)
         try:
             seconds = times(server, browser, clips, options.rounds)
-            print(
-                {name: [round(s, 2) for s in values] for name, values in seconds.items()},
-                flush=True,
-            )
+            print({k: [round(s, 2) for s in v] for k, v in seconds.items()}, flush=True)
             five = crowd(server, browser, clips)
         finally:
             browser.close()

@@ -139,7 +139,7 @@ def _named(kind: Any) -> str:
         return "a Path"
     words = {
         bool: "True or False",
-        int: "a whole number",
+        int: "a 64-bit whole number",
         float: "a finite number",
         str: "a string",
     }

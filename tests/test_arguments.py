@@ -106,11 +106,14 @@ def test_what_is_given_and_what_is_allowed() -> None:
     assert plain == (3, 2, "a", ["x"], [1, 2], print, "anything")
     function(np.int64(3), np.float32(0.5), names="x")  # type: ignore[arg-type]
     for given, line in {
-        "count": (1.5, "count must be a whole number, got 1.5"),
+        "count": (1.5, "count must be a 64-bit whole number, got 1.5"),
         "share": (float("nan"), "share must be a finite number, got nan"),
         "mode": ("c", "mode must be 'a' or 'b', got 'c'"),
         "names": ([None], "names must be a list of string, a string or None, got [None]"),
-        "size": ((1, 2, 3), r"size must be (a whole number, a whole number), got (1, 2, 3)"),
+        "size": (
+            (1, 2, 3),
+            r"size must be (a 64-bit whole number, a 64-bit whole number), got (1, 2, 3)",
+        ),
         "call": (CLIP, "call must be a function or None, got a Clip"),
     }.items():
         with pytest.raises(ShapeError) as caught:

@@ -21,7 +21,7 @@ from ..setup_check import missing_screen_library
 from .corpus import features
 from .options import ClipArgument, Network, Out, network_options, whole_numbers
 from .progress import progress_bar, say
-from .shortfall import less_than_asked
+from .shortfall import frames_taken, less_than_asked
 from .tools import finding_app, weights_app
 from .units import units_app
 
@@ -220,6 +220,7 @@ def export(
     described = read_json(manifest) or {}
     if "model" in described:
         say(f"weights in use: {described['model']['weights']}", err=True)
+        say(frames_taken(described), err=True)
         for line in less_than_asked(described):
             say(line, err=True)
     say(f"open {manifest.with_name('index.html')}")

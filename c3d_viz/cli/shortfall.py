@@ -1,4 +1,4 @@
-"""What an export has less of than was asked for."""
+"""What an export took of the video, and what it has less of than was asked for."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from typing import Any
 from ..errors import ExportError
 
 
-def less_than_asked(manifest: dict[str, Any]) -> list[str]:
-    """What there is less of than was asked for, a line each."""
+def frames_taken(manifest: dict[str, Any]) -> str:
+    """Which frames were looked at, as no start was named perhaps."""
     asked, windows = manifest["parameters"], manifest["windows"]
     if not windows:
         raise ExportError("manifest.json names no window: it is damaged; replace with --overwrite")
+    first, last = windows[0]["frames"][0], windows[-1]["frames"][-1]
+    hint = "" if asked["start"] is not None else "; --start N takes others"
+    return f"frames {first}-{last} of {manifest['clip']['frames']}{hint}"
+
+
+def less_than_asked(manifest: dict[str, Any]) -> list[str]:
+    """What there is less of than was asked for, a line each."""
+    asked, windows = manifest["parameters"], manifest["windows"]
     lines = [f"left out: {why}" for why in manifest.get("left_out", {}).values()]
     lines += [
         f"left out: {why}" for x in windows[0]["layers"] for why in x.get("left_out", {}).values()

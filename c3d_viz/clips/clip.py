@@ -158,7 +158,11 @@ def _take(held: dict[int, Frame], window: list[int], keep: int) -> Frame:
 
 @checked(ClipError)
 def window_starts(
-    n_frames: int, frames: int = 16, stride: int = 1, windows: int | None = None
+    n_frames: int,
+    frames: int = 16,
+    stride: int = 1,
+    windows: int | None = None,
+    start: int = 0,
 ) -> list[int]:
     """Starts of windows spread evenly over a video, ascending and without repetition.
 
@@ -166,20 +170,22 @@ def window_starts(
         n_frames: frames of the video.
         windows: how many: the middles of as many equal parts (one window: the middle of the
             video), fewer where the video has no more. None: end to end, as many as fit.
+        start: the frame from which on they are spread.
 
     Raises:
-        ClipError: the video is shorter than one window, or an argument is below 1.
+        ClipError: no window fits behind ``start``, or an argument is below 1.
     """
-    _check_window("the video", [0], frames, stride)
+    _check_window("the video", [start], frames, stride)
     if windows is not None and windows < 1:
         raise ClipError(f"windows must be at least 1, got {windows}")
     span = span_of(stride, frames)
-    room = n_frames - span
+    room = n_frames - start - span
     if room < 0:
-        raise _too_short("the video", n_frames, 0, frames, stride)
+        raise _too_short("the video", n_frames, start, frames, stride)
     if windows is None:
-        return list(range(0, room + 1, span))
-    return sorted({int((2 * i + 1) * room // (2 * windows)) for i in range(windows)})
+        return list(range(start, start + room + 1, span))
+    count = min(windows, room + 1)
+    return sorted({start + int((2 * i + 1) * room // (2 * count)) for i in range(count)})
 
 
 def span_of(stride: int, frames: int = 16) -> int:
@@ -196,7 +202,12 @@ def _check_window(path: PathLike, starts: Sequence[int], frames: int, stride: in
         raise ClipError(
             f"{shown(path)}: start must be 0 or more, got {min(starts)}; frames count from 0"
         )
-    if frames * len(starts) > MAX_FRAMES or max(starts, default=0) + frames * stride > MAX_NUMBER:
+    if max(starts, default=0) + frames * stride > MAX_NUMBER:
+        raise ClipError(
+            f"{shown(path)}: start {max(starts)} at stride {stride} lies behind the end of any "
+            f"video; frames count from 0, to {MAX_NUMBER:,} at most"
+        )
+    if frames * len(starts) > MAX_FRAMES:
         raise ClipError(
             f"{shown(path)}: {len(starts)} windows of {frames} frames at stride {stride} are more "
             f"than any video has; ask for {MAX_FRAMES:,} frames at most"

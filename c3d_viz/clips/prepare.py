@@ -14,18 +14,10 @@ from ..errors import ShapeError
 from ..nets import InputSpec
 from .clip import Clip
 from .frame import Frame
+from .opening import MAX_FRAME_PIXELS
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-@checked(ShapeError)
-def resized_frames(clip: Clip, spec: InputSpec) -> Frame:
-    """Frames in the size before the crop, (T, H', W', 3) uint8 RGB, bilinear as the release."""
-    height, width = _resized_size(clip.frames.shape[1:3], spec)
-    return np.stack(
-        [cv2.resize(f, (width, height), interpolation=cv2.INTER_LINEAR) for f in clip.frames]
-    ).astype(np.uint8, copy=False)
 
 
 @checked(ShapeError)
@@ -34,11 +26,7 @@ def cropped_frames(clip: Clip, spec: InputSpec) -> Frame:
 
     Three equal channels where the network takes one.
     """
-    resized = resized_frames(clip, spec)
-    top, left = _crop_offset(resized.shape[1:3], spec)
-    height, width = spec.crop
-    cropped = np.ascontiguousarray(resized[:, top : top + height, left : left + width])
-    return cropped if spec.channels == 3 else np.stack([_grey(frame) for frame in cropped])
+    return np.stack([cropped_frame(frame, spec)[0] for frame in clip.frames])
 
 
 def cropped_frame(frame: Frame, spec: InputSpec) -> tuple[Frame, tuple[int, int]]:
@@ -120,9 +108,14 @@ def _resized_size(size: Sequence[int], spec: InputSpec) -> tuple[int, int]:
     """(height, width) after the resize: fixed, or by the short side with the aspect kept."""
     if isinstance(spec.resize, tuple):
         return spec.resize
-    height, width = size
-    factor = spec.resize / min(height, width)
-    return int(height * factor + 0.5), int(width * factor + 0.5)
+    factor = spec.resize / min(size)
+    height, width = (int(side * factor + 0.5) for side in size)
+    if height * width > MAX_FRAME_PIXELS:
+        raise ShapeError(
+            f"frames resized to {width} x {height} have more than "
+            f"{MAX_FRAME_PIXELS // 1_000_000} million pixels; lower resize"
+        )
+    return height, width
 
 
 def _crop_offset(size: Sequence[int], spec: InputSpec) -> tuple[int, int]:

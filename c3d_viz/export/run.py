@@ -12,11 +12,8 @@ The tree (with several windows, ``window-0040/`` and so on come in between)::
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
-import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,6 +37,7 @@ from .ledger import Ledger
 from .plan import plan_of
 from .settings import SCHEMA, ExportSettings, check_settings, describe_model, versions
 from .window import answer, export_window
+from .workers import Clock
 
 
 @checked(ExportError)
@@ -177,7 +175,7 @@ def write_export(
         raise ExportError(
             f"{path} lies in {folder}, which is to be replaced; export to another folder"
         )
-    clock = _Clock(timings)
+    clock = Clock(timings)
 
     with clock("load the network"):
         info = clips.video_info(path)
@@ -187,7 +185,11 @@ def write_export(
     frames, stride = spec.input.frames, settings.stride or spec.input.stride
     settings = dataclasses.replace(settings, stride=stride)
     with clock("read the clip"):
-        starts = _starts(info.frames, settings, frames, stride)
+        starts = [settings.start or 0]
+        if settings.windows > 1:
+            starts = clips.window_starts(
+                info.frames, frames, stride, settings.windows, settings.start or 0
+            )
         source = called or str(path)
         reader = (
             dataclasses.replace(clip, source=source)
@@ -228,6 +230,8 @@ def write_export(
             **({"left_out": plan.layers_left_out} if plan.layers_left_out else {}),
         }
     steps = _Steps(progress, len(starts) * answers.steps(settings, plan))
+    if progress is not None and len(starts) < settings.windows:
+        progress(0, steps.total, f"{len(starts)} windows, the video has no room for more")
     with prepared(ledger, manifest, resume=resume, overwrite=overwrite) as finished:
         if finished:
             return folder / MANIFEST
@@ -244,19 +248,6 @@ def write_export(
                 return finish(ledger, manifest)
         except ExportError as error:
             raise ExportError(f"{error}; what is finished is whole: go on with --resume") from None
-
-
-def _starts(frames: int, settings: ExportSettings, length: int, stride: int) -> list[int]:
-    if settings.windows == 1:
-        return [settings.start or 0]
-    offset = settings.start or 0
-    starts = clips.window_starts(
-        max(0, frames - offset),
-        length,
-        stride=stride,
-        windows=min(settings.windows, frames),
-    )
-    return [offset + s for s in starts]
 
 
 def _chain(
@@ -290,22 +281,3 @@ class _Steps:
         """Says how far the step is that comes next; it may be one of many passes."""
         if self.progress is not None:
             self.progress(self.done, self.total, what)
-
-
-class _Clock:
-    """``with clock("read"):`` adds the block's seconds to ``timings["read"]``."""
-
-    def __init__(self, timings: dict[str, float] | None) -> None:
-        self.seconds: dict[str, float] = OrderedDict() if timings is None else timings
-
-    @contextlib.contextmanager
-    def __call__(self, kind: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.add(kind, time.perf_counter() - began)
-
-    def add(self, kind: str, seconds: float) -> None:
-        """Add seconds of a worker thread (each kind is added by one thread at a time)."""
-        self.seconds[kind] = self.seconds.get(kind, 0.0) + seconds

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -19,6 +18,7 @@ Pool5 = Literal["ceil", "padded"]
 
 
 _LONGEST = 4096  # of a side, and of a clip
+_FAR = 1e6  # no mean, scale or deviation of pixels is larger, nor 1 / one of these
 
 
 def _whole(value: object) -> int | None:
@@ -42,7 +42,7 @@ def _numbers(values: object) -> tuple[float, ...] | None:
         numbers = tuple(float(value) for value in values)
     except (TypeError, ValueError):
         return None
-    return numbers if all(map(math.isfinite, numbers)) else None
+    return numbers if all(abs(number) <= _FAR for number in numbers) else None
 
 
 @dataclass(frozen=True)
@@ -113,15 +113,19 @@ class InputSpec:
         mean, scale = _numbers(self.mean), _numbers((self.scale,))
         if mean is None or len(mean) not in (1, 3):
             raise ShapeError(
-                f"mean must be three numbers or one, one a channel, got {given(self.mean)}"
+                f"mean must be three numbers or one, one a channel, up to 1000000, got "
+                f"{given(self.mean)}"
             )
         std = None if self.std is None else _numbers(self.std)
-        if self.std is not None and (std is None or len(std) != len(mean) or min(std) <= 0):
+        if self.std is not None and (std is None or len(std) != len(mean) or min(std) < 1 / _FAR):
             raise ShapeError(
-                f"std must be {len(mean)} positive numbers, one a channel, got {given(self.std)}"
+                f"std must be {len(mean)} positive numbers, one a channel, 0.000001 to 1000000, "
+                f"got {given(self.std)}"
             )
-        if scale is None or not scale[0]:
-            raise ShapeError(f"scale must be a number that is not 0, got {given(self.scale)}")
+        if scale is None or abs(scale[0]) < 1 / _FAR:
+            raise ShapeError(
+                f"scale must be a number from 0.000001 to 1000000, got {given(self.scale)}"
+            )
         for name, value in (
             ("resize", resize if short is None else short), ("crop", crop), ("frames", frames),
             ("mean", mean), ("scale", scale[0]), ("std", std), ("stride", stride),

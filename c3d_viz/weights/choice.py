@@ -154,8 +154,8 @@ class NetworkChoice:
             raise WeightsError(f"fc6_order must be 'chw' or 'hwc', got {self.fc6_order!r}")
         if self.num_classes is not None and not 1 <= self.num_classes <= MAX_CLASSES:
             raise WeightsError(f"num_classes must be 1 to {MAX_CLASSES}, got {self.num_classes}")
-        if not -(2**63) <= self.seed < 2**64:
-            raise WeightsError(f"seed must be a whole number of 64 bits, got {self.seed}")
+        if not 0 <= self.seed < 2**64:
+            raise WeightsError(f"seed must be 0 to {2**64 - 1}, got {self.seed}")
         model: nn.Module
         if not self.is_c3d:
             model, spec = self._of_others(max_bytes)

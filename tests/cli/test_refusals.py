@@ -9,7 +9,7 @@ import pytest
 from command_line import call
 
 LONG = "x" * 300
-HUGE = str(2**64)
+HUGE, MANY = str(2**64), str(2**63)
 CONV1A = ["--layer", "conv1a"]
 ONE = [*CONV1A, "--channel", "1"]
 
@@ -25,7 +25,7 @@ ONE = [*CONV1A, "--channel", "1"]
         (["-o", "out", *ONE, "--at", "0"], "positions"),
         (["-o", "out", *ONE, "--at", "0,0"], "positions"),
         (["-o", "out", *ONE, "--at", "-1,0,0"], "positions"),
-        (["-o", "out", *ONE, "--at", f"{HUGE},0,0"], "positions"),
+        (["-o", "out", *ONE, "--at", f"{HUGE},0,0"], "64-bit whole number"),
         (
             ["-o", "out", *CONV1A, "--method", "integrated_gradients", "--precision", "bf16"],
             "integrated_gradients has no bf16 preview",
@@ -33,7 +33,17 @@ ONE = [*CONV1A, "--channel", "1"]
         (["-o", "out", *CONV1A, "--device", "cpu:7"], "no device 'cpu:7'"),
         (["-o", "out", *CONV1A, "--weights", "random", "--seed", HUGE], "seed must be"),
         (["-o", "out", *CONV1A, "--stride", HUGE], "stride"),
-        (["-o", "out", *CONV1A, "--start", HUGE], "frames"),
+        (
+            ["-o", "out", *CONV1A, "--start", str(10**10)],
+            "start 10000000000 .*behind the end of any",
+        ),
+        (["-o", "out", *CONV1A, "--start", "240", "--windows", "2"], "last possible start is 234"),
+        (["-o", "out", *CONV1A, "--weights", "random", "--seed", "-1"], "seed must be 0 to"),
+        (["-o", "out", *CONV1A, "--input-scale", "1e300"], "scale must be a number from"),
+        (["-o", "out", *CONV1A, "--input-scale", "1e-300"], "scale must be a number from"),
+        (["-o", "out", *CONV1A, "--mean", "1e300,0,0"], "mean must be three numbers"),
+        (["-o", "out", *CONV1A, "--std", "1,1,1e-300"], "std must be 3 positive numbers"),
+        (["-o", "out", *CONV1A, "--resize", "4096"], "9638 x 4096 have more than 18 million"),
     ],
 )
 def test_a_refused_export_leaves_nothing_behind(
@@ -87,7 +97,9 @@ def test_less_than_was_asked_for_is_said(
     frames = np.random.default_rng(0).integers(0, 255, (17, 48, 64, 3), dtype=np.uint8)
     clip = make_video(tmp_path / "short.mp4", frames)  # type: ignore[operator]
     words = ["export", str(clip), "-o", str(tmp_path / "out"), *CONV1A, "--weights", "random"]
-    status, _, err = call(capsys, *words, "--windows", HUGE, "--start", "1", "--top", HUGE)
+    status, _, err = call(capsys, *words, "--windows", MANY, "--start", "1", "--top", MANY)
     assert status == 0, err
-    assert f"windows: 1, not {HUGE}: the video has no more room" in err
-    assert f"maps: all of a layer where it has fewer than {HUGE}: conv1a has 16" in err
+    assert "export: 0 of 17, 1 windows, the video has no room for more\n" in err
+    assert f"windows: 1, not {MANY}: the video has no more room" in err
+    assert "\nframes 1-16 of 17\n" in err
+    assert f"maps: all of a layer where it has fewer than {MANY}: conv1a has 16" in err

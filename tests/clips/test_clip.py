@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 from video_files import (
     GOP,
@@ -28,7 +29,7 @@ from c3d_viz.clips import (
     video_info,
     window_starts,
 )
-from c3d_viz.clips.prepare import resized_frames
+from c3d_viz.clips.prepare import cropped_frame
 from c3d_viz.errors import ClipError, ShapeError
 from c3d_viz.nets.spec import CAFFE_INPUT, COMPACT_INPUT, MMACTION_INPUT, InputSpec
 
@@ -40,6 +41,13 @@ def test_window_starts() -> None:
     assert window_starts(116, windows=1) == [50]
     assert window_starts(116, windows=4) == [12, 37, 62, 87]
     assert window_starts(17, windows=5) == [0]
+    assert window_starts(116, windows=4, start=40) == [47, 62, 77, 92]
+    assert window_starts(50, start=2) == [2, 18, 34]
+    assert len(window_starts(30, windows=10**18)) == 14
+    with pytest.raises(ClipError, match=r"has 24 frames; start 19 .* last possible start is 8"):
+        window_starts(24, windows=5, start=19)
+    with pytest.raises(ClipError, match="start 2000000000 at stride 1 lies behind the end of any"):
+        window_starts(24, start=2_000_000_000)
     assert window_starts(100, stride=2) == [0, 31, 62]
     with pytest.raises(ClipError, match="the video has 15 frames; a window of 16 needs 16"):
         window_starts(15)
@@ -125,6 +133,16 @@ def test_release_preprocessing_pixel_by_pixel() -> None:
         assert abs(x[0, 1, t, i, j] - (green - 97.66)) <= 0.51
         assert abs(x[0, 2, t, i, j] - (red - 101.41)) <= 0.51
     assert x[0, 0, 9, 0, 0] == np.float32(90 - 90.25)
+
+
+def resized_frames(clip: Clip, spec: InputSpec) -> npt.NDArray[np.uint8]:
+    return cropped_frames(clip, spec.replace(crop=cropped_frame(clip.frames[0], spec)[1]))
+
+
+def test_a_resize_beyond_measure() -> None:
+    clip = Clip(colour_noise(16, 2, 160), 25.0, "narrow", 0)
+    with pytest.raises(ShapeError, match=r"327680 x 4096 have more than 18 million .*lower resize"):
+        preprocess(clip, CAFFE_INPUT.replace(resize=4096))
 
 
 def test_resize_is_opencvs_bilinear_and_crop_is_centred() -> None:

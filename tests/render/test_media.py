@@ -181,7 +181,7 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
             encode_video(frames, fps)
     with pytest.raises(ShapeError, match="scale must be a whole number of at least 1"):
         encode_video(frames, 10, scale=0)
-    with pytest.raises(ShapeError, match=r"scale must be a whole number, got 1\.5"):
+    with pytest.raises(ShapeError, match=r"scale must be a 64-bit whole number, got 1\.5"):
         encode_video(frames, 10, scale=1.5)  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="a picture must be uint8"):
         encode_png(frames)
