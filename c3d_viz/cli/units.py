@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from .progress import progress_bar, say
 
 units_app = typer.Typer(
     name="units",
-    help="What a unit responds to at all: kernels in motion, tuning curves.",
+    help="What a unit responds to at all: kernels in motion, tuning, preferred stimulus.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -82,3 +83,50 @@ def units_tuning(
             f"beyond the untrained networks' 95 % in direction index: {row.answer}"
         )
     say(f"open {out / 'layers.png' if found else out}")
+
+
+@units_app.command(name="maximise")
+@network_options
+def units_maximise(
+    *,
+    out: Out,
+    layer: Annotated[str, typer.Option("--layer", metavar="LAYER", help="Any layer.")],
+    channel: Annotated[int, typer.Option("--channel", metavar="N", help="Channel of it.")],
+    films: Annotated[int, typer.Option("--films", metavar="N", help="Films, kept apart.")] = 2,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", help="Steps of the climb.")] = 48,
+    smoothness: Annotated[
+        float,
+        typer.Option("--smoothness", metavar="X", help="0: frames differ freely; 4: slow motion."),
+    ] = 1.0,
+    diversity: Annotated[
+        float, typer.Option("--diversity", metavar="X", help="How far the films are kept apart.")
+    ] = 0.5,
+    jitter: Annotated[
+        int, typer.Option("--jitter", metavar="PIXELS", help="Moves at each step, at most.")
+    ] = 8,
+    untrained: Annotated[
+        bool, typer.Option("--untrained/--no-untrained", help="An untrained network's beside it.")
+    ] = True,
+    clip: Annotated[
+        list[Path] | None,
+        typer.Option("--clip", metavar="CLIP", help="Real clip to compare; repeatable. [demo's]"),
+    ] = None,
+    network: Network,
+    device: Annotated[
+        str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")
+    ] = "cpu",
+) -> None:
+    """The film a channel answers to most, found by gradient ascent."""
+    from ..units import StimulusSettings, write_stimulus
+
+    settings = StimulusSettings(
+        network, layer, channel, films, steps, smoothness, diversity, jitter, untrained,
+        tuple(str(path) for path in clip or ()), device,
+    )  # fmt: skip
+    with progress_bar("maximise") as progress:
+        found = write_stimulus(out, settings, progress)
+    for answer in found.answers:
+        say(f"{answer.name}: mean {answer.mean:.3g}, peak {answer.peak:.3g}")
+    if found.beaten_by is not None:
+        say("the climb failed: the channel answers more to a clip than to these films", err=True)
+    say(f"open {out / 'stimulus.png'}")

@@ -1,11 +1,19 @@
-"""What a unit responds to at all: kernels in motion, tuning curves.
+"""What a unit responds to at all: kernels, tuning, preferred stimulus.
 
 ``spectrum`` reads one kernel off, ``kernels`` those of a network, ``sheet`` draws them; ``tuning``
-has the responses to drifting patterns against untrained networks; ``folder`` is what every command
-of this package writes.
+has the responses to drifting patterns against untrained networks; ``preferred`` finds the film that
+a channel answers to most; ``folder`` is what every command of this package writes.
 """
 
 from .kernels import KernelSet, first_kernels, write_kernels
+from .preferred import (
+    FourierVideo,
+    Reader,
+    Stimuli,
+    StimulusSettings,
+    climb,
+    write_stimulus,
+)
 from .sheet import kernel_frames, kernel_sheet
 from .spectrum import KernelReading, read_kernel
 from .tuning import (
