@@ -12,7 +12,6 @@ from .sessions import session
 from .uploads import (
     CLIP_LIMIT_MB,
     WEIGHTS_LIMIT_MB,
-    WEIGHTS_TYPES,
     store_clip,
     store_weights,
 )
@@ -43,7 +42,7 @@ def bar() -> None:
         for note in session().notes:
             st.info(ui.plain(note), icon=":material/info:")
     net = state.network()  # before anything of it is on the page
-    line.caption(ui.plain(net.spec.weights))
+    line.caption(ui.weights(net.spec.weights))
     if not net.spec.trained:
         badge.badge("untrained: random weights", icon=":material/shuffle:", color="orange")
 
@@ -126,7 +125,6 @@ def upload_weights() -> None:
     owner = session()
     given = st.file_uploader(
         f"Your own C3D weights, up to {WEIGHTS_LIMIT_MB} MB",
-        type=list(WEIGHTS_TYPES),
         max_upload_size=WEIGHTS_LIMIT_MB,
         key=f"weights-upload-{owner.uploads}",
         help="Sports-1M or fine-tuned C3D weights from Caffe, PyTorch, MMAction2, Keras or "

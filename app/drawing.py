@@ -14,11 +14,19 @@ from .tasks import Key
 from .windows import Prepared
 from .work import Floats, Net, Picture, Spot, kept
 
+COMPARABLE = 4  # times that one map may be stronger than another beside it on one scale
+
 
 def bound(maps: list[viz.Attribution], look: str) -> float:
     """The upper end of one colour scale for several maps."""
     of = render.magnitude if look == "magnitude" else render.signed
     return max(float(render.scale_of(of(m)).max()) for m in maps)
+
+
+def comparable(ends: list[float]) -> bool:
+    """Whether maps with these upper ends can be told apart from black on one scale."""
+    some = [end for end in ends if end > 0]
+    return not some or max(some) <= COMPARABLE * min(some)
 
 
 def overlay(win: Prepared, att: viz.Attribution, look: str, upper: float | None = None) -> Picture:

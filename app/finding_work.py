@@ -106,6 +106,35 @@ def other_networks(
     return made
 
 
+def undefined(of: Lines) -> str:
+    """Why there is no contrast between later and earlier frames; empty where there is one."""
+    if np.isfinite(of.contrast):
+        return ""
+    if not np.isfinite(of.motion).any():
+        return "nothing moves, so there is no motion to follow"
+    if not np.isfinite(of.appearance).any():
+        return "the maps are empty, or there is no texture to follow"
+    return "too few frames of one half have both texture and motion"
+
+
+def of_twin(base: Lines, twin: Lines, random: list[Lines]) -> str:
+    """How near the curves of the 2D twin come to the network's, in words."""
+    to_twin, to_random = apart(base, twin), nanmean(np.array([apart(base, r) for r in random]), 0)
+    near = "nearly the same curve" if to_twin < 0.1 else "another curve"
+    return (
+        f"Look at the 2D twin: it sees each frame by itself and cannot follow motion, and it draws "
+        f"{near}: {to_twin:.2f} from this network's on average, random weights {to_random:.2f}. "
+        f"So far as the twin draws it, the curve comes from the video and not from filters over "
+        f"time."
+    )
+
+
+def apart(one: Lines, other: Lines) -> float:
+    """Mean distance of two networks' curves, over all frames where both are defined."""
+    pairs = ((one.appearance, other.appearance), (one.motion, other.motion))
+    return float(nanmean(np.abs(np.concatenate([a - b for a, b in pairs])), 0))
+
+
 @dataclass(frozen=True)
 class FullTest:
     """The verdict of the full test on the shipped network."""

@@ -26,6 +26,11 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>#$~|:])", r"\\\1", text)
 
 
+def weights(text: str) -> str:
+    """The line about a network's weights, for markdown."""
+    return plain(text.replace(" x ", " × "))
+
+
 def guarded(draw: Callable[P, None]) -> Callable[P, None]:
     """A page or fragment from which no traceback reaches anybody.
 
@@ -75,6 +80,15 @@ def title(text: str, below: str) -> None:
 def fact(text: str) -> None:
     """A quiet paragraph of plain text."""
     st.html(f'<p class="fact">{html.escape(text)}</p>')
+
+
+def share(value: float) -> str:
+    """A share in percent that says 100 % of nothing less than all."""
+    for digits in range(4):
+        text = f"{100 * value:.{digits}f}"
+        if float(text) < 100 or value == 1:
+            return f"{text} %"
+    return "99.999 %"
 
 
 def scale(look: str, what: str) -> None:

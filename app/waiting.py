@@ -21,12 +21,17 @@ STEP = 0.2
 LONG = 2.0  # seconds before the time left is said
 
 
-def wait_for(work: Callable[[], T], what: str) -> T:
+def wait_for(
+    work: Callable[[], T], what: str, otherwise: tuple[str, Callable[[], None]] | None = None
+) -> T:
     """The result of ``work()``, with a line on the page while it takes longer than a moment.
+
+    ``otherwise``: what a button offers while that is long, and does; the work ends then.
 
     Raises what ``work`` raises.
     """
     place = st.empty()  # also where it stays unused: what follows keeps its place on the page
+    way_out = st.empty() if otherwise else None
     task = Task(what).start(work)
     try:
         began = time.monotonic()
@@ -38,8 +43,14 @@ def wait_for(work: Callable[[], T], what: str) -> T:
             if left is not None and seconds > LONG:
                 text += f", {time_left(left)}"
             place.progress(task.share or _creep(seconds), text=f"{text} …")
+            if otherwise and way_out and seconds > LONG:
+                label, instead = otherwise
+                way_out.button(label, icon=":material/cancel:", key=what, on_click=instead)
+                otherwise = None
             if ended := task.wait(STEP):
                 place.empty()
+                if way_out:
+                    way_out.empty()
         return task.result
     finally:  # also where Streamlit ends the script because something else was clicked
         task.cancel()

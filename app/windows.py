@@ -115,13 +115,9 @@ def prepare(key: Key, clip: viz.Clip, net: Net) -> Prepared:
 
 
 def altered(net: Net, win: Prepared, how: str) -> Prepared:
-    """The window reversed, frozen (its middle frame 16 times) or shuffled (seed 0)."""
+    """The window reversed, frozen (its middle frame throughout) or shuffled (seed 0)."""
     key = (*win.key, how)
-    order = {
-        "reversed": np.arange(16)[::-1],
-        "frozen": np.full(16, 8),
-        "shuffled": np.random.default_rng(0).permutation(16),
-    }[how]
+    order = _order(len(win.frames), how)
 
     def make() -> Prepared:
         frames = np.ascontiguousarray(win.frames[order])
@@ -135,3 +131,19 @@ def altered(net: Net, win: Prepared, how: str) -> Prepared:
         )
 
     return kept(key, make)
+
+
+def altered_numbers(win: Prepared, how: str) -> list[int]:
+    """Frame numbers in the video of the window altered, in the order in which they then come."""
+    numbers = win.numbers
+    return [numbers[i] for i in _order(len(numbers), how)]
+
+
+def _order(frames: int, how: str) -> np.ndarray[Any, Any]:
+    plain = np.arange(frames)
+    return {
+        "as it is": plain,
+        "reversed": plain[::-1],
+        "frozen": np.full(frames, frames // 2),
+        "shuffled": np.random.default_rng(0).permutation(frames),
+    }[how]

@@ -158,10 +158,17 @@ def grid(net: Net, win: Prepared, layer: str) -> tuple[int, ...]:
 
 
 def strongest(net: Net, win: Prepared, layer: str, k: int) -> list[Spot]:
-    """The k feature maps with the highest maximum, strongest first."""
+    """The k feature maps with the highest maximum, strongest first; the best where none is > 0."""
     answers = reading(net, win).trace
     k = min(k, len(answers.activations[layer]))
-    return [_spot(answers, unit) for unit in viz.top_units(answers, layer, k)]
+    spots = [_spot(answers, unit) for unit in viz.top_units(answers, layer, k)]
+    return [one for one in spots if one.activation > 0] or spots[:1]
+
+
+def rank(net: Net, win: Prepared, unit: Spot) -> float:
+    """Share of the layer's cells in this window that answer less than the unit does, 0-1."""
+    values = np.asarray(reading(net, win).trace.activations[unit.layer])
+    return float((values < unit.activation).mean())
 
 
 def spot(
@@ -205,15 +212,15 @@ def map_key(net: Net, win: Prepared, unit: Spot, method: str) -> Key:
     return ("map", net.key, win.key, unit.layer, unit.channel, unit.at, method)
 
 
-def classes(net: Net, win: Prepared, k: int = 5) -> list[tuple[str, float]]:
-    """The k most probable classes with probabilities; empty where the weights name none."""
-    if not net.spec.classes or not net.spec.trained:
+def classes(net: Net, win: Prepared, k: int = 5) -> list[tuple[int, str, float]]:
+    """The k most probable classes: number, name, probability; empty where the weights name none."""
+    if not net.spec.classes or net.spec.trained is False:
         return []
-    logits = np.asarray(reading(net, win).trace.activations["fc8"], dtype=np.float64)
+    logits = np.asarray(reading(net, win).trace.output[0], dtype=np.float64)
     share = np.exp(logits - logits.max())
     share /= share.sum()
     best = np.argsort(-share, kind="stable")[:k]
-    return [(net.spec.classes[i], float(share[i])) for i in best]
+    return [(int(i), net.spec.classes[i], float(share[i])) for i in best]
 
 
 def forget(key: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from c3d_viz.errors import ClipError
 from c3d_viz.nets import InputSpec
 
 from .. import chooser, components, drawing, samples, state, ui, words, work
+from ..blocks import blocks
 from ..samples import Source
 from ..uploads import CLIP_LIMIT_MB
 from ..view import STRIDES, UPLOADED
@@ -228,12 +228,29 @@ def predictions(shown: state.Shown) -> None:
     if not found:
         ui.fact("These weights name no classes, so there is nothing to predict.")
         return
-    rows = "".join(
-        f"<span>{html.escape(name)}</span><i style='width:{100 * p:.1f}%'></i><b>{p:.1%}</b>"
-        for name, p in found
-    )
-    st.html(f'<div class="classes" role="table" aria-label="Predicted classes">{rows}</div>')
-    st.caption(ui.plain(shown.net.spec.weights))
+    last = blocks(shown.net)[-1]["id"]
+    for number, name, p in found:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if st.button(
+                ui.plain(name),
+                key=f"class-{number}",
+                type="tertiary",
+                help=f"Show what speaks for {ui.plain(name)} in these frames",
+                width=190,
+            ):
+                state.change(state.view().with_layer(last).with_channel(number))
+                st.rerun()
+            st.html(
+                f'<div class="class"><i style="width:{100 * p:.1f}%"></i></div>', width="stretch"
+            )
+            st.html(f'<b class="share">{p:.1%}</b>', width="content")
+    ui.fact("Choose one to see on the clip what speaks for it.")
+    if shown.net.choice.model.startswith("compact") and shown.net.choice.weights is None:
+        ui.fact(
+            "These classes are made up: cut-outs that move in one of ten ways. This small network "
+            "has never seen a real video, so on one it can only say what the motion is like."
+        )
+    st.caption(ui.weights(shown.net.spec.weights))
 
 
 def whole_video(shown: state.Shown) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 import c3d_viz as viz
 from c3d_viz.methods import METHODS
 
-from .. import charts, components, drawing, pictures, samples, state, ui, work
+from .. import charts, components, drawing, patches, pictures, samples, state, ui, work
 from ..sessions import session
 from ..state import Shown
 from ..view import UPLOADED
@@ -38,25 +38,23 @@ def page() -> None:
     kind, key = choose()
     one, other = wait_for_sides(kind, key)
     view = state.view()
+    ends = [drawing.bound([side.att], view.look) for side in (one, other)]
     together = st.toggle(
         "One colour scale for both",
-        value=kind in ("method", "clip"),
-        key=f"together-{kind}",
-        help="On: equal colours are equal numbers. Off: each side fills its own scale. Layers and "
-        "weights differ by orders of magnitude, so on one scale a side may look empty.",
+        value=drawing.comparable(ends),
+        key=f"together-{kind}-{key}-{drawing.about(one.shown.window, one.unit)}-{view.method}",
+        help="On: equal colours are equal numbers. Off: each side fills its own scale, "
+        "as what is some times weaker would be black on one.",
     )
 
-    def draw() -> list[tuple[str, str]]:
-        upper = drawing.bound([one.att, other.att], view.look) if together else None
+    def draw() -> list[tuple[str, list[tuple[str, str]]]]:
+        upper = max(ends) if together else None
         made = []
         for side in (one, other):
-            win = side.shown.window
-            made.append(
-                (
-                    drawing.overlay_sprite(win, side.att, view.look, 320, upper),
-                    drawing.overlay_sprite(win, side.att, view.look, 96, upper),
-                )
-            )
+            net, win = side.shown.net, side.shown.window
+            patch = patches.patch_of(net, win, side.unit)
+            near = [] if patch is None else [patches.panels(net, win, side.att, patch, 160)]
+            made.append((drawing.overlay_sprite(win, side.att, view.look, 320, upper), near))
         return made
 
     drawn = wait_for(draw, "Drawing both")
@@ -67,6 +65,7 @@ def page() -> None:
             {
                 "title": s.title, "note": s.note, "alt": f"{s.title}: {s.note}", "src": large,
                 "first": s.shown.window.start, "stride": s.shown.window.stride,
+                **marked(s),
             }
             for s, (large, _) in zip((one, other), drawn, strict=True)
         ],
@@ -76,10 +75,34 @@ def page() -> None:
         begin=int(drawing.magnitude_over_time(one.att).argmax()),
         about=drawing.about(win, one.unit) + drawing.about(other.shown.window, other.unit),
         autoplay=True,
+        fit=330,
+        leads="compare",
     )  # fmt: skip
+    enlarged(one, other, [near for _, near in drawn])
     ui.scale(view.look, "one scale for both" if together else "each side has its own scale")
     curves(one, other)
     likeness(one, other)
+
+
+def marked(side: Side) -> dict[str, object]:
+    """Where a unit that sees little lies on the frame, for its panel."""
+    patch = patches.patch_of(side.shown.net, side.shown.window, side.unit)
+    return {} if patch is None else {"box": patch.box, "frames": [*patch.frames]}
+
+
+def enlarged(one: Side, other: Side, near: list[list[tuple[str, str]]]) -> None:
+    """What units that see little see there, enlarged, and what is sent back of it."""
+    panels = [
+        {"title": title, "note": side.title, "alt": f"{title}, enlarged: {side.title}", "src": src}
+        for side, found in zip((one, other), near, strict=True)
+        for both in found
+        for title, src in zip(("What it sees", "Sent back"), both, strict=True)
+    ]
+    if panels:
+        win = one.shown.window
+        components.player(
+            "enlarged", panels, first=win.start, stride=win.stride, fps=1, follows="compare"
+        )
 
 
 def choose() -> tuple[str, str]:
@@ -158,7 +181,9 @@ def wait_for_sides(kind: str, key: str) -> tuple[Side, Side]:
             b = a
         elif kind == "clip":  # the same filter, wherever it answers most there
             b = work.spot(right.net, right.window, layer, a.channel, None)
-        else:  # feature maps of other layers and weights have nothing in common
+        elif kind == "net" and _same_grid(left, right, layer):  # the very same cell
+            b = work.spot(right.net, right.window, layer, a.channel, a.at)
+        else:  # feature maps of other layers have nothing in common
             b = work.spot(right.net, right.window, layer, None, None)
         return (
             _side(left, a, view.method, titles[0]),
@@ -166,6 +191,10 @@ def wait_for_sides(kind: str, key: str) -> tuple[Side, Side]:
         )
 
     return wait_for(make, "Computing both sides")
+
+
+def _same_grid(left: Shown, right: Shown, layer: str) -> bool:
+    return work.grid(left.net, left.window, layer) == work.grid(right.net, right.window, layer)
 
 
 def _side(shown: Shown, unit: work.Spot, method: str, title: str) -> Side:
@@ -180,7 +209,11 @@ def curves(one: Side, other: Side) -> None:
     """How much of each map falls in each frame."""
     ui.heading("Share of the map in each frame")
     shares = [(side.title, drawing.magnitude_over_time(side.att)) for side in (one, other)]
-    st.altair_chart(charts.shares(shares), alt="Share of both maps in each of the 16 frames")
+    same = one.shown.window.numbers == other.shown.window.numbers
+    numbers = one.shown.window.numbers if same else None
+    st.altair_chart(
+        charts.shares(shares, numbers), alt="Share of both maps in each of the 16 frames"
+    )
 
 
 def likeness(one: Side, other: Side) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import streamlit as st
 
+import c3d_viz as viz
 from c3d_viz.methods import METHODS
 from c3d_viz.render import normalised
 
-from .. import components, drawing, patches, pictures, state, ui, words, work
+from .. import components, drawing, patches, pictures, state, ui, windows, words, work
 from ..blocks import blocks as network_blocks
 from ..tasks import report
 from ..waiting import wait_for
 from . import stage
 
 RULES = ("deconvnet", "guided", "gradient")
+UNTRAINED_SEED = 1
 
 
 def page() -> None:
@@ -38,6 +42,8 @@ def page() -> None:
     side_by_side(shown, unit)
     with right:  # last: the other maps may take longer than the one that is looked at
         stage.strongest(shown, unit)
+    with left:
+        untrained(shown, unit)
 
 
 def _time(block: dict[str, object]) -> str:
@@ -52,6 +58,44 @@ def _alt(unit: work.Spot, method: str) -> str:
         f"{METHODS[method].title} of feature map {unit.channel} of {unit.layer}, bright where the "
         "pixels take part"
     )
+
+
+def untrained(shown: state.Shown, unit: work.Spot) -> None:
+    """The same cell with random weights: what a picture shows that nothing was learned for."""
+    net, win, view = shown.net, shown.window, state.view()
+    if net.spec.trained is False:
+        return
+
+    def make() -> tuple[str, str, float | None]:
+        random = work.reinitialised(net, UNTRAINED_SEED)
+        bare = windows.on(random, win)
+        maps = [
+            work.back_projection(*which, unit, view.method)
+            for which in ((net, win), (random, bare))
+        ]
+        pair = zip((win, bare), maps, strict=True)
+        own, other = (drawing.overlay_sprite(w, att, view.look, 160) for w, att in pair)
+        return own, other, drawing.likeness(*maps)
+
+    ui.heading("Was it learned?")
+    own, other, likeness = wait_for(make, "Trying random weights")
+    alt = _alt(unit, view.method)
+    components.player(
+        "untrained",
+        [
+            {"title": "These weights", "note": "", "alt": alt, "src": own},
+            {"title": "Random weights", "note": "", "alt": f"{alt}, untrained", "src": other},
+        ],
+        first=win.start,
+        stride=win.stride,
+        fps=1,
+        follows=stage.LEADER,
+    )
+    if likeness is not None:
+        ui.fact(
+            f"Likeness {likeness:.2f} (rank correlation; 1 is the same order of pixels). What "
+            "random weights draw too was not learned."
+        )
 
 
 def places(shown: state.Shown, unit: work.Spot) -> None:
@@ -190,35 +234,38 @@ def side_by_side(shown: state.Shown, unit: work.Spot) -> None:
     if not chosen:
         ui.fact("Choose a method.")
         return
+    asked = [m for m in METHODS if m in chosen]
+
+    def compute() -> list[viz.Attribution]:
+        maps = []
+        for m in asked:
+            report(len(maps), len(asked))
+            maps.append(work.back_projection(net, win, unit, m))
+        return maps
+
+    maps = wait_for(compute, "Trying the other methods", fewer(asked))
+    ends = [drawing.bound([att], view.look) for att in maps]
     together = st.toggle(
         "One colour scale for all of them",
-        value=True,
-        key="side-scale",
-        help="On: equal colours are equal numbers. Off: each method fills its own scale.",
+        value=drawing.comparable(ends),
+        key=f"side-scale-{drawing.about(win, unit)}-{'-'.join(asked)}",
+        help="On: equal colours are equal numbers. Off: each method fills its own scale. What "
+        "is some times weaker would be black on one.",
     )
-
-    def make() -> tuple[list[tuple[str, str, str]], int]:
-        maps = []
-        for m in METHODS:
-            if m in chosen:
-                report(len(maps), len(chosen))
-                maps.append((m, work.back_projection(net, win, unit, m)))
-        upper = drawing.bound([att for _, att in maps], view.look) if together else None
-        made = [
-            (m, " ".join(att.notes), drawing.overlay_sprite(win, att, view.look, 200, upper))
-            for m, att in maps
-        ]
-        return made, int(np.sum([drawing.magnitude_over_time(a) for _, a in maps], axis=0).argmax())
-
-    made, fullest = wait_for(make, "Trying the other methods")
+    upper = max(ends) if together else None
+    made = wait_for(
+        lambda: [drawing.overlay_sprite(win, att, view.look, 200, upper) for att in maps],
+        "Drawing the methods",
+    )
+    fullest = int(np.sum([drawing.magnitude_over_time(att) for att in maps], axis=0).argmax())
     panels = [
         {
             "title": METHODS[m].title,
-            "note": f"{METHODS[m].paper.split(',')[0]} {note}".rstrip(),
+            "note": " ".join([METHODS[m].paper.split(",")[0], *att.notes]),
             "alt": _alt(unit, m),
             "src": src,
         }
-        for m, note, src in made
+        for m, att, src in zip(asked, maps, made, strict=True)
     ]
     components.player(
         "side",
@@ -231,3 +278,16 @@ def side_by_side(shown: state.Shown, unit: work.Spot) -> None:
     )
     with st.expander("How do the methods differ?"):
         st.markdown(words.METHODS)
+        st.markdown("\n".join(f"* **{m.title}.** {ui.plain(m.sentence)}" for m in METHODS.values()))
+
+
+def fewer(asked: list[str]) -> tuple[str, Callable[[], None]] | None:
+    """What to do instead of waiting for slow methods: the quick ones alone."""
+    quick = [m for m in asked if METHODS[m].rule is not None]
+    if quick == asked:
+        return None
+
+    def instead() -> None:
+        st.session_state["side-methods"] = quick or ["gradient"]
+
+    return "Stop, and show the quick ones", instead

@@ -20,13 +20,15 @@ from .. import (
     state,
     tasks,
     ui,
+    windows,
     work,
 )
 from ..finding_work import Lines
 from ..sessions import session
 from ..tasks import Task, report
-from ..view import UPLOADED
+from ..view import UPLOADED, View
 from ..waiting import show, wait_for
+from . import verdict
 
 RULES = ("deconvnet", "guided", "gradient")
 
@@ -39,6 +41,7 @@ def page() -> None:
     )
     shown = state.shown()
     view = state.view()
+    place = st.container(key="verdict")
     layer = view.layer if view.layer in CONV_LAYERS else "conv5b"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox("Layer", CONV_LAYERS, CONV_LAYERS.index(layer), width=130)
@@ -56,17 +59,31 @@ def page() -> None:
     if method != view.method and view.method in RULES:
         state.changed(method=method)
         st.rerun()
+    if view.method not in RULES or view.layer not in CONV_LAYERS:
+        st.info(instead(view, layer, method), icon=":material/info:")
     base = wait_for(
         lambda: finding_work.lines(shown.net, shown.window, layer, method),
         f"Sending the four strongest answers of {layer} back",
     )
     figure(shown, base, layer, method)
-    st.space("small")
     found = alterations(shown, layer, method)
-    st.space("small")
+    with place:
+        verdict.conclusion(shown, found)
     networks(shown, base, layer, method)
-    st.space("small")
-    conclusion(found)
+    verdict.limits()
+
+
+def instead(view: View, layer: str, method: str) -> str:
+    """What is shown here in place of what was chosen on the other pages."""
+    words = []
+    if view.method not in RULES:
+        words.append(
+            f"{METHODS[view.method].title} is no single walk back; {METHODS[method].title} is "
+            "shown here"
+        )
+    if view.layer not in CONV_LAYERS:
+        words.append(f"{view.layer} has no frames; {layer} is shown here")
+    return ui.plain(". ".join(words) + ".")
 
 
 def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
@@ -121,7 +138,7 @@ def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
     )
     st.altair_chart(
         charts.curves([base], charts.domain([base]), 240, win.numbers, legend=True),
-        alt="Curves of appearance and motion over the 16 frames",
+        alt="Curves of appearance and motion over the frames",
     )
 
 
@@ -180,8 +197,9 @@ def alterations(shown: state.Shown, layer: str, method: str) -> dict[str, Lines]
     )
     domain = charts.domain(list(found.values()))
     for column, (title, line) in zip(st.columns(4), found.items(), strict=True):
+        numbers = windows.altered_numbers(shown.window, title)
         with column:
-            small(title.capitalize(), [line], domain)
+            small(title.capitalize(), [line], domain, numbers)
     return found
 
 
@@ -198,13 +216,13 @@ def networks(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
     job = session().jobs.get(name)
     if job is None or job.state in ("failed", "cancelled"):
         if st.button(begin, icon=":material/shuffle:"):
-            twin = work.network("compact-2d") if net.key == _compact() else None
+            twin = work.network("compact-2d") if net.key == verdict.compact() else None
             session().jobs[name] = tasks.begin(
                 "Other networks",
                 lambda report: finding_work.other_networks(net, win, layer, method, twin, report),
             )
             st.rerun()
-        if net.key != _compact() and view.net != UPLOADED:
+        if net.key != verdict.compact() and view.net != UPLOADED:
             st.caption("The 2D twin belongs to the shipped network; choose that one to see it.")
 
     def draw(job: Task) -> None:
@@ -213,72 +231,23 @@ def networks(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
         for column, (title, lines) in zip(st.columns(4), groups.items(), strict=False):
             with column:
                 count = f" ({len(lines)} networks)" if len(lines) > 1 else ""
-                small(title + count, lines, domain)
+                small(title + count, lines, domain, win.numbers)
+        twin = job.result.get("2D twin")
+        if twin:
+            ui.fact(finding_work.of_twin(base, twin[0], job.result["re-initialised"]))
 
     show(session().jobs.get(name), begin, draw)
 
 
-def _compact() -> str:
-    return work.network("compact").key
-
-
-def conclusion(found: dict[str, Lines]) -> None:
-    """What this clip says, what it cannot say, and the test over many clips."""
-    ui.heading("What may be concluded")
-    forward, backward = found["as it is"].contrast, found["reversed"].contrast
-    if math.isfinite(forward) and math.isfinite(backward):
-        own, content = (forward + backward) / 2, (forward - backward) / 2
-        st.markdown(
-            f"Motion minus appearance, later frames minus earlier ones, is **{forward:+.3f}** on "
-            f"this clip and **{backward:+.3f}** with the clip reversed. So **{own:+.3f}** stays "
-            f"whichever way the clip runs (the network's part, *P*), and **{content:+.3f}** turns "
-            f"round with the clip (the video's part, *K*)."
-        )
-    else:
-        st.markdown(
-            "The contrast between later and earlier frames is undefined here: too few frames have "
-            "both texture and motion, or the maps are empty. Try a livelier window."
-        )
-    a, b = st.columns(2, gap="large")
-    with a:
-        st.markdown(
-            "**You may say**\n\n"
-            "* what these maps follow on *these* 16 frames;\n"
-            "* how much of it turns round when the clip does."
-        )
-    with b:
-        st.markdown(
-            "**You may not say**\n\n"
-            "* that the network looks at appearance first. One clip cannot show it, and untrained "
-            "networks often draw the same curve;\n"
-            "* anything about a class of videos, or about the brain."
-        )
-    stored()
-
-
-def stored() -> None:
-    """The stored result of the full test, and how to run it."""
-    ui.heading("The full test")
-    st.markdown(
-        "The claim is tested over many clips against re-initialised networks, with controls that "
-        "must come out right. The rule was written down before any result (docs/finding.md)."
-    )
-    found = finding_work.stored_result()
-    if found is not None:
-        kind = st.error if found.answer == "invalid" else st.info
-        kind(ui.plain(found.sentence), icon=":material/gavel:")
-        st.caption(ui.plain(f"{found.weights} · {found.windows} windows of {found.videos} videos"))
-    st.caption("Run it on clips of your own:")
-    st.code("c3d-viz finding test CLIPS... -o OUT", language=None)
-
-
-def small(title: str, lines: list[Lines], domain: tuple[float, float]) -> None:
+def small(title: str, lines: list[Lines], domain: tuple[float, float], numbers: list[int]) -> None:
     """A small chart of one or several networks' curves."""
     st.markdown(f"**{title}**")
     values = [line.contrast for line in lines if math.isfinite(line.contrast)]
     st.altair_chart(
-        charts.curves(lines, domain, height=150),
+        charts.curves(lines, domain, 150, numbers),
         alt=f"Curves of appearance and motion: {title}",
     )
-    contrast = f"contrast {sum(values) / len(values):+.3f}" if values else "contrast undefined"
-    st.caption(contrast)
+    if values:
+        st.caption(f"contrast {sum(values) / len(values):+.3f}")
+    else:
+        st.caption(f"no contrast: {finding_work.undefined(lines[0])}")

@@ -60,7 +60,13 @@ def answer(shown: state.Shown, unit: work.Spot) -> None:
         made = _panels(shown, unit, att, patch, view.look)
         return made, drawing.magnitude_over_time(att).tolist(), att.notes
 
-    panels, bars, notes = wait_for(make, "Sending the answer back to the pixels")
+    slow = METHODS[view.method].rule is None
+    panels, bars, notes = wait_for(
+        make,
+        "Sending the answer back to the pixels",
+        ("Stop, and show the gradient", lambda: state.changed(method="gradient")) if slow else None,
+    )
+    rank = work.rank(shown.net, win, unit)
     components.player(
         "answer",
         panels,
@@ -74,7 +80,8 @@ def answer(shown: state.Shown, unit: work.Spot) -> None:
         leads=LEADER,
         turns=patch and patch.frames,
     )
-    ui.scale(view.look, f"one scale for {len(win.frames)} frames · answers {unit.activation:.3g}")
+    ui.scale(view.look, f"answers {unit.activation:.3g}, above {ui.share(rank)} of {unit.layer}")
+    st.caption(ui.plain(METHODS[view.method].sentence))
     for note in notes:
         ui.fact(note)
 

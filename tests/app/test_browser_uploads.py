@@ -63,6 +63,7 @@ def test_an_uploaded_clip_from_start_to_zip(
     [
         ("text.mp4", b"this is no video", "does not begin like a video file"),
         ("empty.mp4", b"", "is empty"),
+        ("notes.txt", b"hello", "is of a type that is not read here"),
         ("broken.mp4", b"\0\0\0\x18ftypmp42" + b"\x01" * 3000, "broken.mp4"),
     ],
 )

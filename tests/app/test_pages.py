@@ -263,3 +263,31 @@ def test_the_figure_for_print_says_when_it_cannot_be_made() -> None:
     (button,) = [b for b in test.button if b.label == "Make the figure for print"]
     assert button.disabled
     assert any("neighbouring frames" in c.value for c in test.caption)
+
+
+def test_the_motion_page_says_what_it_shows_and_of_which_network() -> None:
+    test = settled(of("motion", clip="shapes", net="untrained", method="gradcam", layer="fc6"))
+    (told,) = [i.value for i in test.info if "shown here" in i.value]
+    assert "Grad" in told
+    assert "Deconvolution is shown here" in told
+    assert "fc6 has no frames; conv5b is shown here" in told
+    of_test = next(c.value for c in test.caption if c.value.startswith("It tested"))
+    assert "Shown below is another network: random weights" in of_test
+    assert any("no contrast: nothing moves" in c.value for c in test.caption)
+    said = [e.value for e in test.main if hasattr(e, "value") and isinstance(e.value, str)]
+    places = [
+        next(i for i, s in enumerate(said) if part in s)
+        for part in ("The full test", "This clip", "What the maps follow")
+    ]
+    assert places == sorted(places)  # the verdict first
+
+
+def test_a_class_can_be_chosen_to_see_what_speaks_for_it() -> None:
+    test = settled(of("clip", clip="shapes"))
+    assert any("never seen a real video" in e.proto.body for e in test.get("html"))
+    button = next(b for b in test.button if str(b.key).startswith("class-"))
+    number = int(str(button.key).removeprefix("class-"))
+    button.click().run()
+    view = test.session_state["view"]
+    assert (view.layer, view.channel) == ("fc8", number)
+    assert not test.error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -93,9 +94,18 @@ def test_two_methods_are_compared_on_the_scale_of_the_stronger(sprites: list[Any
     assert max(ends) > min(ends)
 
 
-def test_two_networks_are_compared_each_on_its_own_scale(sprites: list[Any]) -> None:
+def test_two_networks_are_compared_at_the_very_same_cell(sprites: list[Any]) -> None:
+    """Only the weights differ; and one scale is for maps that can both be seen on it."""
     drawn("compare", layer="conv3b", versus="net:untrained")
-    assert len({id(att) for att, _ in sprites}) == 2
+    left, right = (att for att, _ in sprites)
+    assert left.unit == right.unit
+    assert not np.array_equal(left.values, right.values)
+    ends = [float(render.scale_of(render.magnitude(att)).max()) for att, _ in sprites]
+    assert {upper for _, upper in sprites} == {max(ends)}
+    sprites.clear()
+    drawn("compare", layer="conv3b", versus="layer:conv5b")
+    ends = [float(render.scale_of(render.magnitude(att)).max()) for att, _ in sprites]
+    assert max(ends) > drawing.COMPARABLE * min(ends)
     assert {upper for _, upper in sprites} == {None}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -126,3 +127,31 @@ def test_an_error_takes_the_line_off_the_page(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_the_time_left(seconds: float, text: str) -> None:
     assert waiting.time_left(seconds) == f"about {text} left"
+
+
+def test_long_work_offers_a_way_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a moment, not before; a click on it runs what it names and ends the script."""
+    offered: list[str] = []
+    chosen: list[bool] = []
+
+    class Watched(Place):
+        def button(self, label: str, *, on_click: Callable[[], None], **_: object) -> None:
+            offered.append(label)
+            on_click()
+
+    def work() -> str:
+        time.sleep(0.05)
+        assert not offered
+        monkeypatch.setattr(waiting, "LONG", 0.0)
+        time.sleep(0.2)
+        return "done"
+
+    monkeypatch.setattr(waiting, "st", SimpleNamespace(empty=Watched))
+    monkeypatch.setattr(waiting, "LONG", 1e9)
+    way_out = ("Show the gradient", lambda: chosen.append(True))
+    assert waiting.wait_for(work, "Something long", way_out) == "done"
+    assert offered == ["Show the gradient"]
+    assert chosen == [True]
+    offered.clear()
+    assert waiting.wait_for(lambda: time.sleep(0.1), "Something long") is None
+    assert not offered

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from asked import right, source
 
-from app import finding_work, windows, work
+from app import finding_work, ui, windows, work
 from app.blocks import blocks as network_blocks
 from app.tasks import Left
 from app.tiles import TILES, tiles
@@ -140,7 +140,7 @@ def test_classes_are_probabilities_in_order(net: work.Net, videos: list[Path]) -
     if not net.spec.trained:
         assert found == []
         return
-    values = [p for _, p in found]
+    values = [p for _, _, p in found]
     assert values == sorted(values, reverse=True)
     assert sum(values) == pytest.approx(1)
 
@@ -184,3 +184,36 @@ def test_a_map_that_was_left_is_made_again_for_who_comes_later(
     assert len(asked) == 2
     assert att.method == "guided"
     assert work.CACHE._running == {}
+
+
+def test_only_what_answers_is_strongest_and_has_a_rank(net: work.Net, videos: list[Path]) -> None:
+    win = windows.window(source(videos[0], "rank"), net, 0, 1)
+    logits = np.asarray(work.reading(net, win).trace.activations["fc8"])
+    answering = work.strongest(net, win, "fc8", len(logits))
+    assert len(answering) == (logits > 0).sum() < len(logits)
+    best = answering[0]
+    assert work.rank(net, win, best) == pytest.approx(1 - 1 / len(logits))
+    number, name, _ = work.classes(net, win)[0]
+    assert net.spec.classes is not None
+    assert (number, name) == (best.channel, net.spec.classes[best.channel])
+    assert (ui.share(0.9), ui.share(0.9999), ui.share(1.0)) == ("90 %", "99.99 %", "100 %")
+    assert ui.share(1 - 1e-9) == "99.999 %"
+
+
+def test_why_there_is_no_contrast_and_what_the_twin_says(net: work.Net) -> None:
+    nan, flat = np.full(16, np.nan), np.full(16, 0.2)
+
+    def line(appearance: Any, motion: Any, contrast: float = np.nan) -> finding_work.Lines:
+        return finding_work.Lines(appearance, motion, flat, contrast, ())
+
+    assert "nothing moves" in finding_work.undefined(line(flat, nan))
+    assert "no texture" in finding_work.undefined(line(nan, flat))
+    assert "too few frames" in finding_work.undefined(line(flat, flat))
+    assert finding_work.undefined(line(flat, flat, 0.1)) == ""
+    base, near, far = line(flat, flat), line(flat, flat + 0.1), line(flat + 0.4, flat + 0.4)
+    assert finding_work.apart(base, near) == pytest.approx(0.05)
+    assert finding_work.apart(base, line(nan, flat + 0.3)) == pytest.approx(0.3)
+    said = finding_work.of_twin(base, near, [far, far])
+    assert "nearly the same curve: 0.05" in said
+    assert "random weights 0.40" in said
+    assert "another curve: 0.40" in finding_work.of_twin(base, far, [near])
