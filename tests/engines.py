@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from c3d_viz.engine.general import backproject
-from c3d_viz.engine.graph.graph import graph_of
+from c3d_viz.engine.graph.graph import Graph, Unknown
+from c3d_viz.engine.graph.reading import graph_of
 from c3d_viz.engine.graph.walk import walks
 from c3d_viz.engine.rules import RULES
 from c3d_viz.engine.tracing import Unit
@@ -24,11 +25,23 @@ def point(*values: float) -> Tensor:
 def by_graph(
     net: nn.Module, x: Tensor, units: list[Unit], rule: str, precision: str = "float32"
 ) -> list[Tensor]:
-    graph = graph_of(net, x.shape[1:])
-    assert graph is not None
+    graph = graph_of(net, x)
     places = graph.places(net, units)
     assert places is not None
     return [b.values for b in walks(graph, x, places, RULES[rule], precision=precision)]
+
+
+def graph_for(net: nn.Module, *shape: int) -> Graph:
+    """The net read for a clip (C, T, H, W)."""
+    parameter = next(net.parameters(), torch.zeros(()))
+    return graph_of(net, torch.zeros(1, *shape, dtype=parameter.dtype))
+
+
+def unknown(net: nn.Module, *shape: int) -> str:
+    """Why the net as a whole is not known to the fast engine; "" where it is."""
+    graph = graph_for(net, *shape)
+    answer = graph.outputs[net][-1] if net in graph.outputs else Unknown(graph.reason)
+    return answer.reason if isinstance(answer, Unknown) else ""
 
 
 def spread(shape: tuple[int, ...]) -> list[tuple[int, ...]]:

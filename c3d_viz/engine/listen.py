@@ -43,11 +43,8 @@ def eval_view(model: nn.Module) -> nn.Module:
     compiled = any(_is_compiled(module) for module in model.modules())
     if not compiled and not any(module.training for module in model.modules()):
         return model
-    memo: dict[int, object] = {
-        id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())
-    }
     try:
-        return _eager(copy.deepcopy(model, memo)).eval()
+        return structure(model)
     except Exception as error:
         mode, advice = "is in training mode", "call model.eval() first"
         if compiled:
@@ -55,6 +52,22 @@ def eval_view(model: nn.Module) -> nn.Module:
         raise VizError(
             f"{type(model).__name__} {mode} and its structure cannot be copied ({error}); {advice}"
         ) from error
+
+
+def structure(model: nn.Module, *, hooks: bool = True) -> nn.Module:
+    """A copy of the model's modules in eval mode, which shares its parameters and buffers.
+
+    Args:
+        hooks: whether the hooks on its modules are copied too.
+    """
+    memo: dict[int, object] = {
+        id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())
+    }
+    if not hooks:  # other threads may be at them just now
+        for module in model.modules():
+            kinds = (held for name, held in vars(module).items() if "_hooks" in name)
+            memo |= {id(held): type(held)() for held in kinds if isinstance(held, dict)}
+    return _eager(copy.deepcopy(model, memo)).eval()
 
 
 def _is_compiled(module: nn.Module) -> bool:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from ..nets import unwrapped
 from . import general
-from .graph.graph import Graph, Place, graph_of
+from .graph.graph import Graph, Place, Unknown
+from .graph.reading import graph_of
 from .graph.record import Record, recalled, run
 from .graph.subproblem import Subproblem, subproblem
 from .graph.walk import walks
@@ -39,7 +40,7 @@ class Pass:
     def __init__(self, model: nn.Module, x: Tensor, seen: Trace | None = None) -> None:
         self.model, self.x = unwrapped(model), x
         self._seen = seen
-        self._graph = graph_of(self.model, x.shape[1:])
+        self._graph = graph_of(self.model, x)
         self._record: Record | None = None
 
     def find(self, units: Sequence[Unit]) -> list[tuple[Unit, float]]:
@@ -86,14 +87,17 @@ class Pass:
         return walks(graph, self.x, places, how, precision=precision, record=record)
 
     def alone(self, unit: Unit) -> Subproblem | None:
-        """A unit's receptive field as a problem of its own; None where the model is no graph."""
+        """A unit's receptive field as a problem of its own; None where the model is no chain."""
         graph, places = self._places([unit])
         return None if graph is None else subproblem(graph, self.x, places[0])
 
+    def slow(self, layer: str) -> str | None:
+        """Why autograd walks back from a layer; None where the fast engine does."""
+        found = self._graph.find(self.model, layer)
+        return found.reason if isinstance(found, Unknown) else None
+
     def _places(self, units: Sequence[Unit]) -> tuple[Graph | None, list[Place]]:
         """The graph, if all the layers are steps of it, and the units' places there."""
-        if self._graph is None:
-            return None, []
         places = self._graph.places(self.model, units)
         return (None, []) if places is None else (self._graph, places)
 

@@ -38,7 +38,7 @@ class _RuledReLU(torch.autograd.Function):
         return ctx.ruled.rule(signals[0], relu_mask), None, None, None
 
 
-class _Rectified(NamedTuple):
+class Rectified(NamedTuple):
     """A call that is a ReLU: of what, up to which value, and whether it writes into it."""
 
     x: Tensor
@@ -99,7 +99,7 @@ class RuledReLUs(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = dict(kwargs or {})
-        rectified = _rectifier(func, args, kwargs) or self._spelled_out(func, args, kwargs)
+        rectified = rectifier(func, args, kwargs) or self._spelled_out(func, args, kwargs)
         if rectified is None or kwargs.get("out") is not None:
             result = func(*args, **kwargs)
             self._remember(func, args, kwargs, result)
@@ -139,13 +139,13 @@ class RuledReLUs(TorchFunctionMode):
 
     def _spelled_out(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> _Rectified | None:
+    ) -> Rectified | None:
         if func in _MAXIMA:
             pair = (*args, *kwargs.values())
             if len(pair) == 2 and all(isinstance(v, Tensor) for v in pair):
                 for x, other in (pair, pair[::-1]):
                     if x.is_floating_point() and x.requires_grad and _is_zero(other):
-                        return _Rectified(x)
+                        return Rectified(x)
             return None
         if not self._signs:
             return None
@@ -153,15 +153,15 @@ class RuledReLUs(TorchFunctionMode):
             mask, chosen, other = args if func is torch.where else (args[1], args[0], args[2])
             for x, zero, positive in ((chosen, other, True), (other, chosen, False)):
                 if self._is_sign(mask, x, positive) and _is_zero(zero):
-                    return _Rectified(x)
+                    return Rectified(x)
         elif func in _PRODUCTS and len(args) == 2:
             for x, mask in (args, args[::-1])[: 1 if func is Tensor.mul_ else 2]:
                 if self._is_sign(mask, x, True):
-                    return _Rectified(x, in_place=func is Tensor.mul_)
+                    return Rectified(x, in_place=func is Tensor.mul_)
         elif func in _FILLS and len(args) == 3:
             x, mask, value = args
             if self._is_sign(mask, x, False) and _is_zero(value):
-                return _Rectified(x, in_place=_FILLS[func])
+                return Rectified(x, in_place=_FILLS[func])
         return None
 
 
@@ -194,34 +194,34 @@ _NEGATIONS = {Tensor.logical_not, torch.logical_not, Tensor.bitwise_not, torch.b
 _NEGATIONS |= {Tensor.__invert__}
 
 
-def _rectifier(
+def rectifier(
     func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> _Rectified | None:
+) -> Rectified | None:
     """The call as a ReLU of a floating tensor, by its function and its numbers, else None."""
     x = args[0] if args else kwargs.get("input")
     if not isinstance(x, Tensor) or not x.is_floating_point():
         return None
     if func in _RELUS_IN_PLACE:
-        return _Rectified(x, None, True)
+        return Rectified(x, None, True)
     if func in _RELUS:
-        return _Rectified(x, None, bool(_argument(args, kwargs, 1, "inplace", False)))
+        return Rectified(x, None, bool(_argument(args, kwargs, 1, "inplace", False)))
     if func in _CLAMPS or func in _CLAMPS_IN_PLACE:
         low, high = _argument(args, kwargs, 1, "min"), _argument(args, kwargs, 2, "max")
         if _is_zero(low) and (high is None or _is_ceiling(high)):
-            return _Rectified(x, high, func in _CLAMPS_IN_PLACE)
+            return Rectified(x, high, func in _CLAMPS_IN_PLACE)
     elif func in _THRESHOLDS:
         low, value = _argument(args, kwargs, 1, "threshold"), _argument(args, kwargs, 2, "value")
         if _is_zero(low) and _is_zero(value):
-            return _Rectified(x, None, bool(_argument(args, kwargs, 3, "inplace", False)))
+            return Rectified(x, None, bool(_argument(args, kwargs, 3, "inplace", False)))
     elif func is F.leaky_relu:
         if _is_zero(_argument(args, kwargs, 1, "negative_slope", 0.01)):
-            return _Rectified(x, None, bool(_argument(args, kwargs, 2, "inplace", False)))
+            return Rectified(x, None, bool(_argument(args, kwargs, 2, "inplace", False)))
     elif func is F.relu6:
-        return _Rectified(x, 6.0, bool(_argument(args, kwargs, 1, "inplace", False)))
+        return Rectified(x, 6.0, bool(_argument(args, kwargs, 1, "inplace", False)))
     elif func in _HARDTANHS:
         high = _argument(args, kwargs, 2, "max_val", 1.0)
         if _is_zero(_argument(args, kwargs, 1, "min_val", -1.0)) and _is_ceiling(high):
-            return _Rectified(x, high, bool(_argument(args, kwargs, 3, "inplace", False)))
+            return Rectified(x, high, bool(_argument(args, kwargs, 3, "inplace", False)))
     return None
 
 

@@ -23,7 +23,11 @@ def layers_of(model: nn.Module) -> Mapping[str, nn.Module]:
     if own is not None:
         layers: Mapping[str, nn.Module] = own(model)
         return layers
-    return {name: module for name, module in model.named_modules() if not any(module.children())}
+    return {name: module for name, module in model.named_modules() if _has_no_children(module)}
+
+
+def _has_no_children(module: nn.Module) -> bool:
+    return next(module.children(), None) is None  # without asking any for its truth or length
 
 
 def layer_module(model: nn.Module, layer: str) -> nn.Module:

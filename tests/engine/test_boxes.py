@@ -1,72 +1,19 @@
-"""What is a graph, and the boxes of cells that a unit of it depends on."""
+"""The boxes of cells that a unit of a graph depends on."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from engines import spread
+from engines import graph_for, spread
 from nets import MINI_INPUT, clip, mini_c3d
 from torch import nn
 
 from c3d_viz.engine.graph.boxes import Part, Stencil, cell, grown, union, volume
-from c3d_viz.engine.graph.graph import graph_of
 from c3d_viz.engine.graph.record import run, share
 from c3d_viz.engine.graph.steps import Walk
 from c3d_viz.engine.rules import RULES
 from c3d_viz.engine.tracing import Unit, trace
 from c3d_viz.nets.c3d import C3D, initialise
-
-# ---- what is a graph
-
-
-def test_what_is_no_graph_is_left_to_the_general_engine() -> None:
-    def graph(*modules: nn.Module) -> object:
-        return graph_of(nn.Sequential(*modules), (2, 4, 8, 8))
-
-    class Other(nn.Conv3d):
-        pass
-
-    assert graph(nn.Conv3d(2, 2, 1), nn.ReLU()) is not None
-    assert graph(nn.MaxPool3d(3, 2)) is None  # overlapping
-    assert graph(nn.MaxPool3d(2, 2, dilation=2)) is None
-    assert graph(nn.MaxPool3d(2, return_indices=True)) is None
-    assert graph(Other(2, 2, 1)) is None  # may do anything
-    assert graph(nn.LeakyReLU()) is None
-    assert graph(nn.Conv3d(2, 2, 1, padding_mode="reflect", padding=0)) is None
-    assert graph(nn.Conv3d(3, 2, 1)) is None  # does not fit the clip; its forward pass says why
-    assert graph(nn.Conv3d(2, 2, 9)) is None
-    assert graph_of(nn.Conv3d(2, 2, 1), (2, 4, 8, 8)) is not None
-    hooked = nn.Conv3d(2, 2, 1)
-    handle = hooked.register_forward_hook(lambda *_: None)
-    assert graph(hooked) is None
-    handle.remove()
-    assert graph(hooked) is not None
-    normed = nn.utils.parametrizations.weight_norm(nn.Conv3d(2, 2, 1))
-    assert graph(normed) is None
-    patched = nn.ReLU()
-    patched.forward = lambda x: x * 2  # type: ignore[method-assign]
-    assert graph(patched) is None
-    assert graph_of(C3D(5, width=1, fc=4), (3, 16, 112, 112)) is not None
-    assert graph_of(C3D(5, width=1, fc=4), (3, 16, 56, 56)) is None
-
-
-@pytest.mark.parametrize(
-    "register",
-    [
-        "register_forward_hook",
-        "register_forward_pre_hook",
-        "register_full_backward_hook",
-        "register_full_backward_pre_hook",
-    ],
-)
-def test_whoever_hooks_into_a_step_is_heard(register: str) -> None:
-    """The explicit walk calls no module, so a chain with somebody's hooks is none."""
-    net = nn.Sequential(nn.Conv3d(2, 2, 1), nn.ReLU(), nn.Conv3d(2, 2, 1))
-    for module in (net[0], net[1]):
-        handle = getattr(module, register)(lambda *_: None)
-        assert graph_of(net, (2, 4, 8, 8)) is None
-        handle.remove()
-        assert graph_of(net, (2, 4, 8, 8)) is not None
 
 
 @pytest.mark.parametrize("ceil", [False, True])
@@ -98,7 +45,7 @@ def test_boxes_are_exactly_what_a_unit_depends_on() -> None:
             for m in list(net)[: list(net).index(net.relu4b) + 1]
         )
     )
-    graph = graph_of(net, MINI_INPUT[1:])
+    graph = graph_for(net, *MINI_INPUT[1:])
     x = clip(dtype=torch.float64).abs().requires_grad_()
     level = graph.level_of(net, "relu4b")
     for at in spread(graph.steps[level].shape[1:]):
@@ -125,7 +72,7 @@ def test_a_box_grows_to_so_many_cells_and_stays_inside() -> None:
 def test_a_pass_makes_what_is_needed_and_no_less_than_is_exact() -> None:
     """A convolution of few channels runs as a matrix product, whose bits want 64 cells."""
     model = C3D(5, width=16, fc=8)
-    graph = graph_of(model, (3, 16, 112, 112))
+    graph = graph_for(model, 3, 16, 112, 112)
     level = graph.level_of(model, "conv1a")
     conv = graph.steps[level - 1]
     if conv.backend != "columns":
@@ -143,7 +90,7 @@ def test_a_whole_pass_has_the_models_own_bits() -> None:
     model = C3D(5, width=8, fc=8).eval()
     initialise(model, 3)
     x = clip((1, 3, 16, 112, 112))
-    graph = graph_of(model, x.shape[1:])
+    graph = graph_for(model, *x.shape[1:])
     unit = Unit("conv5b", 2)
     level = graph.level_of(model, "conv5b")
     with torch.no_grad():
@@ -170,7 +117,7 @@ def test_union_of_boxes() -> None:
 
 def test_shallow_units_get_a_pass_of_their_own_and_deep_ones_share() -> None:
     model = C3D(5, width=4, fc=8)
-    graph = graph_of(model, (3, 16, 112, 112))
+    graph = graph_for(model, 3, 16, 112, 112)
     shallow = [(graph.level_of(model, "conv3b"), Unit("conv3b", c, (4, 9, 9))) for c in range(2)]
     deep = [(graph.level_of(model, "conv5b"), Unit("conv5b", c, (0, 3, 3))) for c in range(2)]
     far = [

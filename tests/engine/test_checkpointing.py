@@ -13,7 +13,7 @@ from nets import clip, state
 from torch import Tensor, nn
 
 import c3d_viz as viz
-from c3d_viz.engine import Unit
+from c3d_viz.engine import Unit, backproject
 from c3d_viz.errors import VizError
 from c3d_viz.gradcam import grad_cam
 from c3d_viz.methods import METHODS
@@ -111,7 +111,7 @@ def test_a_second_run_that_fails_leaves_no_rule_behind() -> None:
     net = Net().eval()
     net.block = Once(True, False).eval()
     with pytest.raises(KeyError, match="run again"):
-        viz.attribute(net, X, UNITS[0], "deconvnet")
+        list(backproject(net, X, UNITS[:1], "deconvnet"))
     probe = torch.tensor([-1.0], requires_grad=True)
     torch.relu(probe).backward(torch.tensor([1.0]))
     assert float(probe.grad) == 0.0  # deconvnet would have sent 1

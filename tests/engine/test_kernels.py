@@ -41,7 +41,7 @@ def test_way_back_is_the_transposed_convolution(
             conv.weight.double(),
             padding=tuple(k - 1 - m for k, m in zip(kernel, margin, strict=True)),
         )
-        back = TransposedConv(conv.to(dtype), like=signal.to(dtype))
+        back = TransposedConv(conv.to(dtype).weight, like=signal.to(dtype))
         found = back(channels_last(signal.to(dtype)), margin)
     assert found.shape == expected.shape
     assert _relative(found, expected) <= (1e-6 if dtype == torch.float32 else 1e-12)
@@ -51,7 +51,7 @@ def test_way_back_of_one_frame_keeps_only_the_taps_that_meet_it() -> None:
     conv = _conv((3, 8), (3, 3, 3))
     signal = torch.randn(1, 8, 1, 4, 4)
     with torch.no_grad():
-        found = TransposedConv(conv, like=signal)(channels_last(signal), (1, 1, 1))
+        found = TransposedConv(conv.weight, like=signal)(channels_last(signal), (1, 1, 1))
         expected = F.conv_transpose3d(signal, conv.weight, padding=1)
     assert torch.allclose(found, expected, atol=1e-5)
 
@@ -60,7 +60,7 @@ def test_bf16_is_near() -> None:
     conv = _conv((16, 8), (3, 3, 3))
     signal = torch.randn(1, 8, 4, 6, 5)
     with torch.no_grad():
-        back = TransposedConv(conv, like=signal.bfloat16())
+        back = TransposedConv(conv.weight, like=signal.bfloat16())
         found = back(channels_last(signal.bfloat16()), (1, 1, 1)).double()
         expected = F.conv_transpose3d(signal.double(), conv.weight.double(), padding=1)
     assert found.dtype == torch.float64
@@ -141,7 +141,7 @@ def test_frames_sent_back_in_pieces_add_up() -> None:
     conv = _conv((3, 8), (3, 3, 3))
     signal = channels_last(torch.randn(1, 8, 5, 4, 4))
     with torch.no_grad():
-        back = TransposedConv(conv, like=signal)
+        back = TransposedConv(conv.weight, like=signal)
         whole = back(signal, (1, 2, 1))
         pieces = torch.zeros_like(whole)
         for start, stop in ((0, 2), (2, 3), (3, 5)):

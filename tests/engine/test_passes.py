@@ -78,10 +78,18 @@ def test_a_trace_that_lacks_a_layer_is_made_up_for() -> None:
     assert back.activation == other.activation
 
 
+class Gated(Residual):
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.stem(x))
+        return self.relu(self.down(x * torch.sigmoid(self.first(x))))
+
+
 @pytest.mark.parametrize("seen", [False, True])
 def test_any_other_network_goes_by_autograd(seen: bool) -> None:
-    net, x = Residual().eval(), clip((1, 3, 4, 6, 6))
+    net, x = Gated().eval(), clip((1, 3, 4, 6, 6))
     asked = Pass(net, x, trace(net, x) if seen else None)
+    assert asked.slow("stem") is None
+    assert asked.slow("down") == "sigmoid is not known to the fast engine"
     peaks = asked.peaks("down")
     assert [unit.channel for unit, _ in peaks] == list(range(6))
     assert [value for _, value in peaks] == trace(net, x, ["down"]).activations["down"].amax(

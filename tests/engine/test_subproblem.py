@@ -8,7 +8,7 @@ from engines import by_graph, spread
 from nets import clip, mini_c3d, relative
 
 from c3d_viz.engine.general import backproject
-from c3d_viz.engine.graph.graph import graph_of
+from c3d_viz.engine.graph.reading import graph_of
 from c3d_viz.engine.graph.subproblem import subproblem
 from c3d_viz.engine.tracing import Unit
 from c3d_viz.nets.c3d import C3D
@@ -17,7 +17,7 @@ from c3d_viz.nets.c3d import C3D
 @pytest.mark.parametrize("layer", ["relu1a", "relu2a", "relu3b", "pool3", "relu5b", "fc7", "drop6"])
 def test_a_receptive_field_alone_is_the_same_problem(layer: str) -> None:
     net, x = mini_c3d().double(), clip(dtype=torch.float64)
-    graph = graph_of(net, x.shape[1:])
+    graph = graph_of(net, x)
     level = graph.level_of(net, layer)
     grid = graph.steps[level].shape[1:]
     for at in spread(grid) if grid else [()]:

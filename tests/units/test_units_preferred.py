@@ -18,7 +18,7 @@ from c3d_viz.errors import LayerError, VizError
 from c3d_viz.nets import InputSpec
 from c3d_viz.synthetic import drifting_grating
 from c3d_viz.units import FourierVideo, Reader, Stimuli, climb, read_kernel
-from c3d_viz.units.preferred import Answer, Ascent, answer_to
+from c3d_viz.units.preferred import Answer, Ascent, answer_to, split
 
 SMALL = InputSpec("RGB", (127.5, 127.5, 127.5), 1 / 60, (32, 32), (32, 32), 8)
 
@@ -193,7 +193,8 @@ def test_a_climb_that_a_clip_beats_has_failed() -> None:
             ("synthetic", synthetic),
             ("real", real),
         )
-        return Stimuli(tuple(Answer(k, k, m, m, frames[0]) for k, m in rows), ascent, None)
+        answers = tuple(Answer(k, k, m, m, frames[0]) for k, m in rows)
+        return Stimuli(answers, ascent, None, split(frames[0], steps=1))
 
     assert found(2, 1, 1).beaten_by is None
     beaten = found(2, 1, 3).beaten_by
@@ -225,12 +226,12 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     names = {p.name for p in out.iterdir()}
     assert {
         "stimulus.png", "stimulus-1.mp4", "stimulus-2.mp4", "untrained.mp4", "answers.json",
-        "films.npz", "manifest.json",
+        "films.npz", "manifest.json", "parts.mp4",
     } == names  # fmt: skip
     answers = json.loads((out / "answers.json").read_text())["answers"]
     kinds = [row["kind"] for row in answers]
-    assert kinds[:4] == ["stimulus", "stimulus", "untrained", "synthetic"]
-    assert answers[0]["mean"] > max(answers[1]["mean"], answers[3]["mean"])
+    assert kinds[:7] == ["stimulus"] * 2 + ["part"] * 3 + ["untrained", "synthetic"]
+    assert answers[0]["mean"] > max(answers[1]["mean"], answers[6]["mean"])
     with np.load(out / "films.npz") as arrays:
         films, way = arrays["films"], arrays["climb"]
         assert (films[0] != arrays["untrained"][0]).any()
@@ -240,7 +241,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
 
     model, spec = load_model(f"{factory}:make")
     reader = Reader(model, "3", torch.zeros(1, *spec.input.shape))
-    for row, frames in zip(answers, films, strict=False):
+    for row, frames in zip(answers[:2], films, strict=True):
         again = answer_to(reader, 2, frames, spec.input, "", "")
         assert (row["mean"], row["peak"]) == pytest.approx((again.mean, again.peak), rel=1e-5)
     command = shlex.split(json.loads((out / "manifest.json").read_text())["command"])[1:]

@@ -6,12 +6,10 @@ A box ends at the true border of its level, where zero padding counts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
-from torch import Tensor, nn
-
-from ...nets import triple
+from torch import Tensor
 
 Box = tuple[tuple[int, int], ...]  # (start, stop) per axis; () for a vector
 Shape = tuple[int, ...]  # (C, ...) of a level
@@ -56,10 +54,12 @@ class Part:
     Attributes:
         values: (C, cells of the box).
         box: where they lie.
+        fresh: whether nobody else holds the values, so that a sum may be made in them.
     """
 
     values: Tensor
     box: Box
+    fresh: bool = field(default=False, kw_only=True)
 
     def of(self, box: Box) -> Tensor:
         """The values of a box inside this one; a view."""
@@ -72,12 +72,6 @@ class Part:
     def pieces(self) -> Iterator[Part]:
         """Itself; see ``Unpooled``."""
         yield self
-
-
-def stencil(module: nn.Conv3d | nn.MaxPool3d) -> Stencil:
-    """The stencil of a convolution or pooling module."""
-    sizes = (module.kernel_size, module.stride, module.padding, module.dilation)
-    return Stencil(*(triple(size) for size in sizes))
 
 
 def full(shape: Shape) -> Box:
@@ -112,6 +106,11 @@ def grown(box: Box, sizes: Sequence[int], cells: int) -> Box:
         lo, hi = axes[axis]
         axes[axis] = (lo, hi + 1) if hi < sizes[axis] else (lo - 1, hi)
     return tuple(axes)
+
+
+def covers(box: Box, other: Box) -> bool:
+    """Whether ``other`` lies inside ``box``."""
+    return all(a <= lo and hi <= b for (a, b), (lo, hi) in zip(box, other, strict=True))
 
 
 def volume(box: Box) -> int:

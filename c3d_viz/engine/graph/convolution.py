@@ -6,40 +6,37 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from .boxes import Box, Part, Shape, Stencil, clip, full, stencil, volume
+from .boxes import Box, Part, Stencil, cell, clip, full, volume
 from .exact import Backend, backend_of, conv_part, exact_box
-from .kernels import TransposedConv, channels_last
+from .kernels import Filters, TransposedConv, channels_last
 from .steps import Call, Made, Memo, Single, Step, Walk
 
 _HEAVY = 1 << 20  # weights; arranging more of them takes longer than one use gains
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Conv(Step):
-    """A convolution with zero padding."""
+    """A convolution with zero padding.
 
-    module: nn.Conv3d
+    Attributes:
+        conv: its numbers.
+        scale: (out channels,), by which a normalisation that alone reads it multiplies; the way
+            back is taken for both at once. None for 1.
+    """
 
-    @classmethod
-    def shape_after(cls, module: nn.Module, *below: Shape) -> Shape | None:
-        assert isinstance(module, nn.Conv3d)
-        shape = below[0]
-        other = isinstance(module.padding, str) or module.padding_mode != "zeros"
-        if other or len(shape) != 4 or shape[0] != module.in_channels:
-            return None
-        sizes = stencil(module).sizes(shape[1:])
-        return (module.out_channels, *sizes) if min(sizes) > 0 else None
+    conv: Filters
+    scale: Tensor | None = None
 
-    @cached_property
+    @property
     def stencil(self) -> Stencil:
-        return stencil(self.module)
+        return self.conv.stencil
 
     @cached_property
     def backend(self) -> Backend | None:
         """The kernel with which parts of the level have the bits of the whole."""
-        return backend_of(self.module, self.below[0][1:])
+        return backend_of(self.conv, self.below[0][1:])
 
     @property
     def in_parts(self) -> bool:
@@ -58,13 +55,13 @@ class Conv(Step):
         return exact_box(self.backend, box, self.shape[1:])
 
     def cost(self, box: Box) -> int:
-        return self.module.weight.numel() * volume(box)
+        return self.conv.weight.numel() * volume(box)
 
     def forward(self, call: Call) -> Made:
-        conv, box, (below,) = self.module, call.box, self.needed(call.box)
+        conv, box, (below,) = self.conv, call.box, self.needed(call.box)
         values = call.inputs[0].of(below)[None]
         if box == full(self.shape):  # other kernels, sizes and formats sum in another order
-            return self._run(values, conv.padding), None
+            return self._run(values, self.stencil.padding), None
         # where a window looks beyond the cells it needs is zero padding, and nowhere else
         reach = self.stencil.reach(box)
         pads = [(lo - r0, r1 - hi) for (r0, r1), (lo, hi) in zip(reach, below, strict=True)]
@@ -76,19 +73,23 @@ class Conv(Step):
             return self._run(values, even), None
         return conv_part(conv, values, even, self.backend)[0], None
 
-    def _run(self, values: Tensor, padding: tuple[int, ...] | str) -> Tensor:
-        conv = self.module
+    def _run(self, values: Tensor, padding: tuple[int, ...]) -> Tensor:
+        conv, view = self.conv, self.stencil
         return F.conv3d(
-            values, conv.weight, conv.bias, conv.stride, padding, conv.dilation, conv.groups
+            values, conv.weight, conv.bias, view.stride, padding, view.dilation, conv.groups
         )[0]
 
-    def back_single(self, signal: Single, walk: Walk) -> Part | None:
+    def back_single(self, signal: Single, walk: Walk) -> Part:
         """Below its own convolution the signal of a cell is the cell's filter."""
-        conv = self.module
-        if conv.groups != 1 or set(self.stencil.dilation) != {1}:
-            return None
-        values = signal.value * conv.weight[signal.channel].to(walk.dtype)
-        reach = self.stencil.reach(tuple((i, i + 1) for i in signal.at))
+        values = signal.value * self.conv.weight[signal.channel].to(walk.dtype)
+        reach = self.stencil.reach(cell(signal.at))
+        if self.conv.groups != 1 or set(self.stencil.dilation) != {1}:
+            ins = len(values)
+            first = signal.channel // (self.shape[0] // self.conv.groups) * ins
+            spread = values.new_zeros(self.below[0][0], *(hi - lo for lo, hi in reach))
+            t, h, w = (slice(None, None, d) for d in self.stencil.dilation)
+            spread[first : first + ins, t, h, w] = values
+            values = spread
         return self._inside(values, reach)
 
     def back(self, signal: Part, memo: Memo | None, walk: Walk) -> tuple[Part, ...]:
@@ -97,9 +98,9 @@ class Conv(Step):
         transposed = walk.prepared[self]
         lost, margin, reached = self._extent(signal.box)
         if isinstance(transposed, Tensor):
-            conv, values = self.module, signal.whole().values[None].contiguous()
+            view, values = self.stencil, signal.whole().values[None].contiguous()
             answer = F.conv_transpose3d(
-                values, transposed, None, conv.stride, lost, 0, conv.groups, conv.dilation
+                values, transposed, None, view.stride, lost, 0, self.conv.groups, view.dilation
             )
         elif transposed.taps == 1:  # frames go back together
             answer = transposed(channels_last(signal.whole().values[None]), margin)
@@ -114,12 +115,14 @@ class Conv(Step):
 
     def _prepare(self, like: Tensor, once: bool) -> TransposedConv | Tensor:
         """The way back for many signals, or only the weight where it is worth no more."""
-        conv, view = self.module, self.stencil
-        plain = set(view.stride) == {1} and set(view.dilation) == {1} and conv.groups == 1
+        weight, view = self.conv.weight, self.stencil
+        if self.scale is not None:
+            weight = weight * self.scale.view(-1, 1, 1, 1, 1)
+        plain = set(view.stride) == {1} and set(view.dilation) == {1} and self.conv.groups == 1
         plain = plain and all(p < k for p, k in zip(view.padding, view.kernel, strict=True))
-        if plain and not (once and conv.weight.numel() > _HEAVY):
-            return TransposedConv(conv, like)
-        return conv.weight.to(like.dtype)
+        if plain and not (once and weight.numel() > _HEAVY):
+            return TransposedConv(weight, like)
+        return weight.to(like.dtype)
 
     def _extent(self, box: Box) -> tuple[tuple[int, ...], tuple[int, ...], Box]:
         """What both sides lose beyond the border and is never computed, the zeros to put around a
@@ -136,4 +139,4 @@ class Conv(Step):
 
     def _inside(self, values: Tensor, box: Box) -> Part:
         inner = clip(box, self.below[0][1:])
-        return Part(Part(values, box).of(inner), inner)
+        return Part(Part(values, box).of(inner), inner, fresh=True)

@@ -17,9 +17,10 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from .boxes import Box, grown
+from .boxes import Box, Stencil, grown
+from .kernels import Filters
 
 Backend = Literal["onednn", "columns"]  # direct convolution; matrix product of unfolded columns
 _BACKENDS: dict[str, Backend] = {"Mkldnn": "onednn", "Slow3d": "columns"}
@@ -28,34 +29,42 @@ _PARTS = {"columns": ((1, 8, 9), (4, 4, 4)), "onednn": ((1, 1, 1), (1, 8, 9), (3
 _FEW = 64  # cells; a matrix product with fewer rows (10 were seen) may take another path
 
 
-def backend_of(step: nn.Conv3d, sizes: Sequence[int]) -> Backend | None:
+def backend_of(conv: Filters, sizes: Sequence[int]) -> Backend | None:
     """The kernel the model's own call gets, if a part of the level can be computed exactly by it.
 
     Args:
         sizes: (T, H, W) of the whole input level.
     """
-    weight = step.weight
-    if weight.device.type != "cpu" or isinstance(step.padding, str) or not weight.is_contiguous():
+    weight, view = conv.weight, conv.stencil
+    if weight.device.type != "cpu" or not weight.is_contiguous():
         return None
     select: Any = getattr(torch._C, "_select_conv_backend", None)
     if select is None:
         return None
-    x = weight.new_empty((1, step.in_channels, *sizes))
+    outs, ins = weight.shape[0], weight.shape[1] * conv.groups
+    x = weight.new_empty((1, ins, *sizes))
     with torch.no_grad():
         chosen = select(
             x,
             weight,
-            step.bias,
-            step.stride,
-            step.padding,
-            step.dilation,
+            conv.bias,
+            view.stride,
+            view.padding,
+            view.dilation,
             False,
             [0, 0, 0],
-            step.groups,
-            [step.out_channels],
+            conv.groups,
+            [outs],
         )
     backend = _BACKENDS.get(chosen.name)
     if backend is None or not _holds(backend, weight.dtype, torch.get_num_threads()):
+        return None
+    # One product a group, put together by PyTorch; and of oneDNN, what was seen to follow the
+    # level's size: how it splits the sum over channels where the kernel is one cell, and which
+    # kernel takes groups of a few channels.
+    grouped, depthwise = conv.groups != 1, conv.groups == ins == outs
+    pointwise = set(view.kernel) == {1}
+    if (grouped and (backend == "columns" or not depthwise)) or (backend == "onednn" and pointwise):
         return None
     return backend
 
@@ -67,21 +76,22 @@ def exact_box(backend: Backend | None, box: Box, sizes: Sequence[int]) -> Box:
     return grown(box, sizes, _FEW) if backend else tuple((0, n) for n in sizes)
 
 
-def conv_part(step: nn.Conv3d, x: Tensor, padding: Sequence[int], backend: Backend) -> Tensor:
-    """``step`` over ``x`` (1, C, T, H, W) by a given kernel; ``padding`` replaces its own."""
+def conv_part(conv: Filters, x: Tensor, padding: Sequence[int], backend: Backend) -> Tensor:
+    """``conv`` over ``x`` (1, C, T, H, W) by a given kernel; ``padding`` replaces its own."""
+    view = conv.stencil
     if backend == "onednn":
         answer: Tensor = torch.mkldnn_convolution(
             x.contiguous(),
-            step.weight,
-            step.bias,
+            conv.weight,
+            conv.bias,
             list(padding),
-            list(step.stride),
-            list(step.dilation),
-            step.groups,
+            list(view.stride),
+            list(view.dilation),
+            conv.groups,
         )
         return answer
     columns: Any = getattr(torch._C._nn, "slow_conv3d")  # noqa: B009 (not in its stub)
-    answer = columns(x, step.weight, step.kernel_size, step.bias, step.stride, list(padding))
+    answer = columns(x, conv.weight, view.kernel, conv.bias, view.stride, list(padding))
     return answer
 
 
@@ -89,14 +99,14 @@ def conv_part(step: nn.Conv3d, x: Tensor, padding: Sequence[int], backend: Backe
 def _holds(backend: Backend, dtype: torch.dtype, threads: int) -> bool:
     """Whether parts have the bits of the whole here. Depends on threads, as kernels may."""
     generator = torch.Generator().manual_seed(0)
-    step = nn.Conv3d(32, 32, 3, padding=1, dtype=dtype).requires_grad_(False)
-    step.weight.copy_(torch.randn(step.weight.shape, generator=generator))
+    weight = torch.randn((32, 32, 3, 3, 3), generator=generator).to(dtype)
+    conv = Filters(weight, None, Stencil((3,) * 3, (1,) * 3, (1,) * 3, (1,) * 3))
     x = torch.randn((1, 32, 4, 24, 24), generator=generator).to(dtype)
     try:
-        whole = conv_part(step, x, (1, 1, 1), backend)
+        whole = conv_part(conv, x, (1, 1, 1), backend)
         for t, h, w in _PARTS[backend]:
             part = conv_part(
-                step, F.pad(x, (1,) * 6)[..., : t + 2, 1 : h + 3, : w + 2], (0,) * 3, backend
+                conv, F.pad(x, (1,) * 6)[..., : t + 2, 1 : h + 3, : w + 2], (0,) * 3, backend
             )
             if not torch.equal(part, whole[..., :t, 1 : h + 1, :w]):
                 return False

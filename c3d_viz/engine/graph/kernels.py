@@ -18,11 +18,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+
+from .boxes import Stencil
 
 _ONES = [1, 1, 1]
 _FEW_CHANNELS = 8  # below it, temporal taps become channels: half a 16-wide register
@@ -33,29 +36,43 @@ def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last_3d)
 
 
+@dataclass(frozen=True, eq=False)
+class Filters:
+    """The numbers of a convolution with zero padding.
+
+    Attributes:
+        weight: (out channels, in channels / groups, kt, kh, kw).
+        bias: (out channels,) or None.
+        stencil: where it looks.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    stencil: Stencil
+    groups: int = 1
+
+
 class TransposedConv:
     """A convolution's way back, prepared once for many signals: its transpose, without bias.
 
     Args:
-        conv: stride 1, dilation 1, one group, zero padding.
+        weight: (out channels, in channels, kt, kh, kw) of a convolution of stride 1, dilation 1,
+            one group.
         like: a tensor of the device and dtype the signals will have.
     """
 
-    def __init__(self, conv: nn.Conv3d, like: Tensor) -> None:
-        assert conv.stride == (1, 1, 1) == conv.dilation
-        assert conv.groups == 1
-        assert conv.padding_mode == "zeros"
-        self.kernel = tuple(conv.kernel_size)
-        self.channels = conv.in_channels
+    def __init__(self, weight: Tensor, like: Tensor) -> None:
+        outs, self.channels, *kernel = weight.shape
+        self.kernel = tuple(kernel)
         depth = self.kernel[0]
         # transposed convolution = convolution with mirrored kernels and swapped channels
-        weight = conv.weight.detach().to(like.dtype).flip(2, 3, 4).transpose(0, 1)
+        weight = weight.detach().to(like.dtype).flip(2, 3, 4).transpose(0, 1)
         self.taps = depth if depth > 1 and self.channels < _FEW_CHANNELS else 1
         if self.taps > 1:  # (in, out, kt, kh, kw) -> (kt * in, out, 1, kh, kw)
             weight = weight.permute(2, 0, 1, 3, 4).flatten(0, 1).unsqueeze(2)
         self.weight = weight.contiguous()
         if _onednn(like):
-            size = [1, conv.out_channels, 16, 16, 16]
+            size = [1, outs, 16, 16, 16]
             padding = [0 if self.taps > 1 else depth // 2, *(k // 2 for k in self.kernel[1:])]
             self.weight = _pack_size(self.weight, size, padding)
 
@@ -104,25 +121,33 @@ class TransposedConv:
         return F.conv3d(signal, self.weight, padding=padding)
 
 
-def pool_with_offsets(values: Tensor, kernel: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Max-pooling with windows side by side, and where in its window each maximum lies.
+def pool_with_offsets(
+    values: Tensor,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...] | None = None,
+    dilation: tuple[int, ...] = (1, 1, 1),
+) -> tuple[Tensor, Tensor]:
+    """Max-pooling, and where in its window each maximum lies.
 
     Of equal cells the first in (t, h, w) order is taken, as everywhere in PyTorch; a window that
     the border cuts off still counts.
 
     Args:
         values: (C, T, H, W).
+        stride: None for windows side by side.
 
     Returns:
         The maxima (C, t, h, w), and their distances in ``values``' flat (T, H, W) order from
         their windows' first cells: channels next to each other in memory, in the smallest integer
         type that holds them.
     """
+    stride = stride or kernel
     sizes = values.shape[1:]
     strides = (sizes[1] * sizes[2], sizes[2], 1)
-    most = sum((k - 1) * s for k, s in zip(kernel, strides, strict=True))
+    most = sum((k - 1) * d * s for k, d, s in zip(kernel, dilation, strides, strict=True))
     dtype = torch.uint8 if most < 256 else torch.int16 if most < 1 << 15 else torch.int32
-    if all(k in (1, 2) and n % k == 0 for k, n in zip(kernel, sizes, strict=True)):
+    halves = all(k in (1, 2) and n % k == 0 for k, n in zip(kernel, sizes, strict=True))
+    if halves and kernel == stride and set(dilation) == {1}:
         offsets: Tensor | None = None
         for axis in (3, 2, 1):  # the innermost first: of equal cells the first is to win
             if kernel[axis - 1] == 2:
@@ -138,10 +163,10 @@ def pool_with_offsets(values: Tensor, kernel: tuple[int, ...]) -> tuple[Tensor, 
             offsets = torch.zeros(values.shape, dtype=dtype, device=values.device)
     else:
         pooled, taken = F.max_pool3d(
-            values[None], kernel, kernel, ceil_mode=True, return_indices=True
+            values[None], kernel, stride, 0, dilation, ceil_mode=True, return_indices=True
         )
         values = pooled[0]
-        offsets = (taken[0] - _first_cells(values.shape[1:], kernel, strides, taken)).to(dtype)
+        offsets = (taken[0] - _first_cells(values.shape[1:], stride, strides, taken)).to(dtype)
     return values, channels_last(offsets[None])[0]
 
 
@@ -152,12 +177,12 @@ def _pairs(values: Tensor, axis: int) -> tuple[Tensor, Tensor]:
 
 
 def _first_cells(
-    cells: Sequence[int], kernel: Sequence[int], strides: Sequence[int], like: Tensor
+    cells: Sequence[int], stride: Sequence[int], strides: Sequence[int], like: Tensor
 ) -> Tensor:
     """Flat index of the first cell of each window, int64 (t, h, w)."""
     t, h, w = (
         torch.arange(n, device=like.device) * (k * s)
-        for n, k, s in zip(cells, kernel, strides, strict=True)
+        for n, k, s in zip(cells, stride, strides, strict=True)
     )
     return t[:, None, None] + h[:, None] + w
 
@@ -169,14 +194,23 @@ class Unpool:
 
     Args:
         offsets: (C, t, h, w), as ``pool_with_offsets`` gives them.
-        kernel: of the pooling; its windows do not overlap.
+        stride: of the pooling.
         size: (T, H, W) below the pooling.
+        adds: whether windows overlap, so that signals may meet in a cell.
     """
 
-    def __init__(self, offsets: Tensor, kernel: tuple[int, ...], size: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        offsets: Tensor,
+        stride: tuple[int, ...],
+        size: tuple[int, ...],
+        *,
+        adds: bool = False,
+    ) -> None:
         self._offsets = offsets.movedim(0, -1)  # free: channels are next to each other
-        self._kernel = kernel
+        self._stride = stride
         self._size = size
+        self._adds = adds
         self._buffer: Tensor | None = None
         self._dirty: tuple[slice, ...] = ()
 
@@ -185,7 +219,8 @@ class Unpool:
         """Of pieces that follow each other in time."""
         offsets = torch.cat([part._offsets for part in parts]).movedim(-1, 0)
         frames = sum(part._size[0] for part in parts)
-        return Unpool(offsets, parts[0]._kernel, (frames, *parts[0]._size[1:]))
+        first = parts[0]
+        return Unpool(offsets, first._stride, (frames, *first._size[1:]), adds=first._adds)
 
     def __call__(
         self, signal: Tensor, cells: tuple[slice, ...], below: tuple[slice, ...]
@@ -207,10 +242,13 @@ class Unpool:
         height, width = self._size[1:]
         strides = (height * width, width, 1)
         shape = [cells[0].stop - cells[0].start, *self._offsets.shape[1:3]]
-        first = _first_cells(shape, self._kernel, strides, signal)[:, cells[1], cells[2]]
+        first = _first_cells(shape, self._stride, strides, signal)[:, cells[1], cells[2]]
         taken = (first[..., None] + self._offsets[cells]).reshape(-1, channels)
         values = signal.movedim(0, -1).reshape(-1, channels)
-        old.view(-1, channels).scatter_(0, taken, values)
+        if self._adds:
+            old.view(-1, channels).scatter_add_(0, taken, values)
+        else:
+            old.view(-1, channels).scatter_(0, taken, values)
         return old[self._dirty].movedim(-1, 0)
 
 

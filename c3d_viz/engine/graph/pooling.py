@@ -1,48 +1,48 @@
-"""Max-pooling with windows side by side: its switches, and the unpooling by them."""
+"""Max-pooling: its switches, and the unpooling by them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from .boxes import Box, Part, Shape, Stencil, clip, cut, stencil
+from .boxes import Box, Part, Stencil, clip, cut
 from .kernels import Unpool, pool_with_offsets
-from .steps import Call, Made, Memo, Single, Step, Switches, Walk, relu_mask_of, ruled
+from .steps import Call, Made, Memo, Step, Switches, Walk, relu_mask_of, ruled
 
 CACHED = 1 << 21  # numbers that stay in a processor's cache while they are used
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class MaxPool(Step):
-    """Max-pooling whose windows do not overlap. Of equal cells the first in (t, h, w) is taken."""
+    """Max-pooling. Of equal cells the first in (t, h, w) is taken.
 
-    module: nn.MaxPool3d
+    Where windows overlap, the signals of all that took a cell are summed, as autograd does.
 
-    @classmethod
-    def shape_after(cls, module: nn.Module, *below: Shape) -> Shape | None:
-        assert isinstance(module, nn.MaxPool3d)
-        view, shape = stencil(module), below[0]
-        overlapping = view.kernel != view.stride or set(view.dilation) != {1}
-        if overlapping or module.return_indices or len(shape) != 4:
-            return None
-        sizes = view.sizes(shape[1:], ceil=module.ceil_mode)
-        return (shape[0], *sizes) if min(sizes) > 0 else None
+    Attributes:
+        ceiling: of the ReLU that leaves its rule to it.
+    """
 
-    @cached_property
-    def stencil(self) -> Stencil:
-        return stencil(self.module)
+    stencil: Stencil
+    ceiling: float | None = None
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether no cell lies in two windows."""
+        view = self.stencil
+        pairs = zip(view.kernel, view.stride, view.dilation, strict=True)
+        return all(k <= s and d == 1 for k, s, d in pairs)
 
     def decides(self, asks: bool) -> bool:
         return True
 
     @property
     def joins_frames(self) -> bool:
-        return self.stencil.padding[0] == 0
+        view = self.stencil
+        return view.padding[0] == 0 and view.kernel[0] == view.stride[0] and view.dilation[0] == 1
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -52,20 +52,23 @@ class MaxPool(Step):
         return (clip(self.stencil.reach(box), self.below[0][1:]),)
 
     def forward(self, call: Call) -> Made:
-        (below,), reach = self.needed(call.box), self.stencil.reach(call.box)
+        (below,), view = self.needed(call.box), self.stencil
+        reach = view.reach(call.box)
         values = call.inputs[0].of(below)
-        starts = [lo - r0 for (r0, _), (lo, _) in zip(reach, below, strict=True)]
-        if any(starts):
-            pads = [n for lo in reversed(starts) for n in (lo, 0)]
-            values = F.pad(values, pads, value=-torch.inf)
-        pooled, offsets = pool_with_offsets(values, self.stencil.kernel)
+        ends = [(lo - r0, r1 - hi) for (r0, r1), (lo, hi) in zip(reach, below, strict=True)]
+        if self.side_by_side:  # a window that the border cuts off needs no more cells
+            ends = [(lo, 0) for lo, _ in ends]
+        if any(lo or hi for lo, hi in ends):
+            values = F.pad(values, [n for pair in reversed(ends) for n in pair], value=-torch.inf)
+        pooled, offsets = pool_with_offsets(values, view.kernel, view.stride, view.dilation)
         sizes = tuple(values.shape[1:])
         covered = tuple((r0, r0 + n) for (r0, _), n in zip(reach, sizes, strict=True))
-        switches = Switches(Unpool(offsets, self.stencil.kernel, sizes), call.box, covered)
+        unpool = Unpool(offsets, view.stride, sizes, adds=not self.side_by_side)
+        switches = Switches(unpool, call.box, covered)
         return pooled, self._memo(pooled, switches, call.asks)
 
     def _memo(self, pooled: Tensor, switches: Switches, asks: bool) -> Memo:
-        relu_mask = relu_mask_of(pooled) if asks and self.shortcut else None
+        relu_mask = relu_mask_of(pooled, self.ceiling) if asks and self.shortcut else None
         return Memo(switches.box, relu_mask, switches)
 
     def joined(self, values: Tensor, memos: Sequence[Memo], *, asks: bool) -> Memo:
@@ -78,9 +81,6 @@ class MaxPool(Step):
         )
         unpool = Unpool.joined([part.unpool for part in parts])
         return self._memo(values, Switches(unpool, box, below), asks)
-
-    def back_single(self, signal: Single, walk: Walk) -> None:
-        return None
 
     def back(self, signal: Part, memo: Memo | None, walk: Walk) -> tuple[Part, ...]:
         assert memo is not None

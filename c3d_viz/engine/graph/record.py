@@ -175,10 +175,11 @@ class _Run:
         return self._values[level] if self._unread[level] else self._values.pop(level)
 
     def _owned(self, level: int) -> bool:
-        """Whether only one step is still to read the level, and it is not the caller's clip."""
-        stored = self._values[level].values.untyped_storage()
-        ours = stored.data_ptr() != self._x.untyped_storage().data_ptr()
-        return ours and self._unread[level] == 1
+        """Whether one step alone is still to read the level, and no other level is a view of it."""
+        held = [self._x, *(part.values for part in self._values.values())]
+        stored = self._values[level].values.untyped_storage().data_ptr()
+        alone = sum(values.untyped_storage().data_ptr() == stored for values in held) == 1
+        return alone and self._unread[level] == 1
 
     def _keep(self, level: int, memo: Memo | None) -> None:
         if memo is not None:

@@ -2,7 +2,7 @@
 
 A step says all that the engine asks of an operation: the shape it makes, the cells it needs for
 that, what they cost, how it runs forward, what it keeps, and how a signal passes it back. A new
-operation is a class like these and a line in ``graph.STEPS``; nothing else asks what a step is.
+operation is a class like these and a function in ``operations``; nothing else asks what a step is.
 
 Tensors have no batch axis: (C, cells of a box). Over any box a step gives exactly what the
 operation gives on the whole level.
@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..rules import Rule
 from .boxes import Box, Part, Shape, cell, full
@@ -82,13 +81,13 @@ class Single:
     Attributes:
         value: of no axes, in the precision of the walk.
         channel, at: the cell.
-        activation: what the cell answered in the forward pass.
+        activation: what the cell answered in the forward pass; None where that is not known.
     """
 
     value: Tensor
     channel: int
     at: tuple[int, ...]
-    activation: float
+    activation: float | None
 
     def spread(self, channels: int) -> Part:
         """The same as a part of a level of so many channels."""
@@ -114,12 +113,11 @@ class Walk:
     prepared: dict[Step, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Step:
-    """An operation at its place; by itself the one that changes nothing.
+    """An operation at its place; by itself the clip, which no operation makes.
 
     Attributes:
-        module: whose operation it is.
         inputs: the levels it reads.
         below: (C, ...) of these levels.
         shape: (C, ...) of its own level.
@@ -128,9 +126,8 @@ class Step:
             the cell it took had been let through exactly if its value is positive.
     """
 
-    module: nn.Module
-    inputs: tuple[int, ...]
-    below: tuple[Shape, ...]
+    inputs: tuple[int, ...] = ()
+    below: tuple[Shape, ...] = ()
     shape: Shape
     shortcut: bool = False
 
@@ -155,16 +152,6 @@ class Step:
         """Per axis, how far apart in its input the windows of neighbouring cells lie."""
         return (1, 1, 1)
 
-    @property
-    def passes(self) -> bool:
-        """Whether nothing changes here: an identity, or a dropout, which is off."""
-        return type(self) is Step
-
-    @classmethod
-    def shape_after(cls, module: nn.Module, *below: Shape) -> Shape | None:
-        """(C, ...) of the output; None where this class does not do what the module does."""
-        return below[0]
-
     def needed(self, box: Box) -> tuple[Box, ...]:
         """Per input, the cells that ``box`` depends on."""
         return (box,) * len(self.inputs)
@@ -179,20 +166,26 @@ class Step:
 
     def forward(self, call: Call) -> Made:
         """The values of the box (C, cells), and what is to be kept of them."""
-        return call.inputs[0].of(self.needed(call.box)[0]), None
+        raise NotImplementedError
 
     def back_single(self, signal: Single, walk: Walk) -> Single | Part | None:
         """The signal of one cell below the step; None where it has no short way."""
-        return signal
+        return None
 
     def back(self, signal: Part, memo: Memo | None, walk: Walk) -> tuple[Part, ...]:
         """Per input, the signal below the step."""
-        return (signal,)
+        raise NotImplementedError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ReLU(Step):
-    """max(x, 0). Never fused with a convolution: oneDNN's ReLU answers 0 to NaN, and hides it."""
+    """max(x, 0). Never fused with a convolution: oneDNN's ReLU answers 0 to NaN, and hides it.
+
+    Attributes:
+        ceiling: of a ReLU6 and its like, min(max(x, 0), ceiling), which is shut there too.
+    """
+
+    ceiling: float | None = None
 
     rectifies = True
 
@@ -201,11 +194,17 @@ class ReLU(Step):
 
     def forward(self, call: Call) -> Made:
         x = call.inputs[0].of(call.box)
-        values = x.clamp_min_(0) if call.owned else x.clamp_min(0)
-        return values, Memo(call.box, relu_mask_of(values)) if self.decides(call.asks) else None
+        values = x.clamp_(0, self.ceiling) if call.owned else x.clamp(0, self.ceiling)
+        return values, Memo(call.box, self.mask(values)) if self.decides(call.asks) else None
 
-    def back_single(self, signal: Single, walk: Walk) -> Single:
-        mask = signal.value.new_tensor(signal.activation > 0, dtype=torch.bool)
+    def mask(self, values: Tensor) -> Tensor:
+        """Where it let its input through, bool like ``values``, from what it answered."""
+        return relu_mask_of(values, self.ceiling)
+
+    def back_single(self, signal: Single, walk: Walk) -> Single | None:
+        if signal.activation is None:
+            return None
+        mask = self.mask(signal.value.new_tensor(signal.activation))
         value = walk.rule(signal.value, mask)
         return Single(value, signal.channel, signal.at, signal.activation)
 
@@ -215,16 +214,9 @@ class ReLU(Step):
         return (ruled(signal.whole(), memo, walk),)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Flatten(Step):
     """(C, T, H, W) to (C T H W,)."""
-
-    module: nn.Flatten
-
-    @classmethod
-    def shape_after(cls, module: nn.Module, *below: Shape) -> Shape | None:
-        assert isinstance(module, nn.Flatten)
-        return (prod(below[0]),) if (module.start_dim, module.end_dim) == (1, -1) else None
 
     def needed(self, box: Box) -> tuple[Box, ...]:
         return (full(self.below[0]),)
@@ -232,44 +224,41 @@ class Flatten(Step):
     def forward(self, call: Call) -> Made:
         return call.inputs[0].of(full(self.below[0])).reshape(-1), None
 
-    def back_single(self, signal: Single, walk: Walk) -> None:
-        return None
-
     def back(self, signal: Part, memo: Memo | None, walk: Walk) -> tuple[Part, ...]:
         return (Part(signal.values.reshape(self.below[0]), full(self.below[0])),)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Linear(Step):
-    """A fully connected layer; always whole."""
+    """A fully connected layer; always whole.
 
-    module: nn.Linear
+    Attributes:
+        weight: (out, in).
+        bias: (out,) or None.
+    """
 
-    @classmethod
-    def shape_after(cls, module: nn.Module, *below: Shape) -> Shape | None:
-        assert isinstance(module, nn.Linear)
-        return (module.out_features,) if below[0] == (module.in_features,) else None
+    weight: Tensor
+    bias: Tensor | None
 
     def cost(self, box: Box) -> int:
-        return self.module.weight.numel()
+        return self.weight.numel()
 
     def forward(self, call: Call) -> Made:
         # with the batch axis, as the model's own call: without it another kernel would sum
-        x = call.inputs[0].values[None]
-        return F.linear(x, self.module.weight, self.module.bias)[0], None
+        return F.linear(call.inputs[0].values[None], self.weight, self.bias)[0], None
 
     def back_single(self, signal: Single, walk: Walk) -> Part:
-        return Part(signal.value * self.module.weight[signal.channel].to(walk.dtype), ())
+        return Part(signal.value * self.weight[signal.channel].to(walk.dtype), ())
 
     def back(self, signal: Part, memo: Memo | None, walk: Walk) -> tuple[Part, ...]:
         if self not in walk.prepared:  # the weight in the precision of the signals
-            walk.prepared[self] = self.module.weight.to(walk.dtype)
+            walk.prepared[self] = self.weight.to(walk.dtype)
         return (Part(signal.values @ walk.prepared[self], ()),)
 
 
-def relu_mask_of(values: Tensor) -> Tensor:
-    """1[x > 0], in the memory format in which signals go back."""
-    mask = values > 0
+def relu_mask_of(values: Tensor, ceiling: float | None = None) -> Tensor:
+    """1[x > 0] (and x < ceiling), in the memory format in which signals go back."""
+    mask = values > 0 if ceiling is None else (values > 0) & (values < ceiling)
     return channels_last(mask[None])[0] if mask.ndim == 4 else mask
 
 

@@ -40,15 +40,27 @@ class Subproblem:
         return whole
 
 
-def subproblem(graph: Graph, x: Tensor, place: Place) -> Subproblem:
-    """The receptive field of a unit with a concrete position, in a graph that is a chain.
+# what does the same on a part of its input, and is made by a module of its own
+_PLAIN = (nn.Conv3d, nn.ReLU, nn.MaxPool3d, nn.Flatten, nn.Linear)
+
+
+def subproblem(graph: Graph, x: Tensor, place: Place) -> Subproblem | None:
+    """The receptive field of a unit with a concrete position.
 
     Args:
         x: one clip (1, C, T, H, W).
+
+    Returns:
+        None where the way to the unit is not a chain of plain modules.
     """
     level, unit = place
     assert unit.at is not None
     steps = graph.steps[1 : level + 1]
+    made = (graph.makers.get(number) for number in range(1, level + 1))
+    modules = [module for module in made if module is not None and type(module) in _PLAIN]
+    chained = all(step.inputs == (number,) for number, step in enumerate(steps))
+    if not chained or len(modules) < level:
+        return None
     box, at = list(graph.full(0)), []
     if unit.at:
         seen = graph.boxes({level: cell(unit.at)})[0]
@@ -57,8 +69,7 @@ def subproblem(graph: Graph, x: Tensor, place: Place) -> Subproblem:
             start = lo // grid * grid
             box[axis] = (start, min(-(-hi // grid) * grid, box[axis][1]))
             at.append(unit.at[axis] - start // grid)
-    # without dropout, which is off here whatever mode its module is in
-    modules = [step.module for step in steps if not step.passes] or [nn.Identity()]
+    modules = modules or [nn.Identity()]
     calls = [i for i, module in enumerate(modules) if module is modules[-1]]  # one used again
     return Subproblem(
         nn.Sequential(*modules),

@@ -16,7 +16,7 @@ from ..listen import undisturbed
 from ..precision import Precision
 from ..report import RuleReport, refuse_plain
 from ..rules import BackProjection, Rule
-from .boxes import Part, cut, union
+from .boxes import Part, covers, cut, union
 from .graph import Graph, Place
 from .record import Record, run, share
 from .steps import Single, Walk
@@ -79,8 +79,7 @@ def _report(graph: Graph, place: Place, rule: Rule) -> RuleReport | None:
     """How many ReLUs lie on a unit's way; no other activation is a step."""
     if not rule.asks_backward:
         return None
-    way = graph.boxes({place[0]: graph.full(place[0])})
-    relus = sum(graph.steps[level].rectifies for level in way)
+    relus = sum(graph.steps[level].rectifies for level in graph.below(place[0]))
     if not relus:
         raise refuse_plain(rule.name, place[1].layer, ())
     return RuleReport(relus)
@@ -103,8 +102,12 @@ def _start(graph: Graph, level: int, single: Single, walk: Walk) -> tuple[int, P
 def _sum(first: Part, second: Part) -> Part:
     """The signal of a level that several steps read."""
     first, second = first.whole(), second.whole()
+    for whole, part in ((first, second), (second, first)):
+        if whole.fresh and covers(whole.box, part.box):
+            whole.values[cut(part.box, whole.box)] += part.values
+            return whole
     box = union(first.box, second.box)
     values = first.values.new_zeros(len(first.values), *(hi - lo for lo, hi in box))
     for part in (first, second):
         values[cut(part.box, box)] += part.values
-    return Part(values, box)
+    return Part(values, box, fresh=True)

@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from ...clips import video_info
@@ -25,6 +26,7 @@ from .ascent import Ascent, climb
 from .layer import Reader
 from .page import stimulus_page
 from .rivals import Answer, answer_to, rivals
+from .split import Split, split
 from .video import FourierVideo
 
 UNTRAINED_SEED = 1000
@@ -64,14 +66,16 @@ class Stimuli:
     """What was found.
 
     Attributes:
-        answers: to the films of the network (best first), to the untrained network's own film, to
-            the best synthetic and the best real clip.
+        answers: to the films of the network (best first), to the parts of the best one, to the
+            untrained network's own film, to the best synthetic and the best real clip.
         ascent: the climb; control: that of the untrained network, or None.
+        split: the best film taken apart.
     """
 
     answers: tuple[Answer, ...]
     ascent: Ascent
     control: Ascent | None
+    split: Split
 
     @property
     def beaten_by(self) -> Answer | None:
@@ -87,8 +91,9 @@ def write_stimulus(
 ) -> Stimuli:
     """Find what a channel prefers and write it to the new folder ``out``.
 
-    ``stimulus.png`` the page, ``stimulus-1.mp4`` ... the films, ``untrained.mp4``,
-    ``answers.json``, ``films.npz`` (frames, and the climb), ``manifest.json``.
+    ``stimulus.png`` the page, ``stimulus-1.mp4`` ... the films, ``untrained.mp4``, ``parts.mp4``
+    (film, picture moved by the flow, picture alone, flow alone), ``answers.json``, ``films.npz``
+    (frames, the climb, picture and flow), ``manifest.json``.
 
     Raises:
         ExportError: ``out`` is in the way. VizError, LayerError, ClipError: settings that cannot be
@@ -123,14 +128,21 @@ def write_stimulus(
         scale = max(1, round(336 / max(spec.input.crop)))
         for number, frames in enumerate(found.ascent.frames, start=1):
             write_video(place / f"stimulus-{number}.mp4", frames, FPS, scale=scale)
+        parts = found.split
+        four = (found.ascent.frames[0], parts.moved, parts.still, parts.flow_alone)
+        write_video(place / "parts.mp4", np.concatenate(four, axis=2), FPS, scale=max(1, scale - 1))
         arrays: dict[str, Any] = {"films": found.ascent.frames, "climb": found.ascent.answers}
+        arrays |= {"picture": parts.picture, "flow": parts.flow}
         if found.control is not None:
             write_video(place / "untrained.mp4", found.control.frames[0], FPS, scale=scale)
             arrays |= {"untrained": found.control.frames, "untrained_climb": found.control.answers}
         write_npz(place / "films.npz", arrays)
         rows = [{k: getattr(a, k) for k in ("name", "kind", "mean", "peak")} for a in found.answers]
         failed = found.beaten_by is not None
-        write_json(place / "answers.json", {"answers": rows, "climb_failed": failed})
+        shares = {"explained": parts.explained, "explained_by_picture": parts.by_still}
+        write_json(
+            place / "answers.json", {"answers": rows, "climb_failed": failed, "split": shares}
+        )
     return found
 
 
@@ -169,6 +181,15 @@ def _climb(
     answers = [
         dataclasses.replace(seen[i], name=f"stimulus {n}") for n, i in enumerate(order, start=1)
     ]
+    parts = split(own.frames[0], seed=seed)
+    for said, frames in (
+        (f"one picture moved by a flow ({parts.explained:.0%} of the film)", parts.moved),
+        (f"the picture alone ({max(parts.by_still, 0):.0%})", parts.still),
+        ("the flow alone, on a picture of random phases", parts.flow_alone),
+    ):
+        part = answer_to(reader, channel, frames, spec.input, said, "part")
+        kept = part.mean / max(answers[0].mean, 1e-30)
+        answers.append(dataclasses.replace(part, name=f"{said}, keeps {kept:.0%} of the answer"))
     if fresh is not None and control is not None:
         name = f"the same channel of an untrained network (seed {UNTRAINED_SEED + seed})"
         answers.append(answer_to(control, channel, fresh.frames[0], spec.input, name, "untrained"))
@@ -177,7 +198,7 @@ def _climb(
         rival = answer_to(reader, channel, frames, spec.input, f"best {kind} clip: {name}", kind)
         if kind not in best or rival.mean > best[kind].mean:
             best[kind] = rival
-    return Stimuli((*answers, *best.values()), own, fresh)
+    return Stimuli((*answers, *best.values()), own, fresh, parts)
 
 
 def _check(settings: StimulusSettings) -> None:
@@ -209,6 +230,10 @@ def _notes(settings: StimulusSettings, found: Stimuli) -> list[str]:
     ]
     if found.beaten_by is not None:
         notes.append("THE CLIMB FAILED: the channel answers more to a clip than to these films.")
+    notes.append(
+        "The best film is taken apart into one picture and the flow that moves it; how much of the "
+        "film they are, and how much of the answer each keeps, stands beside them."
+    )
     if found.control is not None:
         notes.append("The untrained network's answer is in that network's units and has no bar.")
     return notes
