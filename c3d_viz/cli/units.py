@@ -12,7 +12,7 @@ from .progress import progress_bar, say
 
 units_app = typer.Typer(
     name="units",
-    help="What a unit responds to at all: kernels in motion, tuning, preferred stimulus.",
+    help="What a unit responds to at all: kernels in motion, tuning, stimulus, concepts.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -130,3 +130,40 @@ def units_maximise(
     if found.beaten_by is not None:
         say("the climb failed: the channel answers more to a clip than to these films", err=True)
     say(f"open {out / 'stimulus.png'}")
+
+
+@units_app.command(name="concepts")
+@network_options
+def units_concepts(
+    *,
+    out: Out,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option("--layer", metavar="LAYER", help="Repeatable. [C3D's convolutions]"),
+    ] = None,
+    controls: Annotated[
+        int, typer.Option("--controls", metavar="N", help="Re-initialised networks; 0: none.")
+    ] = 5,
+    clips: Annotated[
+        int, typer.Option("--clips", metavar="N", help="For choices; as many to report.")
+    ] = 40,
+    library: Annotated[
+        Path | None,
+        typer.Option("--library", metavar="DIR", help="Cut-outs and backgrounds. [shapes]"),
+    ] = None,
+    network: Network,
+    device: Annotated[
+        str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")
+    ] = "cpu",
+) -> None:
+    """Which labels of synthetic clips channels overlap, against untrained networks."""
+    from ..units import ConceptSettings, write_concepts
+
+    place = None if library is None else str(library)
+    settings = ConceptSettings(network, tuple(layer or ()), controls, clips, place, device)
+    with progress_bar("concepts") as progress:
+        found = write_concepts(out, settings, progress)
+    for name, (_, row) in found.items():
+        share = f"{row.share:.0%} [{row.low:.0%}, {row.high:.0%}] of {row.channels} channels"
+        say(f"{name}: {share} beyond the untrained networks' 95 %: {row.answer}")
+    say(f"open {out / 'layers.png'}")

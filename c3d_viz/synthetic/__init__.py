@@ -1,7 +1,8 @@
 """Clips whose objects, masks and motion are known exactly: for training, tests and controls.
 
 ``library`` holds cut-outs and backgrounds, ``scene`` draws what moves how, ``pixels`` makes pixels
-and flow of it, ``generate`` gives whole clips; ``drifting`` has gratings and textures.
+and flow of it, ``generate`` gives whole clips; ``drifting`` has gratings and textures,
+``labels`` what every pixel belongs to.
 """
 
 from .drifting import CONTRAST, MIDDLE, drifting_grating, drifting_texture
@@ -12,6 +13,7 @@ from .generate import (
     positive_controls,
     sample_clip,
 )
+from .labels import PARTS, LabelledClip, labelled_clips
 from .library import (
     BACKGROUND,
     CANVAS,

@@ -68,6 +68,26 @@ def render(library: Library, scenes: Scenes, size: int, noise_seed: int | None =
     return Rendered(canvas.clamp_(0, 255), alpha)
 
 
+def coverage(library: Library, scenes: Scenes, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """How much of each pixel is the visible target, distractor and occluder, (N, T, H, W), 0-1."""
+    axis = torch.arange(size) + 0.5
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    pixels = torch.stack([x, y], -1)
+    n, frames = scenes.pan.shape[:2]
+    everyone = torch.arange(n)
+    target = _sample_sprite(library, scenes.target, scenes.light[:, 0], pixels, everyone)[:, 3]
+    distractor = torch.zeros_like(target)
+    shown = scenes.distractor.shown.nonzero()[:, 0]
+    if len(shown):
+        layer = _sample_sprite(library, scenes.distractor, scenes.light[:, 1], pixels, shown)
+        distractor[shown] = layer[:, 3]
+    bar = torch.zeros(n, frames, size, size)
+    barred = (scenes.bar[:, 3] > 0).nonzero()[:, 0]
+    if len(barred):
+        bar[barred] = _bar(scenes.bar[barred], scenes.pan[barred], pixels)
+    return target * (1 - bar), distractor * (1 - target) * (1 - bar), bar
+
+
 def flow(pose: Pose, pixels_size: int) -> Tensor:
     """Displacement in pixels of the target's material point under every pixel, (N, T, H, W, 2).
 

@@ -1,10 +1,18 @@
-"""What a unit responds to at all: kernels, tuning, preferred stimulus.
+"""What a unit responds to at all: kernels, tuning, preferred stimulus, concepts.
 
 ``spectrum`` reads one kernel off, ``kernels`` those of a network, ``sheet`` draws them; ``tuning``
 has the responses to drifting patterns against untrained networks; ``preferred`` finds the film that
-a channel answers to most; ``folder`` is what every command of this package writes.
+a channel answers to most, ``concepts`` the labels it overlaps with; ``folder`` is what every
+command of this package writes.
 """
 
+from .concepts import (
+    ConceptClips,
+    Concepts,
+    ConceptSettings,
+    concepts_of,
+    write_concepts,
+)
 from .kernels import KernelSet, first_kernels, write_kernels
 from .preferred import (
     FourierVideo,

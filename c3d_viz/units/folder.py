@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -78,3 +79,14 @@ def about(spec: ModelSpec) -> dict[str, Any]:
         "code_sha256": spec.code_sha256,
         "source": spec.source,
     }
+
+
+def folder_names(layers: Sequence[str]) -> list[str]:
+    """Folder names, each once and one word, whatever a layer is called."""
+    names: list[str] = []
+    for layer in layers:
+        name = re.sub(r"[^A-Za-z0-9_#-]", "_", layer)[:100]
+        while name in names:
+            name += "_"
+        names.append(name)
+    return names

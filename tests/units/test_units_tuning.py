@@ -231,12 +231,13 @@ def test_a_refusal_leaves_nothing(
 
 
 def test_layers_of_other_networks_are_named() -> None:
-    from c3d_viz.units.tuning.run import _layers, _names
+    from c3d_viz.units.folder import folder_names
+    from c3d_viz.units.tuning.run import layers_to_measure
 
     with pytest.raises(LayerError, match="name the layers of Sequential with --layer"):
-        _layers(nn.Sequential(), ())
-    assert _layers(nn.Sequential(), ("a", "b", "a")) == ("a", "b")
-    assert _names(["layer1.0", "layer1_0", "../x", "relu#1"]) == [
+        layers_to_measure(nn.Sequential(), ())
+    assert layers_to_measure(nn.Sequential(), ("a", "b", "a")) == ("a", "b")
+    assert folder_names(["layer1.0", "layer1_0", "../x", "relu#1"]) == [
         "layer1_0",
         "layer1_0_",
         "___x",

@@ -100,23 +100,7 @@ def write_stimulus(
             had, met before the climb; or a channel that gives no gradient.
     """
     folder = check_new(out)
-    _check(settings)
-    device = device_named(settings.device)
-    for clip in settings.clips:
-        video_info(clip)
-    model, spec = settings.network.load()
-    if device.type != "cpu":
-        model = copy.deepcopy(model).to(device)
-    x = torch.zeros(1, *spec.input.shape, device=device)
-    reader = Reader(model, settings.layer, x)
-    check_unit(reader.shape, Unit(settings.layer, settings.channel))
-    seed = settings.network.seed
-    control = None
-    if settings.untrained:
-        fresh = untrained(model.cpu() if device.type != "cpu" else model, UNTRAINED_SEED + seed)
-        control = Reader(fresh.to(device), settings.layer, x)
-        model.to(device)
-    found = _climb(reader, control, settings, spec, device, progress)
+    found, spec = find_stimulus(settings, progress)
     parameters = {**dataclasses.asdict(settings), "network": settings.network.to_json()}
     title = f"{settings.layer} channel {settings.channel}: the stimulus it prefers"
     words = _words(settings)
@@ -144,6 +128,29 @@ def write_stimulus(
             place / "answers.json", {"answers": rows, "climb_failed": failed, "split": shares}
         )
     return found
+
+
+def find_stimulus(
+    settings: StimulusSettings, progress: Progress | None = None
+) -> tuple[Stimuli, ModelSpec]:
+    """Find what a channel prefers; nothing is written. Errors as ``write_stimulus``."""
+    _check(settings)
+    device = device_named(settings.device)
+    for clip in settings.clips:
+        video_info(clip)
+    model, spec = settings.network.load()
+    if device.type != "cpu":
+        model = copy.deepcopy(model).to(device)
+    x = torch.zeros(1, *spec.input.shape, device=device)
+    reader = Reader(model, settings.layer, x)
+    check_unit(reader.shape, Unit(settings.layer, settings.channel))
+    seed = settings.network.seed
+    control = None
+    if settings.untrained:
+        fresh = untrained(model.cpu() if device.type != "cpu" else model, UNTRAINED_SEED + seed)
+        control = Reader(fresh.to(device), settings.layer, x)
+        model.to(device)
+    return _climb(reader, control, settings, spec, device, progress), spec
 
 
 def _climb(

@@ -8,7 +8,6 @@ import dataclasses
 import io
 import math
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from ...nets import C3D, CONV_LAYERS
 from ...progress import Progress
 from ...trust import permuted
 from ...weights import NetworkChoice
-from ..folder import check_new, result_folder
+from ..folder import check_new, folder_names, result_folder
 from .compare import Comparison, compare
 from .measures import INDICES, Tuning, tuning_of
 from .pictures import layer_figure, layers_figure, png, units_figure
@@ -86,7 +85,7 @@ def write_tuning(
             raise VizError(f"{name} must be 0 or 2 to {_MOST} networks, got {value}")
     device = device_named(settings.device)
     model, spec = settings.network.load()
-    layers = _layers(model, settings.layers)
+    layers = layers_to_measure(model, settings.layers)
     clips = Clips(spec.input)
     answers = respond(model, clips.tensor(conditions()[0]), layers)
     for layer, values in answers.items():
@@ -131,12 +130,15 @@ def write_tuning(
     parameters = {**dataclasses.asdict(settings), "network": settings.network.to_json()}
     parameters |= {"directions": DIRECTIONS, "speeds": SPEEDS, "wavelengths": WAVELENGTHS}
     with result_folder(folder, _words(settings), settings.network, spec, parameters) as (place, _):
-        summary = {kind: _plain(rows) for kind, rows in against.items()}
+        summary = {
+            kind: {layer: {k: plain(row) for k, row in of.items()} for layer, of in rows.items()}
+            for kind, rows in against.items()
+        }
         write_json(place / "tuning.json", {"against": summary, "networks": dict(networks)})
         if decided:
             figure = layers_figure(decided, INDICES, "Tuning along the layers", spec.weights)
             write_bytes(place / "layers.png", png(figure))
-        for layer, name in zip(layers, _names(layers), strict=True):
+        for layer, name in zip(layers, folder_names(layers), strict=True):
             make_folder(place / name)
             responses = measured["this network"][layer]
             controls = [rows[layer] for rows in groups["untrained"]]
@@ -173,7 +175,8 @@ def write_layer(
         write_bytes(place / "layer.png", png(figure))
 
 
-def _layers(model: nn.Module, wanted: Sequence[str]) -> tuple[str, ...]:
+def layers_to_measure(model: nn.Module, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Those that were named, each once; of a C3D, by default, its convolutions."""
     if wanted:
         return tuple(dict.fromkeys(wanted))
     if isinstance(model, C3D):
@@ -201,28 +204,10 @@ def _words(settings: TuningSettings) -> list[str]:
     return [*words, "--device", settings.device]
 
 
-def _names(layers: Sequence[str]) -> list[str]:
-    """Folder names, each once and one word, whatever a layer is called."""
-    names: list[str] = []
-    for layer in layers:
-        name = re.sub(r"[^A-Za-z0-9_#-]", "_", layer)[:100]
-        while name in names:
-            name += "_"
-        names.append(name)
-    return names
-
-
-def _plain(rows: dict[str, dict[str, Comparison]]) -> dict[str, Any]:
-    def clean(value: Any) -> Any:
-        return None if isinstance(value, float) and math.isnan(value) else value
-
-    return {
-        layer: {
-            name: {k: clean(v) for k, v in dataclasses.asdict(row).items()}
-            for name, row in indices.items()
-        }
-        for layer, indices in rows.items()
-    }
+def plain(row: Comparison) -> dict[str, Any]:
+    """As JSON has it: null for NaN."""
+    values = dataclasses.asdict(row)
+    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
 
 
 def _table(tuning: Tuning) -> str:

@@ -1,0 +1,8 @@
+"""Which concept of exactly labelled clips a channel overlaps most (docs/units.md, Concepts).
+
+``clips`` are the labelled clips of a run, ``overlap`` measures, ``run`` writes the folder.
+"""
+
+from .clips import ConceptClips, concept_names
+from .overlap import Concepts, concepts_of
+from .run import ConceptSettings, write_concepts

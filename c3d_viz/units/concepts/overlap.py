@@ -1,0 +1,160 @@
+"""How far thresholded activations overlap with labels, against labels of other clips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ...engine import check_recorded, eval_view, recording, undisturbed
+from ...errors import LayerError, VizError
+from ...nets import InputSpec
+from ...progress import Progress
+from ...synthetic import PARTS
+from .clips import ConceptClips
+
+Floats = npt.NDArray[np.float64]
+
+ABOVE = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # shares of a channel's values above each threshold
+SHUFFLES = 3
+_SAMPLE = 4096  # cells of a clip that thresholds are read from
+
+
+@dataclass(frozen=True)
+class Concepts:
+    """What the N channels of a layer overlap with; K concepts.
+
+    Attributes:
+        iou: (N, K) on the clips that took no part in any choice. chance: (N, K) the same with the
+            labels of other clips, mean over the shuffles.
+        best: (N,) the concept with the highest score on the clips for choices.
+        score: (N,) iou - chance at that concept; NaN for a channel that is the same everywhere.
+        above: (N,) share of the values above the chosen threshold.
+    """
+
+    iou: Floats
+    chance: Floats
+    best: npt.NDArray[np.int64]
+    score: Floats
+    above: Floats
+
+
+class _Counts:
+    """Sums over cells for every threshold, channel and concept; with each shuffle of the labels."""
+
+    def __init__(self, channels: int, concepts: int) -> None:
+        runs = 1 + SHUFFLES
+        self.both = np.zeros((runs, len(ABOVE), channels, concepts))
+        self.label = np.zeros((runs, concepts))
+        self.active = np.zeros((len(ABOVE), channels))
+
+    def add(self, run: int, active: Tensor, parts: Tensor, of_object: Sequence[int]) -> None:
+        """active: (thresholds, N, cells) 0 or 1; parts: (6, cells)."""
+        n = len(PARTS)
+        both = (active @ parts.T).double().numpy()  # (thresholds, N, 6)
+        area = parts.sum(1).double().numpy()
+        self.both[run, :, :, :n] += both
+        self.label[run, :n] += area
+        for concept in of_object:
+            self.both[run, :, :, concept] += both[:, :, 0]
+            self.label[run, concept] += area[0]
+
+    def iou(self) -> Floats:
+        """(runs, thresholds, N, K)."""
+        whole = self.active[None, :, :, None] + self.label[:, None, None, :] - self.both
+        return np.where(whole > 0, self.both / np.where(whole > 0, whole, 1), 0.0)
+
+
+def concepts_of(
+    model: nn.Module,
+    spec: InputSpec,
+    clips: ConceptClips,
+    layers: Sequence[str],
+    progress: Progress | None = None,
+    what: str = "",
+) -> dict[str, Concepts]:
+    """Overlaps of every channel of the layers. The model is only listened to.
+
+    Raises:
+        LayerError: a layer that does not exist, is not called, or has no grid (C, T, H, W).
+        VizError: a layer answers NaN.
+    """
+    view = eval_view(model)
+    example = next(view.parameters(), torch.empty(0))
+    levels, choice, _ = clips.sizes
+    samples: dict[str, list[Tensor]] = {layer: [] for layer in layers}
+    thresholds: dict[str, Tensor] = {}
+    counts: dict[str, tuple[_Counts, _Counts]] = {}
+    generator = torch.Generator().manual_seed(0)
+    for number in range(len(clips.clips)):
+        x = clips.tensor(number, spec).to(example.device, example.dtype)
+        for layer, grid in _answers(view, x, layers).items():
+            flat = grid.flatten(1)
+            if number < levels:
+                cells = torch.randperm(flat.shape[1], generator=generator)[:_SAMPLE]
+                samples[layer].append(flat[:, cells])
+                continue
+            if layer not in thresholds:
+                values = torch.cat(samples.pop(layer), 1).double().numpy()
+                edges = np.quantile(values, 1 - np.asarray(ABOVE), axis=1)
+                thresholds[layer] = torch.from_numpy(edges).float()[..., None]
+                sizes = len(flat), len(clips.names)
+                counts[layer] = (_Counts(*sizes), _Counts(*sizes))
+            report = number >= levels + choice
+            _add(counts[layer][report], flat > thresholds[layer], grid, clips, number, report)
+        if progress is not None:
+            progress(number + 1, len(clips.clips), what)
+    return {layer: _concepts(*counts[layer]) for layer in layers}
+
+
+def _add(
+    counts: _Counts, above: Tensor, grid: Tensor, clips: ConceptClips, number: int, report: bool
+) -> None:
+    """Count one clip: with its own labels, then with those of others of its set."""
+    active = above.float()
+    counts.active += active.sum(2).double().numpy()
+    first = clips.sizes[0] + (clips.sizes[1] if report else 0)
+    size = clips.sizes[2] if report else clips.sizes[1]
+    for run in range(1 + SHUFFLES):
+        # motions come in turn: a step that has no factor in common with ten gives another motion
+        other = first + (number - first + 3 * run) % size
+        counts.add(run, active, clips.parts(other, grid.shape[1:]), clips.of_object(other))
+
+
+def _concepts(choice: _Counts, report: _Counts) -> Concepts:
+    chosen, final = choice.iou(), report.iou()
+    at = chosen.argmax(1)  # (runs, N, K): the threshold for each
+
+    def best_of(table: Floats) -> Floats:
+        return np.take_along_axis(table, at[:, None], 1)[:, 0]
+
+    first, last = best_of(chosen), best_of(final)
+    best = (first[0] - first[1:].mean(0)).argmax(1)
+    every = np.arange(len(best))
+    iou, chance = last[0], last[1:].mean(0)
+    fires = report.active.sum(0) > 0
+    score = np.where(fires, (iou - chance)[every, best], np.nan)
+    return Concepts(iou, chance, best, score, np.asarray(ABOVE)[at[0][every, best]])
+
+
+def _answers(model: nn.Module, x: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    """(C, T, H, W) of each layer, on the CPU."""
+
+    def keep(layer: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
+        if output.ndim != 5 or output.shape[0] != 1:
+            raise LayerError(
+                f"{layer} gives {tuple(output.shape)}: concepts need a grid (1, C, T, H, W)"
+            )
+        return output[0].float().cpu().clone()
+
+    with undisturbed(x.device), torch.no_grad(), recording(model, layers, keep) as kept:
+        model(x)
+    check_recorded(kept, layers)
+    for layer in layers:
+        if not bool(torch.isfinite(kept[layer]).all()):
+            raise VizError(f"{layer} holds NaN or infinite activations; check the weights")
+    return {layer: kept[layer] for layer in layers}
