@@ -18,18 +18,19 @@ _HOME = {
     "methods": "METHODS Attribution attribute attribute_many",
     "render": "overlay filmstrip raw_frames activation_sheet contact_sheet write_video write_image",
     "export": "export_clip",
-    "corpus": "Descriptor describe",
+    "corpus": "Atlas Descriptor Neighbour describe search",
     "errors": "VizError",
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names.split()}
 
 # fmt: off
 __all__ = [
-    "C3D", "LAYERS", "METHODS", "Attribution", "Clip", "Descriptor", "InputSpec", "ModelSpec",
-    "Trace", "Unit", "VizError", "__version__", "activation_sheet", "attribute", "attribute_many",
-    "contact_sheet", "cropped_frames", "demo_clips", "describe", "export_clip", "filmstrip",
-    "load_model", "overlay", "preprocess", "raw_frames", "read_clip", "read_volume",
-    "receptive_field", "top_units", "trace", "volume_frames", "wrap", "write_image", "write_video",
+    "C3D", "LAYERS", "METHODS", "Atlas", "Attribution", "Clip", "Descriptor", "InputSpec",
+    "ModelSpec", "Neighbour", "Trace", "Unit", "VizError", "__version__", "activation_sheet",
+    "attribute", "attribute_many", "contact_sheet", "cropped_frames", "demo_clips", "describe",
+    "export_clip", "filmstrip", "load_model", "overlay", "preprocess", "raw_frames", "read_clip",
+    "read_volume", "receptive_field", "search", "top_units", "trace", "volume_frames", "wrap",
+    "write_image", "write_video",
 ]
 # fmt: on
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
         read_volume,
         volume_frames,
     )
-    from .corpus import Descriptor, describe
+    from .corpus import Atlas, Descriptor, Neighbour, describe, search
     from .engine import Trace, Unit, top_units, trace
     from .errors import VizError
     from .export import export_clip

@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from .. import __version__
 from ..errors import VizError, printable
 from ..setup_check import missing_screen_library
-from .corpus import features
+from .corpus import atlas, features
 from .options import ClipArgument, Network, Out, network_options, whole_numbers
 from .progress import progress_bar, say
 from .shortfall import frames_taken, less_than_asked
@@ -85,6 +85,7 @@ app.add_typer(weights_app)
 app.add_typer(finding_app)
 app.add_typer(units_app)
 app.command()(features)
+app.command()(atlas)
 
 
 def _version(wanted: bool) -> None:

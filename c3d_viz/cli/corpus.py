@@ -1,4 +1,4 @@
-"""The command ``c3d-viz features``: parsing only, imports inside."""
+"""The commands ``features`` and ``atlas``: parsing only, imports inside."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ from typing import Annotated
 
 import typer
 
-from .options import ClipArguments, Network, network_options, path_named
+from ..errors import VizError
+from .options import ClipArguments, Network, Out, network_options, path_named
 from .progress import progress_bar, say
 
 SKIPPED = 3  # status where some videos were left out
+
+
+Batch = Annotated[int, typer.Option("--batch", metavar="N", help="Windows computed at a time.")]
+Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier one.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", metavar="N", help="Processes. [one a core; on a GPU one]"),
+]
 
 
 @network_options
@@ -31,13 +41,9 @@ def features(
         bool, typer.Option("--windows", help="A row a window, not one a video.")
     ] = False,
     network: Network,
-    batch: Annotated[
-        int, typer.Option("--batch", metavar="N", help="Windows computed at a time.")
-    ] = 8,
-    device: Annotated[
-        str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")
-    ] = "cpu",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier one.")] = False,
+    batch: Batch = 8,
+    device: Device = "cpu",
+    overwrite: Overwrite = False,
 ) -> None:
     """Describe videos by vectors; the same command goes on after an interruption."""
     from ..corpus import FeatureSettings, write_features
@@ -46,7 +52,76 @@ def features(
     with progress_bar("features") as progress:
         report = write_features(clips, out, settings, overwrite=overwrite, progress=progress)
     say(f"{out}: {report.rows} rows of {report.videos} videos")
-    if report.failed:
-        many = f"{len(report.failed)} of {len(report.failed) + report.videos} videos"
-        say(f"{many} could not be used: {report.errors} says why", err=True)
+    _say_failed(len(report.failed), report.videos, report.errors)
+
+
+@network_options
+def atlas(
+    *,
+    clips: ClipArguments,
+    out: Out,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option("--layer", metavar="LAYER", help="Repeatable; also conv, all. [conv]"),
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", metavar="K", help="Windows of each feature map.")
+    ] = 9,
+    stride: Annotated[
+        int, typer.Option("--stride", metavar="N", help="Frames from window to window.")
+    ] = 8,
+    per_video: Annotated[
+        int, typer.Option("--per-video", metavar="N", help="At most so many of one video.")
+    ] = 1,
+    method: Annotated[
+        str, typer.Option("--method", metavar="NAME", help="The way back to the pixels.")
+    ] = "deconvnet",
+    network: Network,
+    batch: Batch = 8,
+    device: Device = "cpu",
+    jobs: Jobs = None,
+    share: Annotated[
+        str, typer.Option("--share", metavar="K/N", help="Scan one of N shares, for a last run.")
+    ] = "1/1",
+    overwrite: Overwrite = False,
+) -> None:
+    """Show which videos each feature map answers to most, as a page."""
+    from ..corpus import AtlasSettings, write_atlas
+
+    layers = tuple(layer or ("conv",))
+    settings = AtlasSettings(network, layers, top, stride, per_video, method, batch, device)
+    with progress_bar("atlas") as progress:
+        report = write_atlas(
+            clips,
+            out,
+            settings,
+            jobs=_jobs(jobs, device),
+            share=_share(share),
+            overwrite=overwrite,
+            progress=progress,
+        )
+    say(f"{report.windows} windows of {report.videos} videos")
+    if report.page is not None:
+        say(f"open {report.page}")
+    errors = None if report.page is None else report.page.with_name("errors.jsonl")
+    _say_failed(len(report.failed), report.videos, errors)
+
+
+def _jobs(asked: int | None, device: str) -> int:
+    from ..corpus import processors
+
+    return asked if asked is not None else processors() if device == "cpu" else 1
+
+
+def _share(text: str) -> tuple[int, int]:
+    first, mark, count = text.partition("/")
+    if not (mark and first.isdecimal() and count.isdecimal() and len(text) < 20):
+        raise VizError(f"--share takes K/N as in 2/8, got {text!r}")
+    return int(first), int(count)
+
+
+def _say_failed(failed: int, used: int, errors: Path | None) -> None:
+    if failed:
+        why = "" if errors is None else f": {errors} says why"
+        say(f"{failed} of {failed + used} videos could not be used{why}", err=True)
         raise typer.Exit(SKIPPED)

@@ -1,4 +1,15 @@
-"""Many videos: what a network makes of each, as one vector and as a table."""
+"""Many videos: what a network makes of each, what its maps answer to, which are alike."""
 
+from .atlas import (
+    Atlas,
+    AtlasLayer,
+    AtlasReport,
+    AtlasSettings,
+    FeatureMap,
+    TopWindow,
+    write_atlas,
+)
 from .descriptors import Descriptor, describe
 from .features import FeatureReport, FeatureSettings, write_features
+from .nearest import Neighbour, search
+from .workers import processors

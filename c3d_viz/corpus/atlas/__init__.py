@@ -1,0 +1,6 @@
+"""For every feature map the windows of many videos it answers to most."""
+
+from .make import AtlasReport, write_atlas
+from .opened import Atlas, AtlasLayer
+from .settings import AtlasSettings
+from .tables import FeatureMap, TopWindow
