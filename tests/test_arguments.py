@@ -51,12 +51,14 @@ CALLS: dict[str, dict[str, Any]] = {
     "read_clip": {"path": "no such.mp4"},
     "receptive_field": {"model": C3D, "layer": "conv2a"},
     "top_units": {"trace": TRACE, "layer": "1"},
+    "search": {"table": "no such.parquet", "vectors": np.ones(3, np.float32)},
     "trace": {"model": NET, "x": X},
     "wrap": {"model": NET, "inputs": lambda clip: clip},
     "write_image": {"path": "a.png", "image": FRAMES[0]},
     "write_video": {"path": "a.gif", "frames": FRAMES, "fps": 5.0},
 }
-RESULTS = {"Attribution", "Descriptor", "ModelSpec", "Trace"}  # what people get, and never make
+# what people get, and never make
+RESULTS = {"Atlas", "Attribution", "Descriptor", "ModelSpec", "Neighbour", "Trace"}
 WRONG: tuple[Any, ...] = (
     None, True, 1.5, float("nan"), -1, 10**30, 10**5000, "x", "", "a\0b", "a\nb", b"x", [], [1],
     [None], [[1], 2], (), {}, {"a": 1}, {1}, iter([5]), object(), int, print, 1 + 2j, Path("x"),

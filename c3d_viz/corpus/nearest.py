@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..errors import ExportError, ShapeError, VizError
 from .listener import Vectors
 
@@ -37,6 +38,7 @@ class Neighbour:
     query: int
 
 
+@checked(VizError, "vectors")
 def search(table: str | os.PathLike[str], vectors: Vectors, k: int = 9) -> list[Neighbour]:
     """The k rows of a table of ``c3d-viz features`` that are nearest to a vector, or one of some.
 
@@ -52,7 +54,12 @@ def search(table: str | os.PathLike[str], vectors: Vectors, k: int = 9) -> list[
         ShapeError: the vectors have another length than the table's, or are not finite.
         VizError: k below 1.
     """
-    rows = np.atleast_2d(np.asarray(vectors, np.float32))
+    try:
+        rows = np.atleast_2d(np.asarray(vectors, np.float32))
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise ShapeError(
+            f"vectors must be (D,) or (N, D) numbers, got {type(vectors).__name__}"
+        ) from None
     return nearest_rows(Path(table), rows, k)
 
 

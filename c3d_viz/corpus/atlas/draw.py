@@ -81,7 +81,8 @@ def draw(bench: Bench, task: Drawing) -> dict[tuple[int, Place], Drawn]:
         else:
             done.update({(start, place): drawn for place, drawn in known.items()})
     takes = bench.listener.input
-    for start, clip in zip(todo, read_clips(task.path, todo, takes.frames), strict=True):
+    clips = read_clips(task.path, todo, takes.frames, takes.stride)
+    for start, clip in zip(todo, clips, strict=True):
         places = task.windows[start]
         names = list(bench.fields)
         units = [Unit(names[layer], channel) for layer, channel in places]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from torch import nn
 
-from ...clips import Clip
+from ...clips import Clip, WindowStream
 from ...errors import ExportError, LayerError
 from ...files import read_json
 from ...nets import InputSpec, ModelSpec
@@ -90,6 +90,7 @@ class Atlas:
             layers = tuple(_layer(entry) for entry in _list(about["layers"], 10_000))
             _demand(_whole(about["windows"]) and _whole(about["videos"]), "numbers")
             _demand(isinstance(about["weights"], str) and isinstance(about["model"], str), "names")
+            _demand(all(_whole(about["input"][name]) for name in ("frames", "stride")), "input")
             size = sum(layer.channels for layer in layers)
             _demand(len({layer.name for layer in layers}) == len(layers), "layers' names")
             _demand(size <= _MAX_MAPS, "number of feature maps")
@@ -178,14 +179,14 @@ class Atlas:
             ClipError: the clip cannot be read or is shorter than a window.
             ExportError: the windows' file is missing, damaged or does not fit.
         """
-        from ...clips import WindowStream
-
         name = self.layers[-1].name if layer is None else layer
         width = self.layer(name).channels
         before = self.layers[: self.layers.index(self.layer(name))]
         first = sum(entry.channels for entry in before)
         listener = Listener(model, spec, [name], 8, peak_of_positions)
-        stream = WindowStream(clip, listener.input, listener.input.frames)
+        takes = listener.input
+        apart = takes.frames * (1 if isinstance(clip, Clip) else takes.stride)
+        stream = WindowStream(clip, takes, apart)
         rows: Vectors = np.concatenate(list(listener.vectors(stream)))
         size = sum(entry.channels for entry in self.layers)
         return nearest_rows(self.path / WINDOWS, rows, k, size, slice(first, first + width))

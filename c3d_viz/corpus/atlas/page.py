@@ -106,7 +106,8 @@ def _layer(atlas: Atlas, number: int) -> str:
     for channel in atlas.order(layer.name):
         tops = atlas.top(layer.name, channel)
         if tops:
-            cards.append(_card(number, layer, atlas.map(layer.name, channel), tops))
+            known = atlas.map(layer.name, channel)
+            cards.append(_card(number, layer, known, tops, atlas.about["input"]["stride"]))
         else:
             silent.append(channel)
     never = ""
@@ -120,10 +121,12 @@ def _layer(atlas: Atlas, number: int) -> str:
     )
 
 
-def _card(number: int, layer: AtlasLayer, known: FeatureMap, tops: Sequence[TopWindow]) -> str:
+def _card(
+    number: int, layer: AtlasLayer, known: FeatureMap, tops: Sequence[TopWindow], every: int
+) -> str:
     name = f"{layer.name} {known.channel}"
     anchor = f"m{number}-{known.channel}"
-    rows = "".join(_row(top) for top in tops)
+    rows = "".join(_row(top, every) for top in tops)
     more = ""
     if len(tops) > _SHORT:
         more = (
@@ -143,10 +146,10 @@ def _card(number: int, layer: AtlasLayer, known: FeatureMap, tops: Sequence[TopW
     )
 
 
-def _row(top: TopWindow) -> str:
+def _row(top: TopWindow, every: int) -> str:
     where = PurePath(top.path.rstrip("/\\"))
     short = where.parent.name if where.name == "frames" and where.parent.name else where.name
-    first, last = (top.start + n for n in top.frames)
+    first, last = (top.start + every * n for n in top.frames)
     text = f"{top.path}, window from frame {top.start}"
     if top.at:
         text += f", strongest at time {top.at[0]}, row {top.at[1]}, column {top.at[2]}"
