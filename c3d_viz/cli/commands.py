@@ -130,9 +130,10 @@ def export(
         typer.Option(
             "--method",
             metavar="NAME",
-            help="deconvnet, guided, gradient, input_x_gradient, integrated_gradients, gradcam, "
-            "gradcam_time, gradcam_pp, layercam or guided_gradcam ('c3d-viz methods' tells them "
-            "apart); repeatable. [deconvnet]",
+            help="deconvnet, guided, gradient, input_x_gradient, integrated_gradients, "
+            "smoothgrad, smoothgrad_squared, gradcam, gradcam_time, gradcam_pp, layercam, "
+            "guided_gradcam, occlusion or rise ('c3d-viz methods' tells them apart); repeatable. "
+            "[deconvnet]",
         ),
     ] = None,
     top: Annotated[

@@ -33,7 +33,10 @@ from .input_x_gradient import INPUT_X_GRADIENT
 from .integrated_gradients import INTEGRATED_GRADIENTS
 from .layercam import LAYERCAM
 from .narrowed import Narrowed
+from .occlusion import OCCLUSION
+from .rise import RISE
 from .settings import Settings
+from .smoothgrad import SMOOTHGRAD, SMOOTHGRAD_SQUARED
 from .types import Attribution, Floats, Method, OnGrid, Progress
 
 METHODS: dict[str, Method] = {
@@ -42,11 +45,15 @@ METHODS: dict[str, Method] = {
     "gradient": GRADIENT,
     "input_x_gradient": INPUT_X_GRADIENT,
     "integrated_gradients": INTEGRATED_GRADIENTS,
+    "smoothgrad": SMOOTHGRAD,
+    "smoothgrad_squared": SMOOTHGRAD_SQUARED,
     "gradcam": GRADCAM,
     "gradcam_time": GRADCAM_TIME,
     "gradcam_pp": GRADCAM_PP,
     "layercam": LAYERCAM,
     "guided_gradcam": GUIDED_GRADCAM,
+    "occlusion": OCCLUSION,
+    "rise": RISE,
 }
 Given = Settings | Mapping[str, object] | None
 
