@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from torch import Tensor, nn
 
 from ..engine import Pass, Trace, Unit, check_input, trace
-from .registry import Given, attributions
+from .asking import attributions
+from .registry import Given
 from .types import Attribution, Progress
 
 

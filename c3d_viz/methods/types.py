@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..engine import RuleReport, Unit
 from ..errors import VizError
 from .settings import Settings
+from .targets import Channel, Output
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]  # (passes made, passes in all)
@@ -26,7 +27,7 @@ class Attribution:
         values: float32 (C, T, H, W) on the grid of the input tensor, unnormalised, signed where
             the method is. C is 3, in the input's channel order, or 1 where the method knows no
             colours (class activation maps, masks). Scaling belongs to rendering.
-        unit: the unit, with a concrete position.
+        unit: the unit, with a concrete position; of a whole channel or an output without one.
         method: key of METHODS.
         activation: the unit's answer in the forward pass; 0 where a unit does not respond.
         report: for deconvnet and guided, what their rule met on the unit's way; else None.
@@ -35,6 +36,7 @@ class Attribution:
             clip's; ``values`` then holds every time step for the frames it covers. Else None.
         native_layer: the layer whose grid that is.
         settings: the method's settings; None where it has none.
+        target: the channel or output that was asked about in place of a unit; else None.
     """
 
     values: Floats
@@ -46,6 +48,13 @@ class Attribution:
     native: Floats | None = None
     native_layer: str = ""
     settings: Settings | None = None
+    target: Channel | Output | None = None
+
+    @property
+    def about(self) -> str:
+        """Whom the map is about, for the title of a picture."""
+        plain = f"{self.unit.layer} · channel {self.unit.channel}"
+        return plain if self.target is None else str(self.target)
 
     @property
     def notes(self) -> tuple[str, ...]:

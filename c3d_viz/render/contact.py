@@ -207,5 +207,7 @@ def _unit_label(att: Any, number: int) -> str:
     unit = getattr(att, "unit", None)
     if unit is None:
         return f"map {number + 1}"
+    if getattr(att, "target", None) is not None:
+        return f"{att.about}\nactivation {short(att.activation)}"
     place = "" if not unit.at else "\nat (t, h, w) = " + ", ".join(str(i) for i in unit.at)
     return f"channel {unit.channel}\nactivation {short(att.activation)}{place}"

@@ -194,4 +194,7 @@ def _raw_text(full: Floats, scale: Scale, colours: int) -> str:
 
 def _title_of(att: Any) -> str:
     unit, method = getattr(att, "unit", None), getattr(att, "method", "")
-    return "" if unit is None else f"{unit.layer} · channel {unit.channel} · {method}".rstrip(" ·")
+    if unit is None:
+        return ""
+    about = getattr(att, "about", f"{unit.layer} · channel {unit.channel}")
+    return f"{about} · {method}".rstrip(" ·")

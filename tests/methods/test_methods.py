@@ -17,9 +17,8 @@ from c3d_viz.engine.general import backproject
 from c3d_viz.engine.listen import full_precision
 from c3d_viz.engine.tracing import Unit, activation, top_units, trace
 from c3d_viz.errors import LayerError, ShapeError, VizError
-from c3d_viz.methods import described
+from c3d_viz.methods import METHODS, Attribution, attribute, attribute_many, described
 from c3d_viz.methods.reading import Reading
-from c3d_viz.methods.registry import METHODS, Attribution, attribute, attribute_many
 from c3d_viz.nets.c3d import C3D
 
 UNITS = [Unit("relu5b", 1), Unit("relu3b", 2, (3, 5, 6)), Unit("relu5b", 0), Unit("fc7", 2)]
