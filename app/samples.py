@@ -104,7 +104,7 @@ def sample_source(key: str, folder: Path) -> Source:
     sample = samples()[key]
     if sample.file is not None:
         path = sample.file
-        return Source(key, path, sample.title, _info(path), str(path), sample.start)
+        return Source(key, path, sample.title, _info(path), f"demo:/{path.name}", sample.start)
     place = folder / key
     with _MAKING:
         if not place.is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,9 @@ else:
     Network = object  # typer evaluates annotations, and torch is not to be loaded for that
 
 
+DEMO = "demo:/"  # what a demo's clip is called, before its file name
+
+
 def path_named(name: str | Path) -> Path:
     """The parser of every path: an unset variable of the shell is no name.
 
@@ -30,19 +34,38 @@ def path_named(name: str | Path) -> Path:
     return Path(name)
 
 
+def clip_named(name: str | Path) -> Path:
+    """The parser of every clip: a path, or ``demo:/bikes.mp4`` wherever that package lies.
+
+    Raises:
+        BadParameter: it is empty or blank.
+        ClipError: the demo's clips are not installed, or none has this name.
+    """
+    text = str(name)
+    if not text.startswith(DEMO) or os.path.lexists(text):
+        return path_named(name)
+    from ..clips import demo_clips
+    from ..errors import ClipError
+
+    found = {DEMO + path.name: path for path, _ in demo_clips()}
+    if text not in found:
+        raise ClipError(f"no demo clip {text!r}; choose from {', '.join(found)}")
+    return found[text]
+
+
 Out = Annotated[
     Path,
     typer.Option("--out", "-o", metavar="DIR", parser=path_named, help="Folder to write to."),
 ]
 ClipArgument = Annotated[
     Path,
-    typer.Argument(metavar="CLIP", parser=path_named, help="Video file or folder of frames."),
+    typer.Argument(metavar="CLIP", parser=clip_named, help="Video file or folder of frames."),
 ]
 ClipArguments = Annotated[
     list[Path],
     typer.Argument(
         metavar="CLIPS...",
-        parser=path_named,
+        parser=clip_named,
         help="Videos, frame folders, or folders of either.",
     ),
 ]

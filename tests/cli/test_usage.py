@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import call
 
-from c3d_viz.clips import read_clip
+from c3d_viz.cli.options import clip_named
+from c3d_viz.clips import Clip, read_clip
 from c3d_viz.errors import ClipError
 
 
@@ -77,3 +79,14 @@ def test_an_empty_path_is_no_folder(
 def test_an_empty_path_in_python() -> None:
     with pytest.raises(ClipError, match="name is empty"):
         read_clip("")
+
+
+def test_a_demo_clip_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bikes: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert clip_named("demo:/bikes.mp4") == bikes
+    with pytest.raises(ClipError, match="no demo clip 'demo:/x'; choose from demo:/bikes"):
+        clip_named("demo:/x")
+    (tmp_path / "demo:").mkdir()
+    (tmp_path / "demo:" / "x").touch()
+    assert clip_named("demo:/x") == Path("demo:/x")  # a file of one's own goes first
+    assert Clip(np.zeros((1, 2, 2, 3), np.uint8), 25.0, "demo:/bikes.mp4", 0).name == "bikes"
