@@ -43,7 +43,7 @@ def bar() -> None:
             st.info(ui.plain(note), icon=":material/info:")
     net = state.network()  # before anything of it is on the page
     line.caption(ui.weights(net.spec.weights))
-    if not net.spec.trained:
+    if net.spec.trained is False:
         badge.badge("untrained: random weights", icon=":material/shuffle:", color="orange")
 
 
@@ -113,7 +113,7 @@ def network_menu() -> DeltaGenerator:
     names = {key: net_name(key) for key in keys}
     chosen = st.radio("Network", keys, index=index, format_func=names.get)
     if chosen != current:
-        state.change(state.view().with_net(chosen))
+        state.change_net(chosen)
         st.rerun()
     line = st.empty()
     upload_weights()
@@ -148,5 +148,5 @@ def upload_weights() -> None:
     if last is not None:
         last.path.unlink(missing_ok=True)
     owner.uploads += 1
-    state.change(state.view().with_net(UPLOADED))
+    state.change_net(UPLOADED)
     st.rerun()

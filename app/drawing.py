@@ -36,7 +36,7 @@ def overlay(win: Prepared, att: viz.Attribution, look: str, upper: float | None 
     def make() -> Picture:
         values = render.magnitude(att) if look == "magnitude" else render.signed(att)
         top = float(render.scale_of(values).max()) if upper is None else upper
-        large = pictures.enlarged(values, win.sharp.shape[1])
+        large = pictures.enlarged(values, win.sharp)
         mode = cast(Any, look)
         return render.overlay(win.sharp, large, mode=mode, upper=top)
 

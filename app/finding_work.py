@@ -57,7 +57,7 @@ def lines(
             else [work.spot(net, win, layer, c, None) for c in channels]
         )
         units = [viz.Unit(s.layer, s.channel, s.at) for s in spots]
-        read = work.reading(net, win)
+        read = work.reading(net, win, layer)
         with CORES:
             maps = [a.values for a in read.attribute_many(units, method)]
         found = curves(np.stack(maps), stimulus(win.frames))

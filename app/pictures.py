@@ -40,9 +40,10 @@ def resized(frames: Picture, height: int) -> Picture:
     return np.stack(made).astype(np.uint8)
 
 
-def enlarged(values: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
-    """A map (T, H, W) drawn larger, (T, size, size), linear between its pixels."""
-    made = [cv2.resize(v, (size, size), interpolation=cv2.INTER_LINEAR) for v in values]
+def enlarged(values: npt.NDArray[np.float32], like: Picture) -> npt.NDArray[np.float32]:
+    """A map (T, H, W) in the size of the frames ``like``, linear between its pixels."""
+    size = like.shape[2], like.shape[1]
+    made = [cv2.resize(v, size, interpolation=cv2.INTER_LINEAR) for v in values]
     return np.stack(made).astype(np.float32)
 
 

@@ -18,7 +18,7 @@ from c3d_viz.clips import motion_energy, span_of
 from c3d_viz.errors import ClipError
 from c3d_viz.weights import NetworkChoice
 
-from . import components, samples, ui, windows, work
+from . import blocks, components, samples, ui, windows, work
 from .samples import Source
 from .sessions import in_own_names, session, sessions
 from .uploads import Stored
@@ -57,6 +57,25 @@ def given_name() -> str:
     return Path(asked.weights or asked.model).name
 
 
+def layers(net: str) -> tuple[tuple[str, ...], str]:
+    """A network's layers by name, and the one to begin with."""
+    made = tree(net)
+    return tuple(made.layers), made.first
+
+
+def tree(net: str | None = None) -> blocks.Tree:
+    """The layers of a network by key, of the chosen one by default. Waits for them politely."""
+    loaded = network(net)
+    return wait_for(lambda: blocks.tree(loaded), "Looking at the network's layers")
+
+
+def change_net(net: str) -> None:
+    """Show another network from the next run on, at a layer of the same name if it has one."""
+    names, first = layers(net)
+    layer = view().layer
+    change(view().with_net(net, layer if layer in names else first))
+
+
 def view() -> View:
     """The session's view; at its first run, what the address asks for."""
     if "view" not in st.session_state:
@@ -79,7 +98,7 @@ def read_address() -> None:
         query,
         clips=(*samples.samples(), *uploaded),
         nets=nets(),
-        layers=viz.LAYERS,
+        layers=layers,
         methods=tuple(viz.METHODS),
     )
     session().notes += notes
@@ -137,7 +156,7 @@ def strip(of: Source) -> str:
 
 def thumb(of: Source) -> str:
     """A clip's first window as a moving thumbnail."""
-    start = window_start(of, 1, None)
+    start = window_start(of, 16, 1, None)
     return work.kept(("thumb", of.key), lambda: samples.thumb(of, start))
 
 
@@ -152,15 +171,16 @@ def shown(clip: str | None = None, net: str | None = None) -> Shown:
     of, own, current = source(clip), session().weights, view()
     net = net or current.net
     same = clip is None or clip == current.clip
-    stride = fitting_stride(of, current.stride)
+    spec = network(net).spec.input
+    stride = fitting_stride(of, spec.frames, current.stride * spec.stride)
 
     def make() -> Shown:
         chosen = current.start if same else None
-        network = _network(net, own)
-        begin = window_start(of, stride, chosen)
-        return Shown(of, network, *windows.readable(of, network, begin, stride))
+        loaded = _network(net, own)
+        begin = window_start(of, spec.frames, stride, chosen)
+        return Shown(of, loaded, *windows.readable(of, loaded, begin, stride))
 
-    last = max(0, of.info.frames - span_of(stride))
+    last = max(0, of.info.frames - span_of(stride, spec.frames))
     if same and (current.start or 0) > last:
         session().notes.append(
             f"The link asks for frame {current.start}; the last window of this clip begins at "
@@ -202,16 +222,16 @@ def unit(shown: Shown) -> work.Spot:
     return work.spot(net, win, layer, channel, at)
 
 
-def fitting_stride(of: Source, stride: int) -> int:
-    """``stride``, or the largest below it that the clip is long enough for."""
-    while stride > 1 and span_of(stride) > of.info.frames:
+def fitting_stride(of: Source, frames: int, stride: int) -> int:
+    """``stride``, or the largest half of it that the clip is long enough for."""
+    while stride > 1 and span_of(stride, frames) > of.info.frames:
         stride //= 2
     return stride
 
 
-def window_start(of: Source, stride: int, chosen: int | None) -> int:
+def window_start(of: Source, frames: int, stride: int, chosen: int | None) -> int:
     """First frame of the window: the one chosen, kept inside the clip, or the liveliest."""
-    span = span_of(stride)
+    span = span_of(stride, frames)
     chosen = of.start if chosen is None else chosen
     if chosen is not None:
         return min(chosen, max(0, of.info.frames - span))

@@ -15,7 +15,6 @@ from .windows import Prepared
 from .work import CACHE, CORES, Net, Spot, kept, map_key
 
 TILES = 12
-PIXELS = 112
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def tiles(
     keys = {one: ("tile", look, *map_key(net, win, one, method)) for one in spots}
     missing = [one for one in spots if keys[one] not in CACHE]
     if missing:
-        read = work.reading(net, win)
+        read = work.reading(net, win, layer)
         units = [viz.Unit(one.layer, one.channel, one.at) for one in missing]
         count = len(units)
         with CORES:
@@ -75,6 +74,6 @@ def _tile(net: Net, win: Prepared, one: Spot, att: viz.Attribution, look: str) -
     patch = patches.patch_of(net, win, one)
     if patch is not None:
         return Tile(one, patches.tile(net, win, att, patch), len(patch.frames), True)
-    small = kept(("small", win.key), lambda: pictures.resized(win.sharp, PIXELS))
+    small = kept(("small", win.key), lambda: pictures.resized(win.sharp, win.frames.shape[1]))
     drawn = render.overlay(small, att, mode=cast(Any, look))
     return Tile(one, pictures.sprite(drawn, quality=82), len(win.frames), False)

@@ -7,7 +7,7 @@ method. Whatever a link says is checked here: unknown values fall back to the de
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 DEFAULT_CLIP = "bikes"
@@ -52,9 +52,9 @@ class View:
         """Another window. Layer and feature map stay, the position is found again."""
         return replace(self, start=start, stride=stride, at=None)
 
-    def with_net(self, net: str) -> View:
+    def with_net(self, net: str, layer: str) -> View:
         """Another network: its feature maps have nothing to do with the last one's."""
-        return replace(self, net=net, channel=None, at=None)
+        return replace(self, net=net, layer=layer, channel=None, at=None)
 
     def with_layer(self, layer: str) -> View:
         """Another layer, its strongest feature map."""
@@ -92,10 +92,13 @@ def from_query(
     *,
     clips: tuple[str, ...],
     nets: tuple[str, ...],
-    layers: tuple[str, ...],
+    layers: Callable[[str], tuple[tuple[str, ...], str]],
     methods: tuple[str, ...],
 ) -> tuple[View, list[str]]:
-    """The view that a link asks for, and one note for each thing in it that cannot be shown."""
+    """The view that a link asks for, and one note for each thing in it that cannot be shown.
+
+    ``layers`` tells a network's layers, and the one to begin with.
+    """
     view, notes = View(clip=DEFAULT_CLIP if DEFAULT_CLIP in clips else clips[0]), []
 
     def choose(name: str, allowed: tuple[str, ...], default: str) -> str:
@@ -118,17 +121,18 @@ def from_query(
     view = replace(
         view,
         clip=choose("clip", clips, view.clip),
-        net=choose("net", nets, view.net),
-        layer=choose("layer", layers, view.layer),
+        net=choose("net", nets, view.net if view.net in nets else nets[0]),
         method=choose("method", methods, view.method),
         look=choose("look", LOOKS, view.look),
     )
+    names, first = layers(view.net)
+    view = replace(view, layer=choose("layer", names, first))
     stride = _number(query.get("stride"))
     if stride in STRIDES:
         view = replace(view, stride=stride)
     view = replace(view, start=_number(query.get("start")), channel=_number(query.get("map")))
     kind, _, other = query.get("versus", "").partition(":")
-    allowed = {"method": methods, "layer": layers, "clip": clips, "net": nets}
+    allowed = {"method": methods, "layer": names, "clip": clips, "net": nets}
     if other in allowed.get(kind, ()):
         view = replace(view, versus=f"{kind}:{other}")
     if (

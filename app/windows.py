@@ -43,6 +43,11 @@ class Prepared:
     notes: tuple[str, ...] = ()
 
     @property
+    def ratio(self) -> float:
+        """Width to height of what the network gets."""
+        return self.frames.shape[2] / self.frames.shape[1]
+
+    @property
     def numbers(self) -> list[int]:
         """Frame numbers in the video."""
         return [self.start + i * self.stride for i in range(len(self.frames))]

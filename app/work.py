@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import importlib.util
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from c3d_viz import validity
 from c3d_viz.engine import activation, peak
 from c3d_viz.methods import Reading
 from c3d_viz.nets import ModelSpec
-from c3d_viz.weights import RANDOM, NetworkChoice
+from c3d_viz.weights import RANDOM, VIDEO_NETS, NetworkChoice
 
 from .tasks import Cache, Key, report
 
@@ -59,11 +60,17 @@ class Turns:
 
 CORES = Turns()
 UNTRAINED = "untrained"
-SHIPPED = {
-    "compact": "C3D, compact",
-    "compact-2d": "2D twin, compact",
-    UNTRAINED: "C3D, compact, untrained",
+NETWORKS = {  # what is always there: its name for people, and how it is had
+    "compact": ("C3D, compact", NetworkChoice("compact")),
+    "compact-2d": ("2D twin, compact", NetworkChoice("compact-2d")),
+    UNTRAINED: ("C3D, compact, untrained", NetworkChoice("compact", RANDOM, seed=1)),
+    "c3d": ("C3D, full size, random weights", NetworkChoice("c3d", RANDOM)),
 }
+if importlib.util.find_spec("torchvision") is not None:
+    NETWORKS |= {
+        name: (f"{name}, random weights", NetworkChoice(name, RANDOM)) for name in VIDEO_NETS
+    }
+SHIPPED = {key: label for key, (label, _) in NETWORKS.items()}
 
 
 @dataclass(frozen=True)
@@ -100,9 +107,9 @@ def kept(key: Key, make: Callable[[], T]) -> T:
 
 
 def network(name: str) -> Net:
-    """A network that is always there, by its key in SHIPPED."""
-    untrained = NetworkChoice("compact", RANDOM, seed=1)
-    return chosen(untrained if name == UNTRAINED else NetworkChoice(name), SHIPPED[name])
+    """A network that is always there, by its key in NETWORKS."""
+    label, choice = NETWORKS[name]
+    return chosen(choice, label)
 
 
 def chosen(
@@ -118,7 +125,7 @@ def chosen(
 
     def make() -> Net:
         with CORES:
-            model, spec = choice.load_c3d()
+            model, spec = choice.load()
         if called is not None:  # what is written down names the person's file, not ours
             stored = Path(str(choice.weights)).name
             spec = replace(spec, source=label, weights=spec.weights.replace(stored, label))
@@ -142,24 +149,29 @@ def reinitialised(net: Net, seed: int) -> Net:
     return cast(Net, NETS.get(("net", key), make))
 
 
-def reading(net: Net, win: Prepared) -> Reading:
-    """What every layer answers to the window: one forward pass for all that is asked later."""
+def reading(net: Net, win: Prepared, layer: str) -> Reading:
+    """What a layer answers to the window.
+
+    Of a C3D one forward pass reads every layer, for all that is asked later. Other networks have
+    hundreds of modules, too much to keep: theirs are read layer by layer.
+    """
+    layers = None if net.choice.is_c3d else (layer,)
 
     def make() -> Reading:
         with CORES:
-            return Reading(net.model, win.x)
+            return Reading(net.model, win.x, layers)
 
-    return kept(("reading", net.key, win.key), make)
+    return kept(("reading", net.key, win.key, layers), make)
 
 
 def grid(net: Net, win: Prepared, layer: str) -> tuple[int, ...]:
     """What a layer answers with: (channels, T, H, W), or (channels,)."""
-    return tuple(reading(net, win).trace.activations[layer].shape)
+    return tuple(reading(net, win, layer).trace.activations[layer].shape)
 
 
 def strongest(net: Net, win: Prepared, layer: str, k: int) -> list[Spot]:
     """The k feature maps with the highest maximum, strongest first; the best where none is > 0."""
-    answers = reading(net, win).trace
+    answers = reading(net, win, layer).trace
     k = min(k, len(answers.activations[layer]))
     spots = [_spot(answers, unit) for unit in viz.top_units(answers, layer, k)]
     return [one for one in spots if one.activation > 0] or spots[:1]
@@ -167,7 +179,7 @@ def strongest(net: Net, win: Prepared, layer: str, k: int) -> list[Spot]:
 
 def rank(net: Net, win: Prepared, unit: Spot) -> float:
     """Share of the layer's cells in this window that answer less than the unit does, 0-1."""
-    values = np.asarray(reading(net, win).trace.activations[unit.layer])
+    values = np.asarray(reading(net, win, unit.layer).trace.activations[unit.layer])
     return float((values < unit.activation).mean())
 
 
@@ -179,7 +191,7 @@ def spot(
     Raises:
         VizError: a channel or position that the layer does not have.
     """
-    answers = reading(net, win).trace
+    answers = reading(net, win, layer).trace
     if channel is None:
         return strongest(net, win, layer, 1)[0]
     unit = viz.Unit(layer, channel, at) if at is not None else peak(answers, layer, channel)
@@ -192,7 +204,9 @@ def _spot(answers: Any, unit: Any) -> Spot:
 
 def activation_map(net: Net, win: Prepared, layer: str, channel: int) -> Floats:
     """(T, H, W) of one feature map in the layer's own grid; (1, 1, 1) for fully connected."""
-    values = np.asarray(reading(net, win).trace.activations[layer][channel], dtype=np.float32)
+    values = np.asarray(
+        reading(net, win, layer).trace.activations[layer][channel], dtype=np.float32
+    )
     return values.reshape(values.shape if values.ndim == 3 else (1, 1, 1))
 
 
@@ -201,7 +215,7 @@ def back_projection(net: Net, win: Prepared, unit: Spot, method: str) -> viz.Att
     wanted = viz.Unit(unit.layer, unit.channel, unit.at)
 
     def make() -> viz.Attribution:
-        read = reading(net, win)
+        read = reading(net, win, unit.layer)
         with CORES:
             return read.attribute(wanted, method, progress=report)
 
@@ -212,11 +226,14 @@ def map_key(net: Net, win: Prepared, unit: Spot, method: str) -> Key:
     return ("map", net.key, win.key, unit.layer, unit.channel, unit.at, method)
 
 
-def classes(net: Net, win: Prepared, k: int = 5) -> list[tuple[int, str, float]]:
-    """The k most probable classes: number, name, probability; empty where the weights name none."""
+def classes(net: Net, win: Prepared, layer: str, k: int = 5) -> list[tuple[int, str, float]]:
+    """The k most probable classes: number, name, probability; empty where the weights name none.
+
+    ``layer``: one that is looked at anyhow, whose forward pass is asked.
+    """
     if not net.spec.classes or net.spec.trained is False:
         return []
-    logits = np.asarray(reading(net, win).trace.output[0], dtype=np.float64)
+    logits = np.asarray(reading(net, win, layer).trace.output[0], dtype=np.float64)
     share = np.exp(logits - logits.max())
     share /= share.sum()
     best = np.argsort(-share, kind="stable")[:k]

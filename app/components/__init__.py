@@ -85,6 +85,7 @@ def player(
     first: int,
     stride: int,
     fps: float,
+    count: int,
     bars: Sequence[float] | None = None,
     bars_label: str = "",
     strip: str | None = None,
@@ -100,9 +101,10 @@ def player(
     """Pictures that move together, frame by frame: a slider, a play button, a strip of frames.
 
     ``panels``: ``title``, ``note``, ``alt``, ``src`` (sprite) and ``ratio`` (width to height, 1);
-    ``first`` and ``stride`` where they are of different windows, for the numbers of their frames;
+    ``first``, ``stride`` and ``count`` where they are of different windows;
     ``box`` for an outline on it (left, top, width, height as shares of the picture), and ``frames``
     where it is drawn in full; ``still`` for a picture that is no sprite.
+    ``count``: how many frames the sprites have.
     ``bars`` (one number of 0-1 per frame, or None for no bars) are drawn under ``strip``, a sprite
     of small frames; ``begin`` is the frame shown first, and again when ``about`` changes.
     ``width`` is the least width of a panel when there are more than three. With ``fit`` the panels
@@ -115,6 +117,7 @@ def player(
         "first": first,
         "stride": stride,
         "fps": fps,
+        "count": count,
         "bars": None if bars is None else [round(float(b), 4) for b in bars],
         "barsLabel": bars_label,
         "strip": strip,

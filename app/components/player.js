@@ -1,12 +1,12 @@
 // Several sprites shown at one and the same frame. data: panels, first, stride, fps, bars, barsLabel,
 // strip, width, autoplay, begin, about, fit, leads, follows,
-// turns. The frame and whether it plays live here,
+// turns, count. The frame and whether it plays live here,
 // so nothing runs on a server. It begins at `begin`, and again when it shows something else (`about`).
 // A player that follows another (by the name it leads under) has no controls and shows its frame.
-const N = 16;
 const led = (globalThis.c3dVizFrames ??= {});
 
 export default function ({ data, parentElement }) {
+  const N = data.count;
   const root = parentElement.querySelector("#root");
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const state = (root.player ??= {
@@ -30,7 +30,8 @@ export default function ({ data, parentElement }) {
   const numbers = []; // each panel's own frame, where they are of different windows
   for (const panel of data.panels) {
     const figure = element("figure");
-    const film = sprite(panel.src, panel.ratio);
+    const film = sprite(panel.src, panel.count ?? N, panel.ratio);
+    film.count = panel.count ?? N;
     if (panel.still) film.style.backgroundSize = "100% 100%";
     figure.classList.toggle("wide", (panel.ratio ?? 1) > 1.05);
     film.setAttribute("role", "img");
@@ -58,6 +59,7 @@ export default function ({ data, parentElement }) {
   bar.append(play, slider, where);
 
   const strip = element("div", "strip");
+  strip.style.gridTemplateColumns = innerWidth > 620 ? `repeat(${Math.min(N, 16)}, 1fr)` : "";
   if (data.bars) strip.setAttribute("aria-label", data.barsLabel);
   const cells = [];
   for (let i = 0; data.strip && i < N; i++) {
@@ -65,8 +67,8 @@ export default function ({ data, parentElement }) {
     cell.type = "button";
     cell.tabIndex = -1; // the slider does the same by keyboard
     cell.setAttribute("aria-label", `Show frame ${label(i)}`);
-    const film = sprite(data.strip);
-    place(film, i);
+    const film = sprite(data.strip, N);
+    place(film, i, N);
     cell.append(film);
     if (data.bars) {
       const level = element("span", "level");
@@ -115,7 +117,7 @@ export default function ({ data, parentElement }) {
     document.dispatchEvent(new CustomEvent("c3d-viz-frame", { detail: data.leads }));
   }
   function showFilms(i) {
-    films.forEach((film) => place(film, i));
+    films.forEach((film) => place(film, i, film.count));
     boxes.forEach(([box, frames]) => box.classList.toggle("off", !frames.has(i)));
   }
   function start() {
@@ -148,9 +150,9 @@ function element(tag, className = "", text) {
   return made;
 }
 
-function sprite(src, ratio = 1) {
+function sprite(src, count, ratio = 1) {
   const film = element("span", "film");
-  film.style.cssText = `aspect-ratio:${ratio};background-image:url(${src});background-size:${N * 100}% 100%`;
+  film.style.cssText = `aspect-ratio:${ratio};background-image:url(${src});background-size:${count * 100}% 100%`;
   return film;
 }
 
@@ -162,6 +164,7 @@ function frame(box) {
   return outline;
 }
 
-function place(film, i) {
-  film.style.backgroundPositionX = `${(i / (N - 1)) * 100}%`;
+function place(film, frame, count) {
+  const i = Math.min(frame, count - 1); // of a window with fewer frames the last
+  film.style.backgroundPositionX = `${count > 1 ? (i / (count - 1)) * 100 : 0}%`;
 }

@@ -12,7 +12,6 @@ from c3d_viz.errors import ClipError
 from c3d_viz.nets import InputSpec
 
 from .. import chooser, components, drawing, samples, state, ui, words, work
-from ..blocks import blocks
 from ..samples import Source
 from ..uploads import CLIP_LIMIT_MB
 from ..view import STRIDES, UPLOADED
@@ -38,7 +37,8 @@ def page() -> None:
             ui.refuse(str(error))
         if shown is not None:
             unit = state.unit(shown)
-            stage.answer(shown, unit)
+            if not stage.answer(shown, unit):
+                unit = None
     if shown is not None:
         with filmed:
             as_filmed(shown)
@@ -118,7 +118,8 @@ def tile(key: str, title: str, note: str, thumb: str) -> dict[str, object]:
 
 def window(of: Source, shown: state.Shown | None) -> None:
     """The timeline with the window on it, also where no window could be read."""
-    stride = state.fitting_stride(of, state.view().stride)
+    spec = state.network().spec.input
+    stride = state.fitting_stride(of, spec.frames, state.view().stride * spec.stride)
     start = state.view().start or 0 if shown is None else shown.window.start
 
     def look() -> tuple[list[float], str | None]:
@@ -130,7 +131,7 @@ def window(of: Source, shown: state.Shown | None) -> None:
     energy, strip = wait_for(look, "Looking through the clip")
 
     def move(start: int) -> None:
-        state.change(state.view().with_window(start, stride))
+        state.change(state.view().with_window(start, state.view().stride))
 
     components.timeline(
         "timeline",
@@ -138,23 +139,23 @@ def window(of: Source, shown: state.Shown | None) -> None:
         frames=of.info.frames,
         fps=of.info.fps,
         start=start,
-        span=span_of(stride),
+        span=span_of(stride, spec.frames),
         strip=strip,
         picked=move,
     )
-    possible = [s for s in STRIDES if span_of(s) <= of.info.frames]
+    possible = [s for s in STRIDES if span_of(s * spec.stride, spec.frames) <= of.info.frames]
     if len(possible) > 1:
         names = {1: "Every frame", 2: "Every 2nd", 4: "Every 4th"}
         chosen = st.segmented_control(
             "The window takes",
             possible,
-            default=stride,
+            default=min(state.view().stride, max(possible)),
             format_func=names.get,
             required=True,
             label_visibility="collapsed",
         )
-        if chosen != stride:
-            start = min(start, of.info.frames - span_of(chosen))
+        if chosen != state.view().stride:
+            start = min(start, of.info.frames - span_of(chosen * spec.stride, spec.frames))
             state.change(state.view().with_window(start, chosen))
             st.rerun()
     notes = (*of.info.notes, *(shown.window.notes if shown else ()))
@@ -179,6 +180,7 @@ def as_filmed(shown: state.Shown) -> None:
             }
         ],
         first=win.start,
+        count=len(win.frames),
         stride=win.stride,
         fps=1,
         follows=stage.LEADER,
@@ -215,6 +217,7 @@ def as_given(shown: state.Shown) -> None:
             }
         ],
         first=win.start,
+        count=len(win.frames),
         stride=win.stride,
         fps=1,
         follows=stage.LEADER,
@@ -223,12 +226,12 @@ def as_given(shown: state.Shown) -> None:
 
 def predictions(shown: state.Shown) -> None:
     """Classes with probabilities, where the weights have classes."""
-    found = work.classes(shown.net, shown.window)
+    found = work.classes(shown.net, shown.window, state.view().layer)
     ui.heading("What the network calls it")
     if not found:
         ui.fact("These weights name no classes, so there is nothing to predict.")
         return
-    last = blocks(shown.net)[-1]["id"]
+    last = state.tree().blocks[-1]["id"]
     for number, name, p in found:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if st.button(

@@ -65,11 +65,12 @@ def page() -> None:
             {
                 "title": s.title, "note": s.note, "alt": f"{s.title}: {s.note}", "src": large,
                 "first": s.shown.window.start, "stride": s.shown.window.stride,
+                "count": len(s.shown.window.frames), "ratio": s.shown.window.ratio,
                 **marked(s),
             }
             for s, (large, _) in zip((one, other), drawn, strict=True)
         ],
-        first=win.start,
+        first=win.start, count=len(win.frames),
         stride=win.stride,
         fps=pictures.watchable(win.fps, win.stride),
         begin=int(drawing.magnitude_over_time(one.att).argmax()),
@@ -92,16 +93,27 @@ def marked(side: Side) -> dict[str, object]:
 
 def enlarged(one: Side, other: Side, near: list[list[tuple[str, str]]]) -> None:
     """What units that see little see there, enlarged, and what is sent back of it."""
+    # fmt: off
     panels = [
-        {"title": title, "note": side.title, "alt": f"{title}, enlarged: {side.title}", "src": src}
+        {
+            "title": title, "note": side.title, "alt": f"{title}, enlarged: {side.title}",
+            "src": src, "count": len(side.shown.window.frames),
+        }
         for side, found in zip((one, other), near, strict=True)
         for both in found
         for title, src in zip(("What it sees", "Sent back"), both, strict=True)
     ]
+    # fmt: on
     if panels:
         win = one.shown.window
         components.player(
-            "enlarged", panels, first=win.start, stride=win.stride, fps=1, follows="compare"
+            "enlarged",
+            panels,
+            first=win.start,
+            count=len(win.frames),
+            stride=win.stride,
+            fps=1,
+            follows="compare",
         )
 
 
@@ -144,7 +156,7 @@ def options(kind: str) -> list[str]:
     if kind == "method":
         return [m for m in METHODS if m != view.method]
     if kind == "layer":
-        return [layer for layer in viz.LAYERS if layer != view.layer]
+        return [layer for layer in state.layers(view.net)[0] if layer != view.layer]
     if kind == "clip":
         own = [UPLOADED] if session().clip is not None else []
         return [c for c in (*samples.samples(), *own) if c != view.clip]
@@ -175,13 +187,18 @@ def wait_for_sides(kind: str, key: str) -> tuple[Side, Side]:
     titles = name_of(kind, getattr(view, kind)), name_of(kind, key)  # not from the worker thread
 
     a = state.unit(left)
+    same = False
+    if kind == "net":
+        here, there = state.tree().layers, state.tree(key)
+        same = here[layer] == there.layers.get(layer)
+        layer = layer if layer in there.layers else there.first
 
     def make() -> tuple[Side, Side]:
         if kind == "method":
             b = a
         elif kind == "clip":  # the same filter, wherever it answers most there
             b = work.spot(right.net, right.window, layer, a.channel, None)
-        elif kind == "net" and _same_grid(left, right, layer):  # the very same cell
+        elif kind == "net" and same:  # the very same cell
             b = work.spot(right.net, right.window, layer, a.channel, a.at)
         else:  # feature maps of other layers have nothing in common
             b = work.spot(right.net, right.window, layer, None, None)
@@ -191,10 +208,6 @@ def wait_for_sides(kind: str, key: str) -> tuple[Side, Side]:
         )
 
     return wait_for(make, "Computing both sides")
-
-
-def _same_grid(left: Shown, right: Shown, layer: str) -> bool:
-    return work.grid(left.net, left.window, layer) == work.grid(right.net, right.window, layer)
 
 
 def _side(shown: Shown, unit: work.Spot, method: str, title: str) -> Side:
@@ -218,7 +231,8 @@ def curves(one: Side, other: Side) -> None:
 
 def likeness(one: Side, other: Side) -> None:
     """In one sentence, how alike the two maps are."""
-    if one.shown.source.key != other.shown.source.key:
+    same_clip = one.shown.source.key == other.shown.source.key
+    if not same_clip or one.att.values.shape != other.att.values.shape:
         return
     value = drawing.likeness(one.att, other.att)
     if value is None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import streamlit as st
 
-import c3d_viz as viz
 from c3d_viz.export import ExportSettings, named_layers
 from c3d_viz.methods import METHODS
 
@@ -50,10 +49,13 @@ def choose(shown: state.Shown) -> ExportSettings | None:
     """Layers, methods and maps; None while something is missing."""
     view = state.view()
     left, right = st.columns([3, 2], gap="large")
+    tree = state.tree()
+    choices = dict.fromkeys([b["id"] for b in tree.blocks if b["id"] in tree.layers])
+    choices[view.layer] = None
     with left:
         layers = st.pills(
             "Layers",
-            viz.LAYERS,
+            choices,
             selection_mode="multi",
             default=[view.layer],
             key="export-layers",
@@ -88,7 +90,8 @@ def choose(shown: state.Shown) -> ExportSettings | None:
     if not layers or not methods:
         ui.fact("Choose at least one layer and one method.")
         return None
-    maps["layers"], maps["methods"] = named_layers(layers), tuple(methods)
+    named = named_layers(layers) if shown.net.choice.is_c3d else tuple(layers)
+    maps["layers"], maps["methods"] = named, tuple(methods)
     return exporting.settings(shown, mode=view.look, **maps)
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import streamlit as st
 
-import c3d_viz as viz
 from c3d_viz.methods import METHODS
 from c3d_viz.render import normalised
 
 from .. import components, drawing, patches, pictures, state, ui, windows, words, work
-from ..blocks import blocks as network_blocks
 from ..tasks import report
 from ..waiting import wait_for
-from . import stage
+from . import side, stage
 
-RULES = ("deconvnet", "guided", "gradient")
 UNTRAINED_SEED = 1
 
 
@@ -25,38 +20,35 @@ def page() -> None:
     """Draw the page."""
     stage.network()
     view = state.view()
-    block = next(b for b in network_blocks(state.network()) if b["id"] == view.layer)
-    ui.title("Layer by layer", f"{view.layer}: {block['spoken']}.{_time(block)}")
+    tree = state.tree()
+    spoken = next((b["spoken"] for b in tree.blocks if b["id"] == view.layer), "")
+    ui.title("Layer by layer", f"{view.layer}: {spoken}.{_time(tree.layers[view.layer])}")
     left, middle, right = stage.columns()
     with middle:
         shown = state.shown()
         unit = state.unit(shown)
-        stage.answer(shown, unit)
+        drawn = stage.answer(shown, unit)
     with left:
         where(shown, unit)
+    if not drawn:
+        return
     st.space("small")
     places(shown, unit)
     with st.container(key="frames-place"):
         frame_by_frame(shown, unit)
     st.space("small")
-    side_by_side(shown, unit)
+    side.by_side(shown, unit)
     with right:  # last: the other maps may take longer than the one that is looked at
         stage.strongest(shown, unit)
     with left:
         untrained(shown, unit)
 
 
-def _time(block: dict[str, object]) -> str:
-    if block["kind"] != "conv":
-        return ""
-    steps = int(str(block["shape"]).split("×")[1])
-    return "" if steps == 16 else f" Its {steps} time steps stand for {16 // steps} frames each."
-
-
-def _alt(unit: work.Spot, method: str) -> str:
+def _time(shape: tuple[int, ...]) -> str:
+    steps = shape[1] if len(shape) > 1 else 1
+    each = state.network().spec.input.frames // steps
     return (
-        f"{METHODS[method].title} of feature map {unit.channel} of {unit.layer}, bright where the "
-        "pixels take part"
+        "" if len(shape) == 1 or each <= 1 else f" Its {steps} time steps are {each} frames each."
     )
 
 
@@ -79,7 +71,7 @@ def untrained(shown: state.Shown, unit: work.Spot) -> None:
 
     ui.heading("Was it learned?")
     own, other, likeness = wait_for(make, "Trying random weights")
-    alt = _alt(unit, view.method)
+    alt = side.alt(unit, view.method)
     components.player(
         "untrained",
         [
@@ -87,6 +79,7 @@ def untrained(shown: state.Shown, unit: work.Spot) -> None:
             {"title": "Random weights", "note": "", "alt": f"{alt}, untrained", "src": other},
         ],
         first=win.start,
+        count=len(win.frames),
         stride=win.stride,
         fps=1,
         follows=stage.LEADER,
@@ -165,14 +158,15 @@ def frame_by_frame(shown: state.Shown, unit: work.Spot) -> None:
             },
             {
                 "title": "Map on the clip", "note": method,
-                "alt": _alt(unit, view.method), "src": over,
+                "alt": side.alt(unit, view.method), "src": over,
             },
             {
                 "title": "Map in colour", "note": "grey is zero, as in the paper's Figure 4",
                 "alt": f"{method} as a colour picture around grey", "src": raw,
             },
         ],
-        first=win.start, stride=win.stride, fps=pictures.watchable(win.fps, win.stride),
+        first=win.start, count=len(win.frames), stride=win.stride,
+        fps=pictures.watchable(win.fps, win.stride),
         begin=bars.index(max(bars)), about=drawing.about(win, unit), strip=strip,
         bars=bars, bars_label="Share of the map in each frame",
     )  # fmt: skip
@@ -190,7 +184,7 @@ def where(shown: state.Shown, unit: work.Spot) -> None:
     level = normalised(values, float(values.max()))
     table = ui.colour_map()
     picture = table[np.clip(np.round(level * 255), 0, 255).astype(np.uint8)]
-    per = 16 // steps
+    per = max(1, len(shown.window.frames) // steps)
     first, stride = shown.window.start, shown.window.stride
     spans = [(first + t * per * stride, first + ((t + 1) * per - 1) * stride) for t in range(steps)]
     labels = [f"frames {a}–{b}" if a != b else f"frame {a}" for a, b in spans]
@@ -215,79 +209,3 @@ def where(shown: state.Shown, unit: work.Spot) -> None:
     st.caption(f"This cell answers {unit.activation:.3g}.")
     with st.expander("What is a feature map?"):
         st.markdown(words.FEATURE_MAP)
-
-
-def side_by_side(shown: state.Shown, unit: work.Spot) -> None:
-    """Several methods on the same unit."""
-    view, win, net = state.view(), shown.window, shown.net
-    ui.heading("Methods side by side")
-    chosen = st.pills(
-        "Methods",
-        list(METHODS),
-        selection_mode="multi",
-        default=list(RULES),
-        format_func=lambda m: METHODS[m].title,
-        label_visibility="collapsed",
-        key="side-methods",
-        wrap=True,
-    )
-    if not chosen:
-        ui.fact("Choose a method.")
-        return
-    asked = [m for m in METHODS if m in chosen]
-
-    def compute() -> list[viz.Attribution]:
-        maps = []
-        for m in asked:
-            report(len(maps), len(asked))
-            maps.append(work.back_projection(net, win, unit, m))
-        return maps
-
-    maps = wait_for(compute, "Trying the other methods", fewer(asked))
-    ends = [drawing.bound([att], view.look) for att in maps]
-    together = st.toggle(
-        "One colour scale for all of them",
-        value=drawing.comparable(ends),
-        key=f"side-scale-{drawing.about(win, unit)}-{'-'.join(asked)}",
-        help="On: equal colours are equal numbers. Off: each method fills its own scale. What "
-        "is some times weaker would be black on one.",
-    )
-    upper = max(ends) if together else None
-    made = wait_for(
-        lambda: [drawing.overlay_sprite(win, att, view.look, 200, upper) for att in maps],
-        "Drawing the methods",
-    )
-    fullest = int(np.sum([drawing.magnitude_over_time(att) for att in maps], axis=0).argmax())
-    panels = [
-        {
-            "title": METHODS[m].title,
-            "note": " ".join([METHODS[m].paper.split(",")[0], *att.notes]),
-            "alt": _alt(unit, m),
-            "src": src,
-        }
-        for m, att, src in zip(asked, maps, made, strict=True)
-    ]
-    components.player(
-        "side",
-        panels,
-        first=win.start,
-        stride=win.stride,
-        fps=pictures.watchable(win.fps, win.stride),
-        begin=fullest,
-        about=drawing.about(win, unit),
-    )
-    with st.expander("How do the methods differ?"):
-        st.markdown(words.METHODS)
-        st.markdown("\n".join(f"* **{m.title}.** {ui.plain(m.sentence)}" for m in METHODS.values()))
-
-
-def fewer(asked: list[str]) -> tuple[str, Callable[[], None]] | None:
-    """What to do instead of waiting for slow methods: the quick ones alone."""
-    quick = [m for m in asked if METHODS[m].rule is not None]
-    if quick == asked:
-        return None
-
-    def instead() -> None:
-        st.session_state["side-methods"] = quick or ["gradient"]
-
-    return "Stop, and show the quick ones", instead

@@ -39,6 +39,13 @@ def page() -> None:
         "Appearance first, then motion?",
         "The C3D paper's claim on your clip: its Figure 4, and what should make you doubt it.",
     )
+    if not state.network().choice.is_c3d:
+        st.info(
+            "The claim is about C3D and its eight convolutions; the network chosen has other "
+            "layers. Choose C3D under Network to see it, or look at this one under Layers.",
+            icon=":material/info:",
+        )
+        return
     shown = state.shown()
     view = state.view()
     place = st.container(key="verdict")
@@ -122,6 +129,7 @@ def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
         "figure-4",
         panels,
         first=win.start,
+        count=len(win.frames),
         stride=win.stride,
         fps=pictures.watchable(win.fps, win.stride),
         strip=drawn[0][1],

@@ -6,11 +6,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import c3d_viz as viz
+from c3d_viz.errors import VizError
 from c3d_viz.methods import METHODS
 from c3d_viz.render import Patch
 
 from .. import components, drawing, patches, pictures, state, ui, work
-from ..blocks import blocks
 from ..tasks import report
 from ..tiles import tiles
 from ..waiting import wait_for
@@ -21,12 +21,12 @@ FIT = 372  # pixels of a screen's height that are not the map's
 
 def network() -> None:
     """The network as a row of blocks that stays in sight."""
-    view = state.view()
+    tree = state.tree()
     with st.container(key="network-place"):
         components.network(
             "network",
-            blocks(state.network()),
-            view.layer,
+            tree.blocks,
+            tree.group(state.view().layer),
             lambda layer: state.change(state.view().with_layer(layer)),
         )
 
@@ -40,13 +40,16 @@ def columns() -> list[DeltaGenerator]:
 def name_of(shown: state.Shown, layer: str, channel: int) -> str:
     """A map's number, or the class' name."""
     classes = shown.net.spec.classes
-    return classes[channel] if layer == "fc8" and classes else f"map {channel}"
+    is_last = layer == state.tree().blocks[-1]["id"]
+    named = classes and is_last and len(classes) > channel
+    return classes[channel] if classes and named else f"map {channel}"
 
 
-def answer(shown: state.Shown, unit: work.Spot) -> None:
-    """One map on the clip, large, with its method and colours."""
+def answer(shown: state.Shown, unit: work.Spot) -> bool:
+    """One map on the clip, large, with its method and colours; whether there is one."""
     view, win = state.view(), shown.window
     ui.heading(f"{unit.layer}, {name_of(shown, unit.layer, unit.channel)}")
+    inner = choose_inner(unit.layer)
     with st.container(horizontal=True, vertical_alignment="center", key="answer-head"):
         choose_method()
         choose_look()
@@ -61,22 +64,26 @@ def answer(shown: state.Shown, unit: work.Spot) -> None:
         return made, drawing.magnitude_over_time(att).tolist(), att.notes
 
     slow = METHODS[view.method].rule is None
-    panels, bars, notes = wait_for(
-        make,
-        "Sending the answer back to the pixels",
-        ("Stop, and show the gradient", lambda: state.changed(method="gradient")) if slow else None,
-    )
+    quick = ("Stop, and show the gradient", lambda: state.changed(method="gradient"))
+    try:
+        panels, bars, notes = wait_for(
+            make, "Sending the answer back to the pixels", quick if slow else None
+        )
+    except VizError as error:  # of this method at this layer: another one may do
+        ui.refuse(str(error))
+        return False
     rank = work.rank(shown.net, win, unit)
     components.player(
         "answer",
         panels,
         first=win.start,
+        count=len(win.frames),
         stride=win.stride,
         fps=pictures.watchable(win.fps, win.stride),
         begin=bars.index(max(bars)),
         about=drawing.about(win, unit),
         autoplay=True,
-        fit=FIT if patch is None else FIT + 44,  # the captions of a patch
+        fit=FIT + (44 if patch else 0) + (48 if inner else 0),  # the captions of a patch
         leads=LEADER,
         turns=patch and patch.frames,
     )
@@ -84,6 +91,7 @@ def answer(shown: state.Shown, unit: work.Spot) -> None:
     st.caption(ui.plain(METHODS[view.method].sentence))
     for note in notes:
         ui.fact(note)
+    return True
 
 
 def _panels(
@@ -96,6 +104,7 @@ def _panels(
     whole: dict[str, object] = {
         "alt": f"{said} over the frames; bright where the pixels take part",
         "src": drawing.overlay_sprite(win, att, look, 336 if patch is None else 240),
+        "ratio": win.ratio,
     }
     if patch is None:
         return [whole]
@@ -120,6 +129,26 @@ def _panels(
             "still": True,
         },
     ]  # fmt: skip
+
+
+def choose_inner(layer: str) -> bool:
+    """A layer within the block that is chosen above; whether there is any."""
+    tree = state.tree()
+    group = tree.group(layer)
+    names = tree.inside(group)
+    if len(names) < 2:
+        return False
+    chosen = st.selectbox(
+        f"Layer of {group}",
+        names,
+        names.index(layer),
+        key=f"inner-{layer}",
+        label_visibility="collapsed",
+    )
+    if chosen != layer:
+        state.change(state.view().with_layer(chosen))
+        st.rerun()
+    return True
 
 
 def choose_method() -> None:
@@ -157,7 +186,7 @@ def choose_look() -> None:
 def strongest(shown: state.Shown, unit: work.Spot) -> None:
     """The strongest feature maps of the layer as moving tiles, and any other by its number."""
     view = state.view()
-    what = "classes" if unit.layer == "fc8" else "maps"
+    what = "maps" if unit.at else "units"
     ui.heading(f"Strongest {what}")
     found = wait_for(
         lambda: tiles(shown.net, shown.window, view.layer, view.method, view.look, report),

@@ -77,7 +77,7 @@ def serve(network: Network | None = None, *, host: str = "127.0.0.1", port: int 
     check_port(host, port)
     environment = {k: v for k, v in os.environ.items() if k != NETWORK}
     if network is not None and network.options() != ["--model", "compact"]:
-        network.load_c3d()
+        network.load()
         # the server may run in another folder
         environment[NETWORK] = json.dumps(network.absolute().to_json())
     words = command(host, port)

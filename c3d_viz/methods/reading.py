@@ -7,7 +7,7 @@ A ``Reading`` keeps what every layer answered, and only walks back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from torch import Tensor, nn
 
@@ -27,17 +27,19 @@ class Reading:
     Args:
         model: any module; in eval mode, and not changed while the reading is in use.
         x: one clip (1, 3, T, H, W).
+        layers: those that are asked about; None is every layer, as of ``trace``.
 
     Attributes:
-        trace: the activations of every layer.
+        trace: the activations of the layers.
 
     Raises:
+        LayerError: no such layer.
         ShapeError: ``x`` is not one clip on the model's device and of its dtype.
     """
 
-    def __init__(self, model: nn.Module, x: Tensor) -> None:
+    def __init__(self, model: nn.Module, x: Tensor, layers: Sequence[str] | None = None) -> None:
         check_input(model, x)
-        self.trace: Trace = trace(model, x)
+        self.trace: Trace = trace(model, x, layers)
         self._model = model
         self._x = x
 

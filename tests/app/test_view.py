@@ -9,7 +9,7 @@ from app.view import View, from_query, to_query
 ALLOWED = {
     "clips": ("bikes", "face"),
     "nets": ("compact", "untrained"),
-    "layers": ("conv1a", "conv5b"),
+    "layers": lambda net: (("conv1a", "conv5b"), "conv5b"),
     "methods": ("deconvnet", "guided"),
 }
 
@@ -66,4 +66,4 @@ def test_changing_a_thing_forgets_what_depended_on_it() -> None:
     assert view.with_channel(9) == View(start=5, channel=9)
     assert view.with_window(7, 2) == View(start=7, stride=2, channel=3)
     assert view.with_clip("face") == View(clip="face")
-    assert view.with_net("untrained") == View(start=5, net="untrained")
+    assert view.with_net("untrained", "layer4") == View(start=5, net="untrained", layer="layer4")

@@ -12,7 +12,7 @@ import pytest
 from asked import right, source
 
 from app import finding_work, ui, windows, work
-from app.blocks import blocks as network_blocks
+from app.blocks import tree
 from app.tasks import Left
 from app.tiles import TILES, tiles
 from c3d_viz.methods.reading import Reading
@@ -136,7 +136,7 @@ def test_motion_is_undefined_on_a_frozen_clip(net: work.Net, videos: list[Path])
 
 def test_classes_are_probabilities_in_order(net: work.Net, videos: list[Path]) -> None:
     win = windows.window(source(videos[0], "a"), net, 1, 1)
-    found = work.classes(net, win, 60)
+    found = work.classes(net, win, "conv5b", 60)
     if not net.spec.trained:
         assert found == []
         return
@@ -154,7 +154,7 @@ def test_the_untrained_network_says_so_and_has_other_weights(net: work.Net) -> N
 
 
 def test_blocks_state_shapes_and_receptive_fields(net: work.Net) -> None:
-    blocks = {b["id"]: b for b in network_blocks(net)}
+    blocks = {b["id"]: b for b in tree(net).blocks}
     assert blocks["conv3b"]["shape"] == "64×8×28×28"
     assert blocks["conv5b"]["sees"] == "sees all"  # 68 × 134 × 134, more than there is
     assert "each cell sees the whole clip" in blocks["conv5b"]["spoken"]
@@ -188,12 +188,12 @@ def test_a_map_that_was_left_is_made_again_for_who_comes_later(
 
 def test_only_what_answers_is_strongest_and_has_a_rank(net: work.Net, videos: list[Path]) -> None:
     win = windows.window(source(videos[0], "rank"), net, 0, 1)
-    logits = np.asarray(work.reading(net, win).trace.activations["fc8"])
+    logits = np.asarray(work.reading(net, win, "fc8").trace.activations["fc8"])
     answering = work.strongest(net, win, "fc8", len(logits))
     assert len(answering) == (logits > 0).sum() < len(logits)
     best = answering[0]
     assert work.rank(net, win, best) == pytest.approx(1 - 1 / len(logits))
-    number, name, _ = work.classes(net, win)[0]
+    number, name, _ = work.classes(net, win, "fc8")[0]
     assert net.spec.classes is not None
     assert (number, name) == (best.channel, net.spec.classes[best.channel])
     assert (ui.share(0.9), ui.share(0.9999), ui.share(1.0)) == ("90 %", "99.99 %", "100 %")
