@@ -19,9 +19,9 @@ from .. import __version__
 from ..errors import VizError, printable
 from ..setup_check import missing_screen_library
 from .corpus import atlas, features
-from .options import ClipArgument, Network, Out, network_options, whole_numbers
+from .export import export
+from .options import Network, Out, Overwrite, Resume, network_options
 from .progress import progress_bar, say
-from .shortfall import frames_taken, less_than_asked
 from .tools import finding_app, weights_app
 from .units import units_app
 
@@ -84,6 +84,7 @@ app = typer.Typer(
 app.add_typer(weights_app)
 app.add_typer(finding_app)
 app.add_typer(units_app)
+app.command()(export)
 app.command()(features)
 app.command()(atlas)
 
@@ -109,123 +110,6 @@ def _root(
     ] = False,
 ) -> None:
     """See, layer by layer and frame by frame, what C3D sees in a video."""
-
-
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier one.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with one that was stopped.")]
-
-
-@app.command()
-@network_options
-def export(
-    *,
-    clip: ClipArgument,
-    out: Out,
-    layer: Annotated[
-        list[str] | None,
-        typer.Option("--layer", metavar="LAYER", help="Repeatable; 'conv' is the eight. [all]"),
-    ] = None,
-    method: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--method",
-            metavar="NAME",
-            help="deconvnet, guided, gradient, input_x_gradient, integrated_gradients, "
-            "smoothgrad, smoothgrad_squared, gradcam, gradcam_time, gradcam_pp, layercam, "
-            "guided_gradcam, occlusion or rise ('c3d-viz methods' tells them apart); repeatable. "
-            "[deconvnet]",
-        ),
-    ] = None,
-    top: Annotated[
-        int, typer.Option("--top", metavar="K", help="Strongest channels of each layer.")
-    ] = 4,
-    channel: Annotated[
-        list[int] | None,
-        typer.Option("--channel", metavar="N", help="This channel, not the strongest; repeatable."),
-    ] = None,
-    at: Annotated[
-        str | None,
-        typer.Option("--at", metavar="T,H,W", help="The channel's position, not its strongest."),
-    ] = None,
-    start: Annotated[
-        int | None,
-        typer.Option(
-            "--start",
-            metavar="N",
-            help="First frame. [0; several windows: all over the video]",
-        ),
-    ] = None,
-    stride: Annotated[
-        int | None,
-        typer.Option("--stride", metavar="N", help="Take every n-th frame. [as the network does]"),
-    ] = None,
-    windows: Annotated[
-        int, typer.Option("--windows", metavar="N", help="So many windows over the whole video.")
-    ] = 1,
-    network: Network,
-    mode: Annotated[
-        str, typer.Option("--mode", metavar="MODE", help="Overlay: magnitude or signed.")
-    ] = "magnitude",
-    scale: Annotated[
-        str, typer.Option("--scale", metavar="SCALE", help="Colour scale per clip or per frame.")
-    ] = "clip",
-    device: Annotated[
-        str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")
-    ] = "cpu",
-    precision: Annotated[
-        str, typer.Option("--precision", metavar="P", help="float32, or bf16: a faster preview.")
-    ] = "float32",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="METHOD.NAME=VALUE",
-            help="A method's setting, as in gradcam.layer=conv5b; repeatable.",
-        ),
-    ] = None,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    timings: Annotated[bool, typer.Option("--timings", help="Say where the time went.")] = False,
-) -> None:
-    """Write what every layer sees in a clip, as pictures, videos, arrays."""
-    from ..export import export_clip
-    from ..files import read_json
-    from ..methods import read_settings
-
-    spent: dict[str, float] = {}
-    with progress_bar("export") as progress:
-        manifest = export_clip(
-            clip,
-            out,
-            network=network,
-            layers=layer or "all",
-            methods=method or ("deconvnet",),
-            settings=read_settings(settings or (), method or ("deconvnet",)),
-            top=top,
-            channel=channel or None,
-            at=None if at is None else whole_numbers(at, "--at", "time,row,column as in 0,3,4"),
-            start=start,
-            stride=stride,
-            windows=windows,
-            mode=mode,
-            scale=scale,
-            device=device,
-            precision=precision,
-            resume=resume,
-            overwrite=overwrite,
-            progress=progress,
-            timings=spent,
-        )
-    if timings:
-        for name, seconds in spent.items():
-            say(f"{name:<30}{seconds:9.2f} s", err=True)
-    described = read_json(manifest) or {}
-    if "model" in described:
-        say(f"weights in use: {described['model']['weights']}", err=True)
-        say(frames_taken(described), err=True)
-        for line in less_than_asked(described):
-            say(line, err=True)
-    say(f"open {manifest.with_name('index.html')}")
 
 
 @app.command()

@@ -8,15 +8,19 @@ from typing import Annotated
 import typer
 
 from ..errors import VizError
-from .options import ClipArguments, Network, Out, network_options, path_named
+from .options import (
+    SKIPPED,
+    ClipArguments,
+    Network,
+    Out,
+    Overwrite,
+    network_options,
+    path_named,
+)
 from .progress import progress_bar, say
-
-SKIPPED = 3  # status where some videos were left out
-
 
 Batch = Annotated[int, typer.Option("--batch", metavar="N", help="Windows computed at a time.")]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier one.")]
 Jobs = Annotated[
     int | None,
     typer.Option("--jobs", metavar="N", help="Processes. [one a core; on a GPU one]"),

@@ -71,6 +71,11 @@ ClipArguments = Annotated[
 ]
 
 
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier one.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with one that was stopped.")]
+SKIPPED = 3  # status where some clips were left out
+
+
 def _option(kind: Any, name: str, metavar: str, what: str) -> Any:
     return Annotated[kind, typer.Option(name, metavar=metavar, help=what)]
 

@@ -59,14 +59,19 @@ class Clip:
 
     @property
     def name(self) -> str:
-        """Name of the file without suffix, or of the folder (its parent's for ``x/frames``).
+        """See ``clip_name``."""
+        return clip_name(self.source)
 
-        Printable: pictures, pages and tables show it.
-        """
-        path = Path(self.source)
-        if path.name.casefold() in _FRAME_FOLDER_NAMES and path.parent.name:
-            return printable(path.parent.name)
-        return printable(re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", path.name) or path.name)
+
+def clip_name(source: str) -> str:
+    """Name of the file without suffix, or of the folder (its parent's for ``x/frames``).
+
+    Printable: pictures, pages and tables show it.
+    """
+    path = Path(source)
+    if path.name.casefold() in _FRAME_FOLDER_NAMES and path.parent.name:
+        return printable(path.parent.name)
+    return printable(re.sub(r"\.[A-Za-z][A-Za-z0-9]{1,4}$", "", path.name) or path.name)
 
 
 @checked(ClipError)

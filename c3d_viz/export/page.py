@@ -5,7 +5,7 @@ It loads nothing from any network, and every picture and video by a relative pat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 from urllib.parse import quote
@@ -50,28 +50,35 @@ def page(manifest: dict[str, Any]) -> str:
     name = escape(clip["name"])
     title = f"What {escape(model['name'])} sees in {name}"
     body = [
-        f"<header><h1>{title}</h1>{_weights(model)}{_facts(manifest)}</header>",
+        f"<header><h1>{title}</h1>{weights_line(model['weights'], model['trained'])}"
+        f"{_facts(manifest)}</header>",
         _how_to_read(manifest),
     ]
     several = len(manifest["windows"]) > 1
     for window in manifest["windows"]:
         body.append(_window(window, manifest, several))
     body.append(_foot(manifest))
+    return document(title, _nav(manifest), body)
+
+
+def document(title: str, nav: str, body: Sequence[str]) -> str:
+    """A whole page of an export, as text; what is given is HTML."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{title}</title><style>{STYLE}</style></head>\n"
-        f"<body>\n{_nav(manifest)}<main>\n" + "\n".join(body) + "\n</main>\n"
+        f"<body>\n{nav}<main>\n" + "\n".join(body) + "\n</main>\n"
         f"<script>{SCRIPT}</script></body></html>\n"
     )
 
 
-def _weights(model: dict[str, Any]) -> str:
-    line = f'<p class="weights">Weights in use: <strong>{escape(model["weights"])}</strong></p>'
-    if model["trained"]:
+def weights_line(weights: str, trained: bool | None) -> str:
+    """What the weights are, and a warning where they are not known to be trained; HTML."""
+    line = f'<p class="weights">Weights in use: <strong>{escape(weights)}</strong></p>'
+    if trained:
         return line
-    if model["trained"] is None:
+    if trained is None:
         return line + (
             '<p class="warning" role="note"><strong>Nothing says whether this network is trained.'
             "</strong> Its own code gave the weights; c3d-viz took them as they are. Give a "

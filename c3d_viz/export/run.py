@@ -34,7 +34,7 @@ from . import page as export_page
 from .draw import Window
 from .folder import MANIFEST, PAGE, check_folder, finish, prepared
 from .ledger import Ledger
-from .plan import plan_of
+from .plan import Plan, plan_of
 from .settings import SCHEMA, ExportSettings, check_settings, describe_model, versions
 from .window import answer, export_window
 from .workers import Clock
@@ -162,10 +162,12 @@ def write_export(
     progress: Progress | None = None,
     timings: dict[str, float] | None = None,
     loaded: tuple[nn.Module, ModelSpec] | None = None,
+    plan: Plan | None = None,
 ) -> Path:
     """``export_clip`` with its choices as one value.
 
     Args:
+        plan: what ``plan_of`` gave for this network and these settings, if it is there already.
         called: what pictures, page, manifest and command call the clip in place of ``path``, for a
             file that lies here under another name; the command then exports to OUT.
     """
@@ -197,7 +199,7 @@ def write_export(
         )
         first = next(reader)  # a clip that cannot be read leaves nothing behind
     with clock("plan"):
-        plan = plan_of(net, spec, settings, progress)
+        plan = plan or plan_of(net, spec, settings, progress)
         made_again = settings
         settings = dataclasses.replace(settings, layers=plan.layers)
         if isinstance(net, C3D):

@@ -100,9 +100,9 @@ class ExportSettings:
         settings = {method: values.to_json() for method, values in self.of_methods().items()}
         return {**self.network.to_json(), **plain, **({"settings": settings} if settings else {})}
 
-    def command(self, clip: str, out: str) -> str:
+    def command(self, clip: str | Sequence[str], out: str) -> str:
         """The command line that makes this export again."""
-        words = ["c3d-viz", "export", clip, "-o", out]
+        words = ["c3d-viz", "export", *((clip,) if isinstance(clip, str) else clip), "-o", out]
         layers = ("all",) if self.layers == LAYERS else self.layers
         several = {"layer": layers, "method": self.methods, "channel": self.channel or ()}
         for name, values in several.items():

@@ -24,7 +24,7 @@ from c3d_viz.errors import ClipError
         (["finding", "test", "c", "-o", "o", "--twn", "x"], "--twin.*c3d-viz finding test --help"),
         (["exprt"], "no such command 'exprt'. Did you mean 'export'"),
         (["weights", "nope"], r"no such command 'nope' \(c3d-viz weights --help"),
-        (["export", "-o", "o"], r"missing argument 'CLIP' \(c3d-viz export --help"),
+        (["export", "-o", "o"], r"missing argument 'CLIPS\.\.\.' \(c3d-viz export --help"),
         (["export", "c"], "missing option '--out' / '-o'"),
         (["export", "c", "-o"], "requires an argument"),
         (["layers", "--seed", "x"], "invalid value for '--seed'"),
