@@ -2,21 +2,39 @@
 
 A ``TorchFunctionMode`` sees each operation of its thread, so that modules, functions, tensor
 methods, in-place and reused ReLUs are all caught, and the model is never touched. Beside the
-known functions it knows the spelled-out forms, by where their mask came from: ``x * (x > 0)`` is a
-ReLU, ``x * mask`` with a mask that happens to be equal is none.
+known functions it knows the spelled-out forms, by where their parts came from: ``x * (x > 0)`` is a
+ReLU, ``x * mask`` with a mask that happens to be equal is none; ``relu_forms`` has the functions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
 
+from .relu_forms import (
+    CASTS,
+    COMPARISONS,
+    COPIES,
+    FILLS,
+    HEAVISIDES,
+    MAXIMA,
+    NEGATIONS,
+    NEGATIVES,
+    PRODUCTS,
+    SUMS,
+    WHERES,
+    Rectified,
+    argument,
+    is_zero,
+    rectifier,
+)
+from .report import COMPARED
 from .rules import Rule
 
 
@@ -38,12 +56,23 @@ class _RuledReLU(torch.autograd.Function):
         return ctx.ruled.rule(signals[0], relu_mask), None, None, None
 
 
-class Rectified(NamedTuple):
-    """A call that is a ReLU: of what, up to which value, and whether it writes into it."""
+class _Value(NamedTuple):
+    """What a tensor held when nobody had written to it more than ``version`` times."""
 
-    x: Tensor
-    ceiling: float | None = None
-    in_place: bool = False
+    tensor: Tensor
+    version: int
+
+
+class _Fact(NamedTuple):
+    """What a tensor is of a value, as long as nobody has written to it since."""
+
+    tensor: Tensor  # kept, or another one might get its id
+    version: int
+    role: str  # copy, minus, relu of minus; positive (1[x > 0]), negative (1[x < 0]), mask
+    of: _Value
+
+
+_MASKS = ("positive", "negative", "mask")
 
 
 class RuledReLUs(TorchFunctionMode):
@@ -51,11 +80,12 @@ class RuledReLUs(TorchFunctionMode):
 
     Covered: ``nn.ReLU``, ``F.relu``, ``torch.relu``, ``Tensor.relu``, their in-place forms,
     ``clamp(min=0)`` / ``clip`` / ``clamp_min``, ``F.threshold(x, 0, 0)``, ``F.leaky_relu(x, 0)``;
-    ``maximum(x, 0)`` and ``max``, ``where(x > 0, x, 0)``, ``x * (x > 0)``, ``masked_fill(x < 0,
-    0)`` and ``x[x < 0] = 0``; and the ReLU with a ceiling (``nn.ReLU6``, ``nn.Hardtanh(0, m)``,
-    ``clamp(0, m)``; 1[x > 0] is then 1[0 < x < m]). Every other activation (leaky ReLU, GELU, SiLU
-    ...) keeps its ordinary gradient under each rule, and so does code that is compiled or
-    scripted, which no mode can see into; ``report`` says where that is so.
+    ``maximum(x, 0)`` and ``max``, ``where(x > 0, x, 0)``, ``x * (x > 0)``, ``x * heaviside(x)``,
+    ``masked_fill(x < 0, 0)``, ``x[x < 0] = 0`` and ``x + relu(-x)``, also by copies of x; and the
+    ReLU with a ceiling (``nn.ReLU6``, ``nn.Hardtanh(0, m)``, ``clamp(0, m)``; 1[x > 0] is then
+    1[0 < x < m]). Every other activation (leaky ReLU, GELU, SiLU ...) keeps its ordinary gradient
+    under each rule, and so does code that is compiled or scripted, which no mode can see into;
+    ``report`` says where that is so.
 
     ``follow`` lets it hold on the way back too, where activation checkpointing runs parts of the
     network again.
@@ -68,11 +98,10 @@ class RuledReLUs(TorchFunctionMode):
         super().__init__()
         self.rule = rule
         self.met = False
-        # id of a mask -> (the mask, whose sign it is, which version of it, True for x > 0)
-        self._signs: dict[int, tuple[Tensor, Tensor, int, bool]] = {}
+        self._facts: dict[int, _Fact] = {}  # by the id of their tensor
 
     def __exit__(self, *error: Any) -> None:
-        self._signs.clear()
+        self._facts.clear()
         super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def follow(self, nodes: Iterable[Node]) -> None:
@@ -101,7 +130,8 @@ class RuledReLUs(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         rectified = rectifier(func, args, kwargs) or self._spelled_out(func, args, kwargs)
         if rectified is None or kwargs.get("out") is not None:
-            result = func(*args, **kwargs)
+            with torch.no_grad() if func in HEAVISIDES else nullcontext():  # has no gradient
+                result = func(*args, **kwargs)
             self._remember(func, args, kwargs, result)
             return result
         x, ceiling, in_place = rectified
@@ -112,131 +142,101 @@ class RuledReLUs(TorchFunctionMode):
             return func(*args, **kwargs)
         apply: Callable[..., Any] = _RuledReLU.apply
         ruled = apply(x, answer, relu_mask, self)
+        fact = self._fact(x)
         # copy_ rather than a dirty mark: it also keeps the history of views right
-        return x.copy_(ruled) if in_place else ruled
+        result = x.copy_(ruled) if in_place else ruled
+        if fact is not None and fact.role == "minus" and ceiling is None:
+            self._keep(result, "relu of minus", fact.of)
+        return result
 
     def _remember(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> None:
-        """Keep whose sign a mask is: of a comparison with 0, and of what is made from it."""
-        if func in _COMPARISONS and _is_zero(_argument(args, kwargs, 1, "other")):
-            x = args[0] if args else kwargs.get("input")
-            if isinstance(x, Tensor) and x.is_floating_point() and not x.is_inference():
-                self._signs[id(result)] = (result, x, x._version, _COMPARISONS[func])
-        elif (func in _CASTS or func in _NEGATIONS) and args and id(args[0]) in self._signs:
-            _, x, version, positive = self._signs[id(args[0])]
-            self._signs[id(result)] = (result, x, version, positive ^ (func in _NEGATIONS))
+        """Keep what the result is of a tensor: its copy, its negative, its sign, another mask."""
+        x = args[0] if args else kwargs.get("input")
+        if not isinstance(x, Tensor) or not isinstance(result, Tensor) or result is x:
+            return
+        fact, role = self._fact(x), None
+        of = fact.of if fact is not None else self._value(x)
+        if func in COMPARISONS and x.is_floating_point():
+            of, role = self._value(x), COMPARISONS[func]
+            if func not in HEAVISIDES and not is_zero(argument(args, kwargs, 1, "other")):
+                role = "mask"
+            if role == "mask" and not of.tensor.requires_grad:  # nothing of the clip's
+                role = None
+        elif fact is not None and fact.role in _MASKS:
+            if func in COPIES or func in CASTS:
+                role = fact.role
+            elif func in NEGATIONS:
+                role = {"positive": "negative", "negative": "positive"}.get(fact.role, "mask")
+        elif func in COPIES and x.is_floating_point():
+            role, of = "copy", self._value(x)
+        elif func in NEGATIVES and result.requires_grad:
+            role, of = "minus", self._value(x)
+        if role is None and any(self._role(arg) in _MASKS for arg in args):
+            if result.requires_grad and result.grad_fn is not None:
+                grad_fn: Any = result.grad_fn
+                grad_fn.metadata[COMPARED] = True
+            else:
+                role = "mask"
+        if role is not None:
+            self._keep(result, role, of)
 
-    def _is_sign(self, mask: Any, x: Any, positive: bool) -> bool:
-        """Whether ``mask`` is 1[x > 0] (positive) or 1[x < 0], zeros either way."""
-        known = self._signs.get(id(mask))
-        return (
-            known is not None
-            and isinstance(x, Tensor)
-            and known[1] is x
-            and known[2:] == (x._version, positive)
-        )
+    def _keep(self, tensor: Tensor, role: str, of: _Value) -> None:
+        if not tensor.is_inference():  # has no versions
+            self._facts[id(tensor)] = _Fact(tensor, tensor._version, role, of)
+
+    def _fact(self, x: Any) -> _Fact | None:
+        """What is known of a tensor that nobody has written to since."""
+        fact = self._facts.get(id(x))
+        return fact if fact is not None and fact.version == x._version else None
+
+    def _role(self, x: Any) -> str | None:
+        fact = self._fact(x)
+        return None if fact is None else fact.role
+
+    def _value(self, x: Tensor) -> _Value:
+        """What a tensor holds: equal for copies."""
+        fact = self._fact(x)
+        if fact is not None and fact.role == "copy":
+            return fact.of
+        return _Value(x, -1 if x.is_inference() else x._version)
+
+    def _is(self, role: str, other: Any, x: Any) -> bool:
+        """Whether ``other`` is that of ``x``, as in "positive": 1[x > 0]."""
+        fact = self._fact(other)
+        if fact is None or fact.role != role or not isinstance(x, Tensor):
+            return False
+        value = self._value(x)
+        return fact.of.tensor is value.tensor and fact.of.version == value.version
 
     def _spelled_out(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Rectified | None:
-        if func in _MAXIMA:
+        if func in MAXIMA:
             pair = (*args, *kwargs.values())
             if len(pair) == 2 and all(isinstance(v, Tensor) for v in pair):
                 for x, other in (pair, pair[::-1]):
-                    if x.is_floating_point() and x.requires_grad and _is_zero(other):
+                    if x.is_floating_point() and x.requires_grad and is_zero(other):
                         return Rectified(x)
             return None
-        if not self._signs:
+        if not self._facts:
             return None
-        if func in _WHERES and len(args) == 3:
+        if func in WHERES and len(args) == 3:
             mask, chosen, other = args if func is torch.where else (args[1], args[0], args[2])
-            for x, zero, positive in ((chosen, other, True), (other, chosen, False)):
-                if self._is_sign(mask, x, positive) and _is_zero(zero):
+            for x, zero, sign in ((chosen, other, "positive"), (other, chosen, "negative")):
+                if self._is(sign, mask, x) and is_zero(zero):
                     return Rectified(x)
-        elif func in _PRODUCTS and len(args) == 2:
-            for x, mask in (args, args[::-1])[: 1 if func is Tensor.mul_ else 2]:
-                if self._is_sign(mask, x, True):
-                    return Rectified(x, in_place=func is Tensor.mul_)
-        elif func in _FILLS and len(args) == 3:
+        elif func in PRODUCTS and len(args) == 2:
+            for x, mask in (args, args[::-1])[: 2 - PRODUCTS[func]]:
+                if self._is("positive", mask, x):
+                    return Rectified(x, in_place=PRODUCTS[func])
+        elif func in SUMS and len(args) == 2 and argument((), kwargs, 0, "alpha", 1) == 1:
+            for x, other in (args, args[::-1])[: 2 - SUMS[func]]:
+                if self._is("relu of minus", other, x) and x.requires_grad:
+                    return Rectified(x, in_place=SUMS[func])
+        elif func in FILLS and len(args) == 3:
             x, mask, value = args
-            if self._is_sign(mask, x, False) and _is_zero(value):
-                return Rectified(x, in_place=_FILLS[func])
+            if self._is("negative", mask, x) and is_zero(value):
+                return Rectified(x, in_place=FILLS[func])
         return None
-
-
-_aten = torch.ops.aten  # what an exported program calls
-_Functions = set[Callable[..., Any]]
-_RELUS: _Functions = {torch.relu, Tensor.relu, F.relu, _aten.relu.default}
-_RELUS_IN_PLACE: _Functions = {torch.relu_, Tensor.relu_, _aten.relu_.default}
-_CLAMPS: _Functions = {torch.clamp, torch.clip, torch.clamp_min, _aten.clamp.default}
-_CLAMPS |= {Tensor.clamp, Tensor.clip, Tensor.clamp_min, _aten.clamp_min.default}
-_CLAMPS_IN_PLACE = {torch.clamp_, torch.clip_, Tensor.clamp_, Tensor.clip_, torch.clamp_min_}
-_CLAMPS_IN_PLACE |= {Tensor.clamp_min_}
-_THRESHOLDS = {F.threshold, torch.threshold}
-_HARDTANHS: _Functions = {F.hardtanh, _aten.hardtanh.default}
-_MAXIMA = {torch.maximum, Tensor.maximum, torch.max, Tensor.max, torch.fmax, Tensor.fmax}
-_WHERES = {torch.where, Tensor.where}
-_PRODUCTS = {torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__, Tensor.mul_, torch.multiply}
-_PRODUCTS |= {Tensor.multiply}
-# whether the form writes into its tensor
-_FILLS = {torch.masked_fill: False, Tensor.masked_fill: False, Tensor.masked_fill_: True}
-_FILLS |= {Tensor.__setitem__: True}
-# True where it says that x is positive. At 0 itself both forms give the ReLU's 0.
-_COMPARISONS: dict[Callable[..., Any], bool] = {
-    torch.gt: True, torch.ge: True, torch.lt: False, torch.le: False,
-    Tensor.gt: True, Tensor.ge: True, Tensor.lt: False, Tensor.le: False,
-    torch.greater: True, torch.greater_equal: True, torch.less: False, torch.less_equal: False,
-}  # fmt: skip
-_CASTS = {Tensor.float, Tensor.double, Tensor.half, Tensor.bfloat16, Tensor.to, Tensor.type}
-_CASTS |= {Tensor.type_as, Tensor.detach, Tensor.clone, torch.clone}
-_NEGATIONS = {Tensor.logical_not, torch.logical_not, Tensor.bitwise_not, torch.bitwise_not}
-_NEGATIONS |= {Tensor.__invert__}
-
-
-def rectifier(
-    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Rectified | None:
-    """The call as a ReLU of a floating tensor, by its function and its numbers, else None."""
-    x = args[0] if args else kwargs.get("input")
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        return None
-    if func in _RELUS_IN_PLACE:
-        return Rectified(x, None, True)
-    if func in _RELUS:
-        return Rectified(x, None, bool(_argument(args, kwargs, 1, "inplace", False)))
-    if func in _CLAMPS or func in _CLAMPS_IN_PLACE:
-        low, high = _argument(args, kwargs, 1, "min"), _argument(args, kwargs, 2, "max")
-        if _is_zero(low) and (high is None or _is_ceiling(high)):
-            return Rectified(x, high, func in _CLAMPS_IN_PLACE)
-    elif func in _THRESHOLDS:
-        low, value = _argument(args, kwargs, 1, "threshold"), _argument(args, kwargs, 2, "value")
-        if _is_zero(low) and _is_zero(value):
-            return Rectified(x, None, bool(_argument(args, kwargs, 3, "inplace", False)))
-    elif func is F.leaky_relu:
-        if _is_zero(_argument(args, kwargs, 1, "negative_slope", 0.01)):
-            return Rectified(x, None, bool(_argument(args, kwargs, 2, "inplace", False)))
-    elif func is F.relu6:
-        return Rectified(x, 6.0, bool(_argument(args, kwargs, 1, "inplace", False)))
-    elif func in _HARDTANHS:
-        high = _argument(args, kwargs, 2, "max_val", 1.0)
-        if _is_zero(_argument(args, kwargs, 1, "min_val", -1.0)) and _is_ceiling(high):
-            return Rectified(x, high, bool(_argument(args, kwargs, 3, "inplace", False)))
-    return None
-
-
-def _argument(
-    args: tuple[Any, ...], kwargs: dict[str, Any], place: int, name: str, default: Any = None
-) -> Any:
-    return args[place] if len(args) > place else kwargs.get(name, default)
-
-
-def _is_zero(value: Any) -> bool:
-    """Whether a number is 0, or a tensor that nothing learns or depends on holds only zeros."""
-    if isinstance(value, Tensor):
-        return not value.requires_grad and not bool(value.any())
-    return isinstance(value, int | float) and value == 0
-
-
-def _is_ceiling(value: Any) -> bool:
-    return isinstance(value, int | float) and value > 0

@@ -20,6 +20,7 @@ from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 
 from ..errors import VizError
 
+COMPARED = "c3d_viz: compared"  # in a node's metadata: it works with the result of a comparison
 RULED = "_RuledReLU"  # the graph's name for a ReLU that goes back by a rule
 # Nodes of the graph that are no plain sum, product, choice or average, by the name people know.
 # Several activations spelled out by hand show up as their parts.
@@ -33,6 +34,8 @@ _ACTIVATIONS = {
     "Fmax": "maximum", "Where": "where", "Clamp": "clamp", "ClampMin": "clamp",
     "ClampMax": "clamp", "MaskedFill": "masked_fill", "Abs": "abs", "Sin": "sin", "Cos": "cos",
     "Exp": "exp", "Erf": "erf", "Log1P": "log1p", "Atan": "atan",
+    "Sign": "sign", "Floor": "floor", "Ceil": "ceil", "Round": "round", "Trunc": "trunc",
+    "IndexPut": "masked assignment",
     "Relu": "a ReLU inside compiled or scripted code",
 }  # fmt: skip
 _PLAIN_FUNCTIONS = {RULED, "CheckpointFunction"}
@@ -46,7 +49,8 @@ class RuleReport:
         relus: how many ReLUs the rule holds at.
         others: the other activations there, each name once, in order of their names. They keep
             their ordinary gradient under every rule. An activation written as a formula shows up
-            as its parts (``x * sigmoid(x)`` as Sigmoid), one of products and sums alone not at all.
+            as its parts (``x * sigmoid(x)`` as Sigmoid, ``x * (x > 1)`` as comparison),
+            one of products and sums alone not at all.
     """
 
     relus: int
@@ -81,12 +85,14 @@ class Way:
         reaches: whether there is one.
         report: what lies on it.
         reentrant: it holds an activation checkpoint that only a full ``backward()`` can cross.
+        undefined: it holds an operation for which PyTorch has no gradient.
         nodes: of the graph, those of the way, the clip's own left out.
     """
 
     reaches: bool
     report: RuleReport
     reentrant: bool = False
+    undefined: bool = False
     nodes: frozenset[Node] = frozenset()
 
 
@@ -119,7 +125,13 @@ def way(layer: Tensor, clip: Tensor | GradientEdge) -> Way:
     stems = [_stem(node) for node in on_way]
     names = {name for node in on_way if (name := _activation(node)) is not None}
     report = RuleReport(stems.count(RULED), tuple(sorted(names)))
-    return Way(True, report, "CheckpointFunction" in stems, frozenset(on_way - {goal}))
+    return Way(
+        True,
+        report,
+        "CheckpointFunction" in stems,
+        any(stem.endswith("NotImplemented") for stem in stems),
+        frozenset(on_way - {goal}),
+    )
 
 
 def _stem(node: Node) -> str:
@@ -132,7 +144,7 @@ def _activation(node: Any) -> str | None:
         return None if stem in _PLAIN_FUNCTIONS else f"{stem} (an autograd function of its own)"
     if stem == "Elu" and node._saved_scale != 1:
         return "SELU"
-    return _ACTIVATIONS.get(stem)
+    return _ACTIVATIONS.get(stem, "comparison" if COMPARED in node.metadata else None)
 
 
 def crossed(passage: Way, layer: str, depends: Callable[[], bool]) -> bool:
@@ -144,8 +156,14 @@ def crossed(passage: Way, layer: str, depends: Callable[[], bool]) -> bool:
         depends: whether the layer's answers follow the clip all the same; asked only if need be.
 
     Raises:
-        VizError: the way is cut, or holds a re-entrant activation checkpoint.
+        VizError: the way is cut, or holds a re-entrant activation checkpoint or an operation
+            that has no gradient.
     """
+    if passage.undefined:
+        raise VizError(
+            f"the way from {layer} to the clip holds an operation for which PyTorch has no "
+            f"gradient (as heaviside); write it otherwise, for example as (x > 0)"
+        )
     if passage.reentrant:
         raise VizError(
             f"{layer} lies above a re-entrant activation checkpoint, which no gradient of the clip "

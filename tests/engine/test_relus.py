@@ -53,6 +53,11 @@ def emptied(x: Tensor) -> Tensor:
     return x
 
 
+def added(x: Tensor) -> Tensor:
+    x += torch.relu(-x)
+    return x
+
+
 FORMS: dict[str, Activation] = {
     "maximum": lambda x: torch.maximum(x, torch.zeros_like(x)),
     "maximum of a number": lambda x: torch.maximum(torch.tensor(0.0), x),
@@ -75,6 +80,16 @@ FORMS: dict[str, Activation] = {
     "clamp of a tensor": lambda x: x.clamp(min=torch.zeros(())),
     "F.threshold": lambda x: F.threshold(x, 0.0, 0.0),
     "leaky of slope 0": lambda x: F.leaky_relu(x, 0.0),
+    "a copy emptied": lambda x: x.clone().masked_fill_(x <= 0, 0),
+    "a copy's sign": lambda x: x * (x.clone() > 0),
+    "a detached sign": lambda x: x * (x.detach() > 0).float(),
+    "the sign of the data": lambda x: x * (x.data > 0),
+    "a copy times the sign": lambda x: x.clone().mul_(x > 0),
+    "a product with heaviside": lambda x: x * torch.heaviside(x, torch.tensor(0.5)),
+    "x + relu(-x)": lambda x: x + torch.relu(-x),
+    "relu(-x) + x, of a copy": lambda x: F.relu(x.neg(), inplace=True) + x.clone(),
+    "x += relu(-x)": added,
+    "torch.add": lambda x: torch.add(x, (-x).clamp(min=0)),
     "aten": lambda x: torch.ops.aten.relu.default(x),
 }
 
@@ -118,6 +133,11 @@ NO_RELUS: dict[str, Activation] = {
     "the negative half": lambda x: x * (x < 0),
     "a maximum that is not 0": lambda x: torch.maximum(x, torch.full_like(x, 0.1)),
     "a sign from before it was changed": lambda x: (lambda m: x.add_(0.3) * m)(x > 0),
+    "not 0": lambda x: x * (x != 0),
+    "the sign of a copy from before": lambda x: (lambda y: x.add_(0.3) * (y > 0))(x.clone()),
+    "a copy that was changed": lambda x: x.clone().add_(0.3) * (x > 0),
+    "a negative of another": lambda x: x + x.detach().neg().relu(),
+    "added twice": lambda x: torch.add(x, torch.tanh(-x), alpha=2),
     "all of it, which is positive": lambda x: x.exp() * (torch.ones_like(x) > 0),
 }
 

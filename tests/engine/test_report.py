@@ -70,6 +70,11 @@ OTHERS: list[tuple[nn.Module, str]] = [
     (Functional(lambda x: x * torch.sigmoid(x)), "Sigmoid"),
     (Functional(lambda x: (x + x.abs()) / 2), "abs"),
     (Functional(lambda x: torch.maximum(x, -x)), "maximum"),
+    (Functional(lambda x: x * (x > 0.1)), "comparison"),
+    (Functional(lambda x: x * (x.detach() > 0.1).float().mul(2)), "comparison"),
+    (Functional(lambda x: x * (x.roll(1, 1) > 0)), "comparison"),
+    (Functional(lambda x: x * x.sign()), "sign"),
+    (Functional(lambda x: x.clone().masked_fill_(x < 0.1, 0)), "masked_fill"),
     (Functional(Squashed.apply), "Squashed (an autograd function of its own)"),
 ]
 
@@ -95,6 +100,18 @@ def test_activations_that_no_rule_changes_are_named(other: nn.Module, name: str)
     )
     assert viz.attribute(mixed, X, Unit("6", 1, AT), "gradient").notes == ()
     assert viz.attribute(mixed, X, Unit("6", 1, AT), "input_x_gradient").notes == ()
+
+
+def test_an_operation_without_gradient_is_a_step_to_the_rules_and_refused_elsewhere() -> None:
+    step = Functional(lambda x: x + torch.heaviside(x, torch.zeros(1)))
+    net, unit = net_of(step, nn.ReLU()), Unit("4", 1, AT)
+    att = viz.attribute(net, X, unit, "guided")
+    assert att.report == RuleReport(1, ("comparison",))
+    plain = viz.attribute(net_of(nn.Identity(), nn.ReLU()), X, unit, "gradient")
+    assert not (plain.values == viz.attribute(net, X, unit, "gradient").values).all()
+    for method in ("input_x_gradient", "integrated_gradients"):
+        with pytest.raises(VizError, match="an operation for which PyTorch has no gradient"):
+            viz.attribute(net, X, unit, method)
 
 
 def test_a_way_without_any_activation_is_refused_by_both_engines() -> None:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...nets import triple
-from ..relus import rectifier
+from ..relu_forms import rectifier
 from .boxes import Stencil
 from .convolution import Conv
 from .kernels import Filters

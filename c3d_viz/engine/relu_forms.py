@@ -1,0 +1,109 @@
+"""The functions by which a network may spell a ReLU, and which of their calls are one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Rectified(NamedTuple):
+    """A call that is a ReLU: of what, up to which value, and whether it writes into it."""
+
+    x: Tensor
+    ceiling: float | None = None
+    in_place: bool = False
+
+
+_aten = torch.ops.aten  # what an exported program calls
+_Functions = set[Callable[..., Any]]
+_RELUS: _Functions = {torch.relu, Tensor.relu, F.relu, _aten.relu.default}
+_RELUS_IN_PLACE: _Functions = {torch.relu_, Tensor.relu_, _aten.relu_.default}
+_CLAMPS: _Functions = {torch.clamp, torch.clip, torch.clamp_min, _aten.clamp.default}
+_CLAMPS |= {Tensor.clamp, Tensor.clip, Tensor.clamp_min, _aten.clamp_min.default}
+_CLAMPS_IN_PLACE = {torch.clamp_, torch.clip_, Tensor.clamp_, Tensor.clip_, torch.clamp_min_}
+_CLAMPS_IN_PLACE |= {Tensor.clamp_min_}
+_THRESHOLDS = {F.threshold, torch.threshold}
+_HARDTANHS: _Functions = {F.hardtanh, _aten.hardtanh.default}
+MAXIMA = {torch.maximum, Tensor.maximum, torch.max, Tensor.max, torch.fmax, Tensor.fmax}
+WHERES = {torch.where, Tensor.where}
+# whether the form writes into its tensor
+PRODUCTS = {
+    torch.mul: False, Tensor.mul: False, Tensor.__mul__: False, Tensor.__rmul__: False,
+    torch.multiply: False, Tensor.multiply: False, Tensor.mul_: True, Tensor.__imul__: True,
+    Tensor.multiply_: True,
+}  # fmt: skip
+SUMS = {
+    torch.add: False, Tensor.add: False, Tensor.__add__: False, Tensor.__radd__: False,
+    Tensor.add_: True, Tensor.__iadd__: True,
+}  # fmt: skip
+FILLS = {torch.masked_fill: False, Tensor.masked_fill: False, Tensor.masked_fill_: True}
+FILLS |= {Tensor.__setitem__: True}
+HEAVISIDES: _Functions = {torch.heaviside, Tensor.heaviside}
+# What the result says of x where it is compared with 0. At 0 itself every form gives a ReLU's 0.
+COMPARISONS: dict[Callable[..., Any], str] = {
+    torch.gt: "positive", torch.ge: "positive", torch.lt: "negative", torch.le: "negative",
+    Tensor.gt: "positive", Tensor.ge: "positive", Tensor.lt: "negative", Tensor.le: "negative",
+    torch.greater: "positive", torch.greater_equal: "positive",
+    torch.less: "negative", torch.less_equal: "negative",
+    torch.eq: "mask", Tensor.eq: "mask", torch.ne: "mask", Tensor.ne: "mask",
+    torch.heaviside: "positive", Tensor.heaviside: "positive",
+}  # fmt: skip
+CASTS = {Tensor.float, Tensor.double, Tensor.half, Tensor.bfloat16, Tensor.to, Tensor.type}
+CASTS |= {Tensor.type_as}
+COPIES: _Functions = {Tensor.clone, torch.clone, Tensor.detach, torch.detach, Tensor.contiguous}
+COPIES |= {Tensor.data.__get__}  # type: ignore[attr-defined]
+NEGATIVES: _Functions = {torch.neg, torch.negative, Tensor.neg, Tensor.negative, Tensor.__neg__}
+NEGATIONS = {Tensor.logical_not, torch.logical_not, Tensor.bitwise_not, torch.bitwise_not}
+NEGATIONS |= {Tensor.__invert__}
+
+
+def rectifier(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Rectified | None:
+    """The call as a ReLU of a floating tensor, by its function and its numbers, else None."""
+    x = args[0] if args else kwargs.get("input")
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        return None
+    if func in _RELUS_IN_PLACE:
+        return Rectified(x, None, True)
+    if func in _RELUS:
+        return Rectified(x, None, bool(argument(args, kwargs, 1, "inplace", False)))
+    if func in _CLAMPS or func in _CLAMPS_IN_PLACE:
+        low, high = argument(args, kwargs, 1, "min"), argument(args, kwargs, 2, "max")
+        if is_zero(low) and (high is None or _is_ceiling(high)):
+            return Rectified(x, high, func in _CLAMPS_IN_PLACE)
+    elif func in _THRESHOLDS:
+        low, value = argument(args, kwargs, 1, "threshold"), argument(args, kwargs, 2, "value")
+        if is_zero(low) and is_zero(value):
+            return Rectified(x, None, bool(argument(args, kwargs, 3, "inplace", False)))
+    elif func is F.leaky_relu:
+        if is_zero(argument(args, kwargs, 1, "negative_slope", 0.01)):
+            return Rectified(x, None, bool(argument(args, kwargs, 2, "inplace", False)))
+    elif func is F.relu6:
+        return Rectified(x, 6.0, bool(argument(args, kwargs, 1, "inplace", False)))
+    elif func in _HARDTANHS:
+        high = argument(args, kwargs, 2, "max_val", 1.0)
+        if is_zero(argument(args, kwargs, 1, "min_val", -1.0)) and _is_ceiling(high):
+            return Rectified(x, high, bool(argument(args, kwargs, 3, "inplace", False)))
+    return None
+
+
+def argument(
+    args: tuple[Any, ...], kwargs: dict[str, Any], place: int, name: str, default: Any = None
+) -> Any:
+    return args[place] if len(args) > place else kwargs.get(name, default)
+
+
+def is_zero(value: Any) -> bool:
+    """Whether a number is 0, or a tensor that nothing learns or depends on holds only zeros."""
+    if isinstance(value, Tensor):
+        return not value.requires_grad and not bool(value.any())
+    return isinstance(value, int | float) and value == 0
+
+
+def _is_ceiling(value: Any) -> bool:
+    return isinstance(value, int | float) and value > 0
