@@ -54,6 +54,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "search": {"table": "no such.parquet", "vectors": np.ones(3, np.float32)},
     "trace": {"model": NET, "x": X},
     "wrap": {"model": NET, "inputs": lambda clip: clip},
+    "read_volume": {"path": "no such.npy"},
+    "volume_frames": {"volume": np.ones((2, 4, 4))},
     "write_image": {"path": "a.png", "image": FRAMES[0]},
     "write_video": {"path": "a.gif", "frames": FRAMES, "fps": 5.0},
 }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..arguments import checked
+from ..arguments import checked, given
 from ..errors import ClipError
 from .frame import Frame
 from .opening import PathLike, check_pixels, shown
@@ -65,8 +65,11 @@ def volume_frames(
     """
     if isinstance(volume, str | os.PathLike):
         volume = read_volume(volume)
-    array: Any = volume.detach().cpu() if hasattr(volume, "detach") else volume
-    values = np.asarray(array)
+    try:
+        array: Any = volume.detach().cpu() if hasattr(volume, "detach") else volume
+        values = np.asarray(array)
+    except (TypeError, ValueError, RuntimeError):  # a ragged list, a nested tensor
+        raise ClipError(f"a volume is an array of numbers, got {given(volume)}") from None
     if values.dtype.kind not in "buif":
         raise ClipError(f"a volume holds numbers, got {values.dtype}")
     values = values.reshape(_shape(values.shape, "the volume")).astype(np.float32)
