@@ -82,10 +82,10 @@ def volume_frames(
     else:
         try:
             low, high = map(float, window)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError, RuntimeError):
             low = high = math.nan
         if not (math.isfinite(high - low) and low < high):
-            raise ClipError(f"window must be two numbers, black before white, got {window!r:.80}")
+            raise ClipError(f"window must be two numbers, black before white, got {given(window)}")
     with np.errstate(invalid="ignore"):
         levels = np.clip((values - low) / (high - low) * 255, 0, 255)
     grey = np.nan_to_num(levels).round().astype(np.uint8)  # NaN is black
