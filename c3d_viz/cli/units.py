@@ -12,7 +12,7 @@ from .progress import progress_bar, say
 
 units_app = typer.Typer(
     name="units",
-    help="What a unit responds to at all: kernels in motion, tuning, stimulus, concepts.",
+    help="What a unit responds to at all: kernels, tuning, stimulus, concepts.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -167,3 +167,40 @@ def units_concepts(
         share = f"{row.share:.0%} [{row.low:.0%}, {row.high:.0%}] of {row.channels} channels"
         say(f"{name}: {share} beyond the untrained networks' 95 %: {row.answer}")
     say(f"open {out / 'layers.png'}")
+
+
+@units_app.command(name="report")
+@network_options
+def units_report(
+    *,
+    out: Out,
+    layer: Annotated[str, typer.Option("--layer", metavar="LAYER", help="Any layer.")],
+    channel: Annotated[int, typer.Option("--channel", metavar="N", help="Channel of it.")],
+    controls: Annotated[
+        int, typer.Option("--controls", metavar="N", help="Untrained networks to compare with.")
+    ] = 2,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", help="Steps of the climb.")] = 48,
+    clip: Annotated[
+        list[Path] | None,
+        typer.Option("--clip", metavar="CLIP", help="Real clip to compare; repeatable. [demo's]"),
+    ] = None,
+    library: Annotated[
+        Path | None,
+        typer.Option("--library", metavar="DIR", help="Cut-outs and backgrounds. [shapes]"),
+    ] = None,
+    network: Network,
+    device: Annotated[
+        str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")
+    ] = "cpu",
+) -> None:
+    """One page of one channel: stimulus, tuning, concept, and a sentence."""
+    from ..units import ReportSettings, write_report
+
+    settings = ReportSettings(
+        network, layer, channel, controls, steps, tuple(str(path) for path in clip or ()),
+        None if library is None else str(library), device,
+    )  # fmt: skip
+    with progress_bar("report") as progress:
+        said = write_report(out, settings, progress)
+    say(said)
+    say(f"open {out / 'index.html'}")

@@ -20,5 +20,5 @@ from .maps import (
     scale_of,
     signed,
 )
-from .media import encode_video, write_image, write_video
+from .media import encode_png, encode_video, write_image, write_video
 from .patch import Patch, cut, patch_of, places

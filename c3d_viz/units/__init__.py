@@ -2,7 +2,8 @@
 
 ``spectrum`` reads one kernel off, ``kernels`` those of a network, ``sheet`` draws them; ``tuning``
 has the responses to drifting patterns against untrained networks; ``preferred`` finds the film that
-a channel answers to most, ``concepts`` the labels it overlaps with; ``folder`` is what every
+a channel answers to most, ``concepts`` the labels it overlaps with, ``report`` puts
+it all on one page; ``folder`` is what every
 command of this package writes.
 """
 
@@ -22,6 +23,7 @@ from .preferred import (
     climb,
     write_stimulus,
 )
+from .report import Evidence, ReportSettings, gather, sentence, write_report
 from .sheet import kernel_frames, kernel_sheet
 from .spectrum import KernelReading, read_kernel
 from .tuning import (

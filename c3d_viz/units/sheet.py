@@ -37,7 +37,7 @@ def kernel_sheet(
     frames, (high, wide) = values.shape[2], _size(values)
     block = max(frames * (wide + _GAP) - _GAP, _LEAST)
     return _page(
-        chosen, pictures, block, high, wide, range(frames), title, subtitle, upper, readings
+        chosen, pictures, block, high, wide, range(frames), title, subtitle, upper, readings, True
     )
 
 
@@ -49,7 +49,19 @@ def kernel_frames(
     pictures, upper = _pictures(values)
     high, wide = _size(values, 2)
     pages = [
-        _page(chosen, pictures, max(wide, 140), high, wide, [t], title, subtitle, upper, None)
+        _page(
+            chosen,
+            pictures,
+            max(wide, 140),
+            high,
+            wide,
+            [t],
+            title,
+            subtitle,
+            upper,
+            readings,
+            False,
+        )
         for t in range(values.shape[2])
     ]
     return np.stack(pages)
@@ -96,29 +108,30 @@ def _page(
     title: str,
     subtitle: str,
     upper: float,
-    readings: Sequence[KernelReading] | None,
+    readings: Sequence[KernelReading],
+    explained: bool,
 ) -> Picture:
-    """One page; without ``readings`` a kernel has its number alone."""
+    """One page; where nothing is ``explained`` a kernel has its number alone."""
     abreast = max(1, min(len(chosen), (_WIDTH + _SPACE) // (block + _SPACE)))
     width = 2 * _MARGIN + max(abreast * (block + _SPACE) - _SPACE, 700)
     header = Header(title, subtitle, width)
-    text = 66 if readings else 24
+    text = 66 if explained else 24
     rows = -(-len(chosen) // abreast)
     line = text + high + 14
-    notes = _notes(len(chosen), len(pictures), readings is not None)
+    notes = _notes(len(chosen), len(pictures), explained)
     meaning = f"mid-grey is 0, full colour ±{short(upper)} output per grey level; one scale for all"
     legend = Legend(width, None, (), meaning, notes)
     below = header.height + rows * line
     page = Canvas(width, below + legend.height)
     header.draw(page)
-    for place, channel in enumerate(chosen):
+    for place, index in enumerate(chosen):
         x = _MARGIN + place % abreast * (block + _SPACE)
         y = header.height + place // abreast * line
-        page.text(x, y, f"channel {channel}", _TEXT, bold=True)
+        page.text(x, y, f"channel {readings[index].channel}", _TEXT, bold=True)
         for n, t in enumerate(times):
-            tile = enlarge(pictures[channel][t], high, wide, smooth=False)
+            tile = enlarge(pictures[index][t], high, wide, smooth=False)
             page.paste(x + n * (wide + _GAP), y + 22, tile)
-        for n, words in enumerate(says(readings[channel]) if readings else ()):
+        for n, words in enumerate(says(readings[index]) if explained else ()):
             page.text(x, y + 26 + high + 19 * n, words, _TEXT)
     legend.draw(page, below)
     return page.array()

@@ -8,6 +8,6 @@ held against, ``page`` draws, ``run`` writes the folder.
 from .ascent import Ascent, climb
 from .layer import Reader
 from .rivals import Answer, answer_to
-from .run import Stimuli, StimulusSettings, write_stimulus
+from .run import Stimuli, StimulusSettings, find_stimulus, write_stimulus
 from .split import Split, split
 from .video import FourierVideo

@@ -107,7 +107,7 @@ def write_stimulus(
     with result_folder(folder, words, settings.network, spec, parameters) as (place, _):
         write_image(
             place / "stimulus.png",
-            stimulus_page(found.answers, title, spec.weights, _notes(settings, found)),
+            stimulus_page(found.answers, title, spec.weights, stimulus_notes(settings, found)),
         )
         scale = max(1, round(336 / max(spec.input.crop)))
         for number, frames in enumerate(found.ascent.frames, start=1):
@@ -229,7 +229,8 @@ def _words(settings: StimulusSettings) -> list[str]:
     return words
 
 
-def _notes(settings: StimulusSettings, found: Stimuli) -> list[str]:
+def stimulus_notes(settings: StimulusSettings, found: Stimuli) -> list[str]:
+    """What has to stand under the pictures."""
     notes = [
         f"{settings.steps} steps of gradient ascent on the mean over the grid before the ReLU; "
         f"smoothness {settings.smoothness:g}, diversity {settings.diversity:g}. A stimulus shows "

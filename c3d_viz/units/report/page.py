@@ -1,0 +1,207 @@
+"""The page: one HTML file with every picture and film in it, the numbers, the manifest."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import math
+import os
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from ...files import write_json, write_text
+from ...progress import Progress
+from ...render import encode_png, encode_video
+from ..folder import check_new, result_folder
+from ..preferred.page import stimulus_page
+from ..preferred.run import FPS, stimulus_notes
+from ..sheet import kernel_sheet
+from ..tuning.measures import INDICES
+from ..tuning.pictures import png, units_figure
+from .evidence import Evidence, ReportSettings, gather
+from .summary import sentence
+
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1100px;padding:1.5rem;color:#1c1f24;
+background:#fff}h1{font-size:1.6rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
+p.weights{color:#5c616b;margin:.2rem 0 1rem}p.sum{font-size:1.15rem;border-left:4px solid #0072b2;
+padding-left:1rem}img,video{max-width:100%;height:auto}figure{margin:.5rem 1rem .5rem 0;display:
+inline-block;vertical-align:top}figcaption{color:#5c616b;font-size:.9rem}table{border-collapse:
+collapse}td,th{padding:.2rem .8rem;border-bottom:1px solid #d5d9df;text-align:left}
+@media(prefers-color-scheme:dark){body{background:#16191e;color:#e4e7eb}p.weights,figcaption{color:
+#a3a9b3}td,th{border-color:#3a4049}}
+"""
+
+
+def write_report(
+    out: str | os.PathLike[str], settings: ReportSettings, progress: Progress | None = None
+) -> str:
+    """Measure one channel and write its page to the new folder ``out``.
+
+    ``index.html`` needs no other file; ``report.json`` has the numbers; ``manifest.json``.
+
+    Returns:
+        The sentence that sums the channel up.
+
+    Raises:
+        ExportError: ``out`` is in the way. VizError and others: as ``gather``.
+    """
+    folder = check_new(out)
+    evidence = gather(settings, progress)
+    said = sentence(evidence, settings.layer, settings.channel)
+    parameters = {**dataclasses.asdict(settings), "network": settings.network.to_json()}
+    words = _words(settings)
+    with result_folder(folder, words, settings.network, evidence.spec, parameters) as (place, _):
+        write_text(place / "index.html", page(evidence, settings, said))
+        write_json(place / "report.json", numbers(evidence, settings.channel, said))
+    return said
+
+
+def numbers(evidence: Evidence, channel: int, said: str) -> dict[str, Any]:
+    """What the page says, as numbers; null where something is not defined."""
+    tuning: dict[str, Any] = {
+        name: {
+            "value": _number(getattr(evidence.tuning, name)[channel]),
+            "untrained_channels_as_high": _number(evidence.rank(name, channel)),
+        }
+        for name in INDICES
+    }
+    for name in ("direction", "speed", "wavelength", "response"):
+        tuning[name] = _number(getattr(evidence.tuning, name)[channel])
+    concepts = None
+    if evidence.concepts is not None:
+        best = int(evidence.concepts.best[channel])
+        concepts = {
+            "concept": evidence.concept_names[best],
+            "score": _number(evidence.concepts.score[channel]),
+            "iou": _number(evidence.concepts.iou[channel, best]),
+            "chance": _number(evidence.concepts.chance[channel, best]),
+            "untrained_channels_as_high": _number(evidence.concept_rank(channel)),
+        }
+    answers = [
+        {"name": a.name, "kind": a.kind, "mean": a.mean, "peak": a.peak}
+        for a in evidence.stimuli.answers
+    ]
+    return {"sentence": said, "tuning": tuning, "concept": concepts, "answers": answers}
+
+
+def page(evidence: Evidence, settings: ReportSettings, said: str) -> str:
+    """The whole page as text."""
+    layer, channel, weights = settings.layer, settings.channel, evidence.spec.weights
+    name = escape(f"{layer} channel {channel}")
+    parts = [
+        f"<h1>{name}</h1>",
+        f'<p class="weights">Weights in use: <strong>{escape(weights)}</strong></p>',
+        f'<p class="sum">{escape(said)}</p>',
+    ]
+    if evidence.kernels is not None:
+        kernels = evidence.kernels
+        sheet = kernel_sheet(
+            kernels.values[channel : channel + 1], kernels.readings[channel : channel + 1], "", ""
+        )
+        parts.append(
+            f"<h2>Its kernel</h2>{_picture(encode_png(sheet), 'the kernel, frame by frame')}"
+        )
+    parts.append(_stimulus(evidence, settings))
+    parts.append(_tuning(evidence, settings))
+    parts.append(_concepts(evidence, channel))
+    parts.append(
+        f"<p class='weights'>{settings.controls} untrained network(s) of the same architecture are "
+        f"the comparison. One channel among many was looked at: what is rare among untrained "
+        f"channels still happens in one of twenty.</p>"
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width, initial-scale=1"><title>{name}</title><style>{_STYLE}'
+        "</style></head>\n<body>\n" + "\n".join(parts) + "\n</body></html>\n"
+    )
+
+
+def _stimulus(evidence: Evidence, settings: ReportSettings) -> str:
+    found = evidence.stimuli
+    films = [("what it prefers", found.ascent.frames[0])]
+    films += [
+        ("its picture, moved by its flow", found.split.moved),
+        ("the picture alone", found.split.still),
+    ]
+    if found.control is not None:
+        films.append(("the same channel, untrained", found.control.frames[0]))
+    scale = max(1, round(224 / max(evidence.spec.input.crop)))
+    clips = "".join(
+        f"<figure>{_film(encode_video(frames, FPS, scale=scale))}<figcaption>{escape(text)}"
+        f"</figcaption></figure>"
+        for text, frames in films
+    )
+    notes = stimulus_notes(settings.stimulus(), found)
+    sheet = stimulus_page(found.answers, "", evidence.spec.weights, notes)
+    return f"<h2>The film it prefers</h2>{clips}{_picture(encode_png(sheet), 'films and answers')}"
+
+
+def _tuning(evidence: Evidence, settings: ReportSettings) -> str:
+    pictures = ""
+    for text, tuning, responses, weights in (
+        ("this network", evidence.tuning, evidence.responses, evidence.spec.weights),
+        (
+            "an untrained network",
+            evidence.control_tunings[0],
+            evidence.control_responses,
+            "untrained",
+        ),
+    ):
+        figure = units_figure(tuning, responses, [settings.channel], text, weights)
+        pictures += f"<figure>{_picture(png(figure, 100), text)}</figure>"
+    rows = "".join(
+        f"<tr><td>{name.replace('_', ' ')}</td>"
+        f"<td>{_shown(getattr(evidence.tuning, name)[settings.channel])}</td>"
+        f"<td>{_percent(evidence.rank(name, settings.channel))}</td></tr>"
+        for name in INDICES
+    )
+    head = "<tr><th>index</th><th>value</th><th>untrained channels as high</th></tr>"
+    return f"<h2>Direction and speed</h2>{pictures}<table>{head}{rows}</table>"
+
+
+def _concepts(evidence: Evidence, channel: int) -> str:
+    if evidence.concepts is None:
+        return "<h2>Concepts</h2><p>This layer has no places in the clip, so no overlap.</p>"
+    iou, chance = evidence.concepts.iou[channel], evidence.concepts.chance[channel]
+    order = np.argsort(-(iou - chance), kind="stable")[:6]
+    rows = "".join(
+        f"<tr><td>{escape(evidence.concept_names[k])}</td><td>{iou[k]:.3f}</td>"
+        f"<td>{chance[k]:.3f}</td></tr>"
+        for k in order
+    )
+    head = "<tr><th>label</th><th>IoU</th><th>with labels of other clips</th></tr>"
+    return f"<h2>Concepts</h2><table>{head}{rows}</table>"
+
+
+def _picture(data: bytes, what: str) -> str:
+    text = base64.b64encode(data).decode()
+    return f'<img src="data:image/png;base64,{text}" alt="{escape(what)}">'
+
+
+def _film(data: bytes) -> str:
+    text = base64.b64encode(data).decode()
+    return f'<video src="data:video/mp4;base64,{text}" autoplay loop muted playsinline></video>'
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _shown(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}"
+
+
+def _percent(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.0%}"
+
+
+def _words(settings: ReportSettings) -> list[str]:
+    words = ["units", "report", "--layer", settings.layer, "--channel", str(settings.channel)]
+    words += ["--controls", str(settings.controls), "--steps", str(settings.steps)]
+    for clip in settings.clips:
+        words += ["--clip", clip]
+    words += [] if settings.library is None else ["--library", settings.library]
+    return [*words, "--device", settings.device]

@@ -1,0 +1,82 @@
+"""One sentence that sums a channel up, and how sure it is."""
+
+from __future__ import annotations
+
+import math
+
+from .evidence import Evidence
+
+RARE = 0.05  # share of untrained channels that do as well, up to which something counts as learned
+_WAYS = (
+    "to the right", "to the upper right", "upwards", "to the upper left",
+    "to the left", "to the lower left", "downwards", "to the lower right",
+)  # fmt: skip
+
+
+def sentence(evidence: Evidence, layer: str, channel: int) -> str:
+    """What the channel responds to, as far as the measurements go, with what untrained ones do.
+
+    A direction is stated where a texture confirms it, a concept where its score is above chance;
+    each with the share of untrained channels that do as well.
+    """
+    head = f"{layer} channel {channel}"
+    tuning, answers = evidence.tuning, evidence.stimuli.answers
+    said = []
+    if tuning.silent[channel]:
+        said.append("does not answer to any drifting grating")
+    else:
+        said.append(_motion(evidence, channel))
+    if evidence.concepts is not None:
+        said.append(_concept(evidence, channel))
+    if evidence.stimuli.beaten_by is not None:
+        said.append("no film was found to which it answers more than to a plain clip")
+    else:
+        clips = [a.mean for a in answers if a.kind in ("synthetic", "real")]
+        best = max(clips)
+        if best > 0:
+            times = answers[0].mean / best
+            said.append(f"its preferred film raises it {times:.1f} times above the best clip seen")
+        else:
+            said.append("none of the clips moved it, and its preferred film does")
+    return f"{head} {'; '.join(said)}."
+
+
+def _motion(evidence: Evidence, channel: int) -> str:
+    tuning = evidence.tuning
+    way = _WAYS[round(float(tuning.direction[channel]) / 45) % 8]
+    speed = f"{tuning.speed[channel]:g} pixels a frame"
+    index, texture = tuning.direction_index[channel], tuning.texture_index[channel]
+    rank = evidence.rank("texture_index", channel)
+    if index < 0.2:
+        return f"answers to gratings drifting either way alike (direction index {index:.2f})"
+    if texture <= 0:
+        return (
+            f"prefers gratings that drift {way} at {speed} (direction index {index:.2f}), but a "
+            f"texture does not confirm the direction ({texture:+.2f})"
+        )
+    return (
+        f"prefers what drifts {way} at {speed} (direction index {index:.2f}, on a texture "
+        f"{texture:+.2f}), {_sure(rank)}"
+    )
+
+
+def _concept(evidence: Evidence, channel: int) -> str:
+    found = evidence.concepts
+    assert found is not None
+    score = float(found.score[channel])
+    if math.isnan(score) or score <= 0:
+        return "overlaps with no label more than by chance"
+    best = int(found.best[channel])
+    iou, chance = float(found.iou[channel, best]), float(found.chance[channel, best])
+    return (
+        f"overlaps most with '{evidence.concept_names[best]}' (IoU {iou:.2f}, by chance "
+        f"{chance:.2f}), {_sure(evidence.concept_rank(channel))}"
+    )
+
+
+def _sure(rank: float) -> str:
+    """How many untrained channels do as well, and what follows."""
+    if math.isnan(rank):
+        return "with no untrained channel to compare"
+    learned = "so it is probably learned" if rank <= RARE else "so it need not be learned"
+    return f"as {rank:.0%} of untrained channels do, {learned}"
