@@ -82,7 +82,7 @@ def _write_filmstrip(path: Path, of: UnitMap) -> None:
         subtitle=subtitle(window),
         rows=("overlay", "raw"),
         numbers=window.numbers,
-        notes=field_note(window, of.box),
+        notes=field_note(window, of.box, att),
         channel_order=window.spec.input.channel_order,
         overlays=of.overlays,
         **of.look,

@@ -188,16 +188,25 @@ def outlined(frames: npt.NDArray[np.uint8], box: Box | None) -> npt.NDArray[np.u
     return frames
 
 
-def field_note(window: Window, box: Box | None) -> list[str]:
+def field_note(window: Window, box: Box | None, att: Attribution) -> list[str]:
+    """What the unit can see, and what the map is where it sees nothing.
+
+    A method may draw there: a class activation map weighs whole channels, a mask is wide.
+    """
     if box is None:
         return []
+    beyond = att.values.copy()
+    beyond[(slice(None), *(slice(*ends) for ends in box))] = 0
+    elsewhere = "its map is zero"
+    if beyond.any():
+        elsewhere = "it sees nothing, and what is drawn comes from the method"
     (t0, t1), (top, bottom), (left, right) = box
     numbers = window.numbers
     height, width = window.spec.input.crop
     return [
         f"This unit can see frames {numbers[t0]}-{numbers[t1 - 1]}, rows {top}-{bottom - 1} and "
-        f"columns {left}-{right - 1} of the clip's {width} x {height} pixels; elsewhere its map is "
-        f"zero."
+        f"columns {left}-{right - 1} of the clip's {width} x {height} pixels; elsewhere "
+        f"{elsewhere}."
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -11,11 +12,29 @@ import pytest
 import torch
 from exported import Loaded, manifest_of
 
-from c3d_viz import Unit, attribute, receptive_field, render
+from c3d_viz import Attribution, Unit, attribute, receptive_field, render
 from c3d_viz.export import export_clip
-from c3d_viz.export.draw import field_box
+from c3d_viz.export.draw import field_box, field_note
 from c3d_viz.nets import C3D
 from c3d_viz.render.media import write_image
+
+
+def test_the_note_says_what_is_drawn_where_the_unit_sees_nothing() -> None:
+    window: Any = SimpleNamespace(
+        numbers=range(40, 44), spec=SimpleNamespace(input=SimpleNamespace(crop=(6, 8)))
+    )
+    values, box = np.zeros((1, 4, 6, 8), np.float32), ((1, 3), (0, 2), (4, 8))
+    values[0, 1:3, 0:2, 4:8] = 1
+    att = Attribution(values, Unit("a", 0, (0, 0, 0)), "gradcam", 1.0)
+    (note,) = field_note(window, box, att)
+    assert note == (
+        "This unit can see frames 41-42, rows 0-1 and columns 4-7 of the clip's 8 x 6 pixels; "
+        "elsewhere its map is zero."
+    )
+    values[0, 1, 2, 4] = 1e-9
+    (note,) = field_note(window, box, att)
+    assert note.endswith("; elsewhere it sees nothing, and what is drawn comes from the method.")
+    assert field_note(window, None, att) == []
 
 
 @pytest.mark.parametrize(
