@@ -18,6 +18,7 @@ from c3d_viz.engine.listen import full_precision
 from c3d_viz.engine.tracing import Unit, activation, top_units, trace
 from c3d_viz.errors import LayerError, ShapeError, VizError
 from c3d_viz.methods import METHODS, Attribution, attribute, attribute_many, described
+from c3d_viz.methods.fills import filled
 from c3d_viz.methods.reading import Reading
 from c3d_viz.nets.c3d import C3D
 
@@ -158,6 +159,28 @@ def test_integrated_gradients_add_up_and_equal_captums_own() -> None:
     np.testing.assert_allclose(
         att.values, expected.detach().numpy(), atol=1e-5 * np.abs(att.values).max()
     )
+
+
+@pytest.mark.parametrize("baseline", ["mean", "blur", "still"])
+def test_integrated_gradients_add_up_against_every_baseline(baseline: str) -> None:
+    net, x = mini_c3d()[:8], clip((1, 3, 16, 24, 28))
+    settings = {"steps": 200, "baseline": baseline}
+    att = attribute(net, x, Unit("relu3a", 2), "integrated_gradients", settings=settings)
+    before = activation(trace(net, filled(x, baseline), ["relu3a"]), att.unit)
+    assert att.values.sum() == pytest.approx(att.activation - before, rel=0.02)
+
+
+def test_what_stands_in_place_of_the_clip() -> None:
+    x = clip((1, 3, 16, 24, 28))
+    assert not filled(x, "mean").any()
+    still = filled(x, "still")
+    torch.testing.assert_close(still[:, :, 0], x.mean(2))
+    assert torch.equal(still[:, :, 0], still[:, :, 15])
+    blur = filled(x, "blur")
+    assert blur.shape == x.shape
+    assert float(blur.std()) < 0.5 * float(x.std())
+    torch.testing.assert_close(blur.mean((3, 4)), x.mean((3, 4)), atol=0.1, rtol=0)
+    assert float((blur[:, :, 3] - blur[:, :, 4]).abs().max()) > 0.1  # frames are kept apart
 
 
 def test_a_method_of_many_passes_reports_them_and_can_be_ended() -> None:
