@@ -17,6 +17,7 @@ _HOME = {
     "engine": "Trace Unit trace top_units",
     "methods": "METHODS Attribution attribute attribute_many",
     "render": "overlay filmstrip raw_frames activation_sheet contact_sheet write_video write_image",
+    "trust": "check",
     "export": "export_clip",
     "corpus": "Atlas Descriptor Neighbour describe search",
     "errors": "VizError",
@@ -27,10 +28,10 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names.spl
 __all__ = [
     "C3D", "LAYERS", "METHODS", "Atlas", "Attribution", "Clip", "Descriptor", "InputSpec",
     "ModelSpec", "Neighbour", "Trace", "Unit", "VizError", "__version__", "activation_sheet",
-    "attribute", "attribute_many", "contact_sheet", "cropped_frames", "demo_clips", "describe",
-    "export_clip", "filmstrip", "load_model", "overlay", "preprocess", "raw_frames", "read_clip",
-    "read_volume", "receptive_field", "search", "top_units", "trace", "volume_frames", "wrap",
-    "write_image", "write_video",
+    "attribute", "attribute_many", "check", "contact_sheet", "cropped_frames", "demo_clips",
+    "describe", "export_clip", "filmstrip", "load_model", "overlay", "preprocess", "raw_frames",
+    "read_clip", "read_volume", "receptive_field", "search", "top_units", "trace", "volume_frames",
+    "wrap", "write_image", "write_video",
 ]
 # fmt: on
 
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         write_image,
         write_video,
     )
+    from .trust import check
     from .weights import load_model
 
 

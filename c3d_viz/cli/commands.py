@@ -23,6 +23,7 @@ from .export import export
 from .options import Network, Out, Overwrite, Resume, network_options
 from .progress import progress_bar, say
 from .tools import finding_app, weights_app
+from .trust import check
 from .units import units_app
 
 _DEBUG = "C3D_VIZ_DEBUG"
@@ -87,6 +88,7 @@ app.add_typer(units_app)
 app.command()(export)
 app.command()(features)
 app.command()(atlas)
+app.command()(check)
 
 
 def _version(wanted: bool) -> None:

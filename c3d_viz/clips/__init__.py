@@ -1,6 +1,6 @@
 """Videos, frame folders and GIFs: 16 frames of one as a ``Clip``, and as the input of a network."""
 
-from .camera import camera_motion, compose, invert, mean_shift, register
+from .camera import Similarity, camera_motion, compose, invert, mean_shift, register
 from .clip import Clip, clip_name, read_clip, read_clips, span_of, video_info, window_starts
 from .demo import demo_clips
 from .folder import counting_order

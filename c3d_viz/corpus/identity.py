@@ -8,17 +8,16 @@ import json
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ..nets import ModelSpec
+from ..nets import ModelSpec, fingerprint
 
 _VERSIONS = ("c3d-viz", "torch", "numpy", "opencv-python", "opencv-python-headless", "av", "pillow")
 
 
 def key_of(model: nn.Module, facts: dict[str, Any]) -> str:
     """Twelve hex digits that differ wherever the vectors may."""
-    exact = {"tensors": _fingerprint(model), "versions": versions(), **facts}
+    exact = {"tensors": fingerprint(model), "versions": versions(), **facts}
     return hashlib.sha256(json.dumps(exact, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -39,17 +38,6 @@ def about(settings: Any, spec: ModelSpec) -> dict[str, Any]:
         "pool5": spec.pool5,
         "input": takes,
     }
-
-
-def _fingerprint(model: nn.Module) -> str:
-    """SHA-256 of all weights and buffers: a network of one's own may come from anywhere."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        if isinstance(tensor, Tensor):
-            values = tensor.detach().cpu().contiguous()
-            digest.update(f"{name} {values.dtype} {tuple(values.shape)}\0".encode())
-            digest.update(values.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:

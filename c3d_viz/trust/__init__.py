@@ -1,7 +1,23 @@
 """Whether a map may be believed. A file a check, with its formula and reference at the top."""
 
-from .deletion import Faithfulness, deletion_insertion
+from .baselines import BASELINES
+from .cases import Case, real_cases, synthetic_cases
+from .check import CheckSettings, check, default_layers, run_check
+from .checks import CHECKS, is_slow
+from .controls import ControlResult, run_controls
+from .deletion import (
+    FILLINGS,
+    Faithfulness,
+    average_drop,
+    deletion_insertion,
+    faithfulness,
+    importance_of,
+)
+from .facts import believed, read_facts, shipped_facts
+from .judge import Judged, Summary
+from .localisation import Localisation, localisation
 from .paths import path_counts
+from .perturbation import MotionSpecificity, motion_specificity, stability
 from .randomisation import (
     Similarity,
     permuted,
@@ -9,5 +25,6 @@ from .randomisation import (
     reinitialised,
     weight_randomisation,
 )
+from .sensitivity import infidelity, max_sensitivity
 from .similarity import map_similarity
 from .structural import ssim

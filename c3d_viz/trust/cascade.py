@@ -1,0 +1,117 @@
+"""Do the maps of any network depend on what was learned? Layers made random, one or all.
+
+Adebayo et al. 2018, "Sanity Checks for Saliency Maps" (arXiv 1810.03292). Random weights have the
+layer's own standard deviation and mean 0, and biases are shuffled: so that answers neither die nor
+explode, whatever normalises them. (The finding's ``weight_randomisation`` is about C3D and draws He
+weights.)
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ..engine import Unit, eval_view, recording
+from ..errors import LayerError
+from ..stats import blur_and_sample, partial_spearman, spearman
+from .deletion import answer
+from .structural import ssim
+
+Importance = npt.NDArray[np.float32]
+_DRAWS = 10
+MOST = 5  # layers that a cascade stops at; the others are made random with the next one
+
+
+def weight_layers(model: nn.Module, x: Tensor, unit: Unit) -> list[str]:
+    """Modules with a weight that the unit depends on, from its own down to the first.
+
+    Found by autograd on a copy: what the unit's gradient reaches, in the order of the network's
+    modules, backwards.
+
+    Raises:
+        LayerError: there is none.
+    """
+    free = copy.deepcopy(eval_view(model)).requires_grad_(True)
+    weights = {
+        name: module.weight
+        for name, module in free.named_modules()
+        if isinstance(getattr(module, "weight", None), nn.Parameter)
+        and isinstance(module, nn.modules.conv._ConvNd | nn.Linear)
+    }
+    at = (unit.channel, *(unit.at or ()))
+
+    def keep(_name: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
+        return output[0][at].clone()
+
+    with torch.enable_grad(), recording(free, [unit.layer], keep) as kept:
+        free(x.clone())
+    grads = torch.autograd.grad(kept[unit.layer], list(weights.values()), allow_unused=True)
+    reached = [name for name, grad in zip(weights, grads, strict=True) if grad is not None]
+    if not reached:
+        raise LayerError(f"{unit.layer} depends on no convolution or linear layer")
+    return reached[::-1]
+
+
+def randomised(model: nn.Module, layers: Sequence[str], seed: int) -> nn.Module:
+    """A copy in which these layers have random weights of their own spread, and shuffled biases."""
+    changed = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(seed)
+    modules = dict(changed.named_modules())
+    with torch.no_grad():
+        for name in layers:
+            weight, bias = modules[name].weight, modules[name].bias
+            noise = torch.randn(weight.shape, generator=generator).to(weight)
+            spread = weight.std() if weight.numel() > 1 else weight.abs().mean()
+            weight.copy_(noise * spread)
+            if bias is not None:
+                order = torch.randperm(len(bias), generator=generator).to(bias.device)
+                bias.copy_(bias[order].clone())
+    return changed
+
+
+def answering(
+    model: nn.Module, layers: Sequence[str], x: Tensor, unit: Unit, seed: int
+) -> nn.Module:
+    """``randomised``, drawn again until the unit answers, at most ``_DRAWS`` times.
+
+    Half of all units of a random network are shut, and the gradient of a shut unit is zero: of
+    no network, not of this one.
+    """
+    for attempt in range(_DRAWS):
+        network = randomised(model, layers, seed * 1000 + attempt)
+        if answer(network, x, unit) > 0:
+            break
+    return network
+
+
+def steps_of(count: int) -> list[int]:
+    """How many layers are random at each step: evenly spread, the last one all."""
+    steps = min(MOST, count)
+    return [round((i + 1) * count / steps) for i in range(steps)]
+
+
+def alike(first: Importance, second: Importance) -> float:
+    """Spearman correlation of two maps (T, H, W) after a blur of 2 pixels; NaN for an empty one."""
+    if first.max() <= 0 or second.max() <= 0:
+        return float("nan")
+    return float(spearman(*(blur_and_sample(m).reshape(-1) for m in (first, second))))
+
+
+def beyond(first: Importance, second: Importance, shared: npt.NDArray[np.float64]) -> float:
+    """The same with a third map taken off; see ``partial_spearman``."""
+    if first.max() <= 0 or second.max() <= 0:
+        return float("nan")
+    a, b, c = (blur_and_sample(m).reshape(-1) for m in (first, second, shared))
+    return float(partial_spearman(a, b, c))
+
+
+def structural(first: Importance, second: Importance) -> float:
+    """SSIM of two maps, each over its maximum; NaN for an empty one."""
+    if first.max() <= 0 or second.max() <= 0:
+        return float("nan")
+    return ssim(first / first.max(), second / second.max())

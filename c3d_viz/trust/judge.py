@@ -1,0 +1,166 @@
+"""From numbers to intervals and sentences, by the rule of docs/trust.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..stats import Interval, bootstrap
+from .baselines import BASELINES
+from .controls import ControlResult
+
+KEPT = 0.5  # Spearman under random weights from which a map "changes little"
+ENOUGH = 5  # source videos with masks, before the frame difference is spoken of
+
+
+class Measured(Protocol):
+    """What is read of a row."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def case(self) -> str: ...
+    @property
+    def synthetic(self) -> bool: ...
+    @property
+    def layer(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def value(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A metric of a method at a layer.
+
+    Attributes:
+        clips: "all", "real" or "synthetic": which the mean is over.
+        over: name of the baseline that is taken off, pair by pair; "" for the number itself.
+    """
+
+    layer: str
+    method: str
+    metric: str
+    clips: str
+    over: str
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a check found.
+
+    Attributes:
+        summaries: every mean with its interval.
+        sentences: (layer, method) -> lines for people, the rule's words.
+        controls: the positive controls; ``valid`` is whether all came out right.
+        refusals: (layer, method) -> why a method gave no map, where it gave none.
+    """
+
+    layers: tuple[str, ...]
+    methods: tuple[str, ...]
+    summaries: tuple[Summary, ...]
+    sentences: dict[tuple[str, str], tuple[str, ...]]
+    controls: tuple[ControlResult, ...]
+    refusals: dict[tuple[str, str], str]
+
+    @property
+    def valid(self) -> bool:
+        return all(control.right for control in self.controls)
+
+    def find(
+        self, layer: str, method: str, metric: str, clips: str = "all", over: str = ""
+    ) -> Interval | None:
+        """One of the summaries; None where it was not measured."""
+        key = (layer, method, metric, clips, over)
+        for s in self.summaries:
+            if (s.layer, s.method, s.metric, s.clips, s.over) == key:
+                return s.interval
+        return None
+
+
+# metric -> baselines it is compared with
+_AGAINST = {
+    "iou": ("frame difference", "optical flow", "random", "centre", "edges"),
+    "share inside": ("frame difference", "random"),
+    "faithfulness grey": ("random", "frame difference"),
+    "faithfulness blurred": ("random", "frame difference"),
+    "faithfulness neighbour": ("random", "frame difference"),
+}
+
+
+def judge(
+    rows: Sequence[Measured],
+    methods: Sequence[str],
+    layers: Sequence[str],
+    controls: Sequence[ControlResult],
+) -> Judged:
+    """Means over source videos, differences from baselines, and what the rule says of them."""
+    table: dict[tuple[str, str, str], dict[str, Measured]] = {}
+    for row in rows:
+        table.setdefault((row.layer, row.method, row.metric), {})[row.case] = row
+    summaries = []
+    for (layer, method, metric), found in table.items():
+        for clips in ("all", "real", "synthetic"):
+            chosen = {c: r for c, r in found.items() if clips in ("all", _kind(r))}
+            if not chosen:
+                continue
+            summaries.append(
+                Summary(layer, method, metric, clips, "", _mean(chosen, dict.fromkeys(chosen, 0.0)))
+            )
+            for base in _AGAINST.get(metric, ()) if method not in BASELINES else ():
+                others = table.get((layer, base, metric), {})
+                if others:
+                    off = {c: others[c].value if c in others else math.nan for c in chosen}
+                    summaries.append(
+                        Summary(layer, method, metric, clips, base, _mean(chosen, off))
+                    )
+    judged = Judged(tuple(layers), tuple(methods), tuple(summaries), {}, tuple(controls), {})
+    for layer in layers:
+        for method in methods:
+            judged.sentences[layer, method] = tuple(_sentences(judged, layer, method))
+    for row in rows:
+        why = getattr(row, "why", "")
+        if why:
+            judged.refusals.setdefault((row.layer, row.method), why)
+    return judged
+
+
+def _kind(row: Measured) -> str:
+    return "synthetic" if row.synthetic else "real"
+
+
+def _mean(chosen: dict[str, Measured], off: dict[str, float]) -> Interval:
+    values = [row.value - off[case] for case, row in chosen.items()]
+    return bootstrap(values, [row.source for row in chosen.values()])
+
+
+def _sentences(judged: Judged, layer: str, method: str) -> list[str]:
+    lines = []
+    left = judged.find(layer, method, "cascade")
+    if left is not None and not math.isnan(left.value):
+        little = "changes little" if left.value >= KEPT else "changes"
+        line = f"{little} when the weights are random: {left.value:.2f} of 1 is left"
+        apart = judged.find(layer, method, "cascade beyond paths")
+        if apart is not None and not math.isnan(apart.value):
+            line += f" ({apart.value:.2f} beyond what all networks of its shape share)"
+        lines.append(line)
+    for clips, what in (("real", "real"), ("synthetic", "synthetic")):
+        beyond = judged.find(layer, method, "iou", clips, "frame difference")
+        if beyond is not None and beyond.clusters >= ENOUGH:
+            words = (
+                "finds the moving object better than a frame difference"
+                if beyond.low > 0
+                else "no better than a frame difference at finding the moving object"
+            )
+            lines.append(f"{words} on {beyond.clusters} {what} clips")
+    faith = judged.find(layer, method, "faithfulness grey", "all", "random")
+    if faith is not None and not math.isnan(faith.value):
+        more = "more" if faith.low > 0 else "no more"
+        lines.append(f"the pixels it marks matter {more} than random ones ({faith.value:+.2f})")
+    return lines
