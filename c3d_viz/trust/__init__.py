@@ -2,7 +2,6 @@
 
 from .baselines import BASELINES
 from .cases import Case, real_cases, synthetic_cases
-from .check import CheckSettings, check, default_layers, run_check
 from .checks import CHECKS, is_slow
 from .controls import ControlResult, run_controls
 from .deletion import (
@@ -28,3 +27,4 @@ from .randomisation import (
 from .sensitivity import infidelity, max_sensitivity
 from .similarity import map_similarity
 from .structural import ssim
+from .study import CheckSettings, check, default_layers, run_check

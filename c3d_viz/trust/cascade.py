@@ -50,8 +50,10 @@ def weight_layers(model: nn.Module, x: Tensor, unit: Unit) -> list[str]:
 
     with torch.enable_grad(), recording(free, [unit.layer], keep) as kept:
         free(x.clone())
-    grads = torch.autograd.grad(kept[unit.layer], list(weights.values()), allow_unused=True)
-    reached = [name for name, grad in zip(weights, grads, strict=True) if grad is not None]
+    reached: list[str] = []
+    if weights and kept[unit.layer].requires_grad:
+        grads = torch.autograd.grad(kept[unit.layer], list(weights.values()), allow_unused=True)
+        reached = [name for name, grad in zip(weights, grads, strict=True) if grad is not None]
     if not reached:
         raise LayerError(f"{unit.layer} depends on no convolution or linear layer")
     return reached[::-1]

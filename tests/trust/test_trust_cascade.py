@@ -1,0 +1,98 @@
+"""Random layers of any network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from c3d_viz.engine import Unit
+from c3d_viz.errors import LayerError
+from c3d_viz.trust.cascade import (
+    alike,
+    answering,
+    beyond,
+    randomised,
+    steps_of,
+    structural,
+    weight_layers,
+)
+from c3d_viz.trust.deletion import answer
+
+
+class Branching(nn.Module):
+    """A residual network with a branch that the unit does not depend on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv3d(3, 4, 3, padding=1)
+        self.norm = nn.BatchNorm3d(4)
+        self.block = nn.Conv3d(4, 4, 3, padding=1)
+        self.relu = nn.ReLU()
+        self.side = nn.Conv3d(4, 2, 1)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.norm(self.stem(x)))
+        self.side(x)
+        x = self.relu(x + self.block(x))
+        return self.head(x.mean((2, 3, 4)))
+
+
+@pytest.fixture
+def model() -> Branching:
+    torch.manual_seed(0)
+    return Branching().eval().requires_grad_(False)
+
+
+def clip() -> torch.Tensor:
+    return torch.randn(1, 3, 4, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+def test_layers_that_a_unit_depends_on(model: Branching) -> None:
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    assert weight_layers(model, clip(), Unit("relu", 1, (1, 4, 4))) == ["block", "stem"]
+    assert weight_layers(model, clip(), Unit("head", 1, ())) == ["head", "block", "stem"]
+    assert not any(p.requires_grad for p in model.parameters())
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    with pytest.raises(LayerError, match="depends on no"):
+        weight_layers(nn.Sequential(nn.ReLU()), clip(), Unit("0", 0, (0, 0, 0)))
+
+
+def test_random_weights_keep_their_spread(model: Branching) -> None:
+    other = randomised(model, ["block"], 3)
+    same = randomised(model, ["block"], 3)
+    assert torch.equal(other.block.weight, same.block.weight)
+    assert not torch.equal(other.block.weight, randomised(model, ["block"], 4).block.weight)
+    assert torch.equal(other.stem.weight, model.stem.weight)
+    assert float(other.block.weight.std()) == pytest.approx(
+        float(model.block.weight.std()), rel=0.1
+    )
+    assert torch.equal(other.block.bias.sort().values, model.block.bias.sort().values)
+
+
+def test_weights_are_drawn_until_the_unit_answers(model: Branching) -> None:
+    unit = Unit("relu", 2, (1, 4, 4))
+    for seed in range(4):
+        network = answering(model, ["block", "stem"], clip(), unit, seed)
+        assert answer(network, clip(), unit) > 0
+
+
+def test_steps_are_spread_and_end_with_all() -> None:
+    assert steps_of(3) == [1, 2, 3]
+    assert steps_of(20) == [4, 8, 12, 16, 20]
+    assert steps_of(8)[-1] == 8
+    assert len(steps_of(8)) == 5
+
+
+def test_likeness_is_blind_to_scale_and_takes_off_what_is_shared() -> None:
+    rng = np.random.default_rng(0)
+    shared = rng.random((2, 64, 64)) ** 2
+    a, b = ((shared + 0.05 * rng.random(shared.shape)).astype(np.float32) for _ in range(2))
+    assert alike(a, a * 512) == pytest.approx(1)
+    assert alike(a, b) > 0.9
+    assert abs(beyond(a, b, shared)) < alike(a, b)
+    assert structural(a, 4 * a) == pytest.approx(1)
+    for measure in (alike, structural):
+        assert np.isnan(measure(a, a * 0))

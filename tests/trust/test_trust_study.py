@@ -1,0 +1,203 @@
+"""The whole check on a tiny network: files, resuming, what is refused, what is said."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_line import call
+from torch import nn
+
+import c3d_viz as viz
+from c3d_viz.errors import VizError
+from c3d_viz.nets import InputSpec, ModelSpec
+from c3d_viz.render import write_image
+from c3d_viz.stats import bootstrap
+from c3d_viz.trust import (
+    CheckSettings,
+    ControlResult,
+    believed,
+    default_layers,
+    read_facts,
+    real_cases,
+    synthetic_cases,
+)
+from c3d_viz.trust.judge import judge
+from c3d_viz.trust.study import Row
+
+SPEC = InputSpec(resize=(40, 40), crop=(32, 32), frames=8, mean=(120.0,) * 3, scale=1 / 60)
+
+
+@pytest.fixture(scope="module")
+def net() -> tuple[nn.Module, ModelSpec]:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv3d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv3d(6, 6, 3, padding=1), nn.ReLU(),
+        nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(6, 3),
+    ).eval()  # fmt: skip
+    model.requires_grad_(False)
+    return model, ModelSpec("own", "own weights", True, SPEC, 3)
+
+
+@pytest.fixture
+def davis(tmp_path: Path) -> Path:
+    """A frame folder with masks: a white square that moves to the right."""
+    folder = tmp_path / "square"
+    rng = np.random.default_rng(0)
+    back = rng.integers(0, 120, (40, 60, 3), dtype=np.uint8)
+    for t in range(10):
+        frame, mask = back.copy(), np.zeros_like(back)
+        place = np.s_[12:24, 14 + 2 * t : 26 + 2 * t]
+        frame[place], mask[place] = 250, (128, 0, 0)  # a colour of its own, as data sets draw it
+        for name, picture in (("frames", frame), ("masks", mask)):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            write_image(folder / name / f"{t:05d}.png", picture)
+    return folder
+
+
+def test_masks_come_with_their_frames(davis: Path) -> None:
+    (case,), skipped = real_cases([davis], SPEC)
+    assert (case.name, skipped) == ("square", [])
+    assert case.masks is not None
+    assert case.masks.shape == (8, 32, 32)
+    # drawn on the very pixels: the white square and nothing else
+    white = case.frames.min(-1) > 200
+    assert (white & case.masks).sum() / (white | case.masks).sum() > 0.7
+    for picture in (davis / "masks").iterdir():
+        write_image(picture, np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(VizError, match="must agree"):
+        real_cases([davis], SPEC)
+
+
+def test_synthetic_cases_are_known_and_repeat() -> None:
+    one, again = synthetic_cases(5, SPEC, 1), synthetic_cases(5, SPEC, 1)
+    assert [c.sha256 for c in one] == [c.sha256 for c in again]
+    assert [c.name.split("-")[-1] for c in one] == ["left", "right", "up", "down", "left"]
+    assert one[0].sha256 != synthetic_cases(1, SPEC, 2)[0].sha256
+    wide = synthetic_cases(1, InputSpec(resize=(40, 60), crop=(32, 48), frames=8), 1)[0]
+    assert wide.frames.shape == (8, 32, 48, 3)
+    assert wide.masks is not None
+    assert wide.masks.shape == (8, 32, 48)
+
+
+def test_a_check_is_written_resumed_and_the_same(
+    net: tuple[nn.Module, ModelSpec],
+    davis: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, spec = net
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    told: list[int] = []
+
+    def stop(done: int, total: int, what: str) -> None:
+        told.append(done)
+        if what.startswith("randomisation"):
+            raise KeyboardInterrupt
+
+    given = {"spec": spec, "layers": ["3"], "methods": ["gradient", "guided"], "synthetic": 1}
+    with pytest.raises(KeyboardInterrupt):
+        viz.check(model, [davis], tmp_path / "out", progress=stop, **given)  # type: ignore[arg-type]
+    kept = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out" / "cache").iterdir()}
+    judged = viz.check(model, [davis], tmp_path / "out", **given)  # type: ignore[arg-type]
+    after = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "out" / "cache").iterdir()}
+    assert kept
+    assert kept.items() <= after.items()
+    assert len(after) == 12
+    viz.check(model, [davis], tmp_path / "again", **given)  # type: ignore[arg-type]
+    for name in ("results.csv", "facts.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+    assert judged.valid
+    assert judged.methods == ("gradient", "guided")
+    rows = list(csv.DictReader((tmp_path / "out" / "results.csv").read_text().splitlines()))
+    seen = {row["metric"] for row in rows if row["method"] == "guided"}
+    for metric in ("cascade", "one layer", "iou", "faithfulness neighbour", "infidelity",
+                   "max-sensitivity", "motion specificity", "stability compression"):  # fmt: skip
+        assert metric in seen
+    motion = [row for row in rows if row["metric"] == "motion specificity"]
+    assert {row["case"] for row in motion} == {"synthetic-1-left"}
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "own weights" in page
+    assert "All positive controls came out right" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+    facts = read_facts(tmp_path / "out" / "facts.json")
+    lines = believed(facts, facts["fingerprint"], "3", "gradient")
+    assert lines == judged.sentences["3", "gradient"]
+    assert lines
+    assert believed(facts, "another", "3", "gradient") == ()
+    assert all(
+        line.endswith("(measured at 3)")
+        for line in believed(facts, facts["fingerprint"], "1", "gradient")
+    )
+    (tmp_path / "bad.json").write_text(json.dumps({"lines": {"a": 3}}))
+    with pytest.raises(VizError, match=r"no facts\.json"):
+        read_facts(tmp_path / "bad.json")
+
+
+def test_the_rule_of_the_sentences() -> None:
+    """Known numbers in, the words of docs/trust.md out."""
+    rows = []
+    for i in range(8):
+        for method, iou, cascade in (
+            ("good", 0.6, 0.1),
+            ("bad", 0.3, 0.9),
+            ("frame difference", 0.4, math.nan),
+        ):
+            shake = 0.01 * (-1) ** i
+            for metric, value in (
+                ("iou", iou + shake),
+                ("cascade", cascade),
+                ("faithfulness grey", iou),
+            ):
+                if not math.isnan(value):
+                    rows.append(
+                        Row(f"c{i}", f"c{i}", False, "l", 0, "x", method, metric, value, "")
+                    )
+        rows.append(
+            Row(f"c{i}", f"c{i}", False, "l", 0, "x", "random", "faithfulness grey", 0.45, "")
+        )
+    judged = judge(rows, ("good", "bad"), ("l",), [ControlResult("c", False, "")])
+    assert judged.sentences["l", "good"] == (
+        "changes when the weights are random: 0.10 of 1 is left",
+        "finds the moving object better than a frame difference on 8 real clips",
+        "the pixels it marks matter more than random ones (+0.15)",
+    )
+    assert judged.sentences["l", "bad"] == (
+        "changes little when the weights are random: 0.90 of 1 is left",
+        "no better than a frame difference at finding the moving object on 8 real clips",
+        "the pixels it marks matter no more than random ones (-0.15)",
+    )
+    assert not judged.valid
+    found = judged.find("l", "good", "iou", "real", "frame difference")
+    known = bootstrap([0.2] * 8, [f"c{i}" for i in range(8)])
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (known.value, known.low, known.high)
+    )
+
+
+def test_what_cannot_be_checked(
+    tmp_path: Path, net: tuple[nn.Module, ModelSpec], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert default_layers(*net) == ("2",)
+    for given in ({"methods": ("gradcamm",)}, {"checks": ("x",)}, {"synthetic": -1}, {"seed": -1}):
+        with pytest.raises(VizError):
+            CheckSettings(**given)  # type: ignore[arg-type]
+    for words, says in (
+        (["--synthetic", "0"], "nothing to check on"),
+        (["--method", "nonsense"], "no method 'nonsense'; there are"),
+        ([str(tmp_path / "missing.mp4")], "missing.mp4"),
+        (["--layer", "conv9z", "--synthetic", "1"], "conv9z"),
+    ):
+        status, _, err = call(capsys, "check", "-o", str(tmp_path / "out"), *words)
+        assert status == 2
+        assert says in err.splitlines()[-1]
+        assert not (tmp_path / "out").exists()
