@@ -10,7 +10,7 @@ from .c3d import (
     receptive_field,
     triple,
 )
-from .fingerprint import fingerprint
+from .identity import fingerprint
 from .layers import input_shape_of, layer_module, layers_of, runs_in_order
 from .names import nearest, unwrapped
 from .spec import (
