@@ -15,7 +15,7 @@ _HOME = {
     "weights": "load_model",
     "clips": "Clip read_clip preprocess cropped_frames demo_clips read_volume volume_frames",
     "engine": "Trace Unit trace top_units",
-    "methods": "METHODS Attribution attribute attribute_many",
+    "methods": "METHODS Attribution attribute attribute_many figure show",
     "render": "overlay filmstrip raw_frames activation_sheet contact_sheet write_video write_image",
     "trust": "check",
     "export": "export_clip",
@@ -29,9 +29,9 @@ __all__ = [
     "C3D", "LAYERS", "METHODS", "Atlas", "Attribution", "Clip", "Descriptor", "InputSpec",
     "ModelSpec", "Neighbour", "Trace", "Unit", "VizError", "__version__", "activation_sheet",
     "attribute", "attribute_many", "check", "contact_sheet", "cropped_frames", "demo_clips",
-    "describe", "export_clip", "filmstrip", "load_model", "overlay", "preprocess", "raw_frames",
-    "read_clip", "read_volume", "receptive_field", "search", "top_units", "trace", "volume_frames",
-    "wrap", "write_image", "write_video",
+    "describe", "export_clip", "figure", "filmstrip", "load_model", "overlay", "preprocess",
+    "raw_frames", "read_clip", "read_volume", "receptive_field", "search", "show", "top_units",
+    "trace", "volume_frames", "wrap", "write_image", "write_video",
 ]
 # fmt: on
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .engine import Trace, Unit, top_units, trace
     from .errors import VizError
     from .export import export_clip
-    from .methods import METHODS, Attribution, attribute, attribute_many
+    from .methods import METHODS, Attribution, attribute, attribute_many, figure, show
     from .nets import C3D, LAYERS, InputSpec, ModelSpec, receptive_field, wrap
     from .render import (
         activation_sheet,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..engine import RuleReport, Unit
 from ..errors import VizError
+from ..render import inline
 from .settings import Settings
 from .targets import Channel, Output
 
@@ -63,6 +64,10 @@ class Attribution:
         if self.native is not None:
             lines += (grid_note(self.native_layer, self.native.shape, self.values.shape[1:]),)
         return lines if self.precision_note is None else (*lines, self.precision_note)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """What a notebook shows: the map by itself; ``show`` lays it over its clip."""
+        return inline(self)._repr_mimebundle_()
 
 
 def grid_note(layer: str, native: tuple[int, ...], shown: tuple[int, ...]) -> str:

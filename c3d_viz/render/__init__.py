@@ -21,4 +21,5 @@ from .maps import (
     signed,
 )
 from .media import encode_png, encode_video, write_image, write_video
+from .notebook import Inline, inline
 from .patch import Patch, cut, patch_of, places

@@ -34,6 +34,7 @@ from .maps import (
     Scale,
     blend,
     check_frames,
+    magnitude,
     normalised,
     notes_of,
     plane,
@@ -108,7 +109,7 @@ def filmstrip(
     lines = -(-len(frames) // columns)
     width = max(2 * MARGIN + label + columns * (tile + GAP) - GAP, 480)
     block = _HEAD + len(rows) * (height + GAP) + (24 if own else 0) + 10
-    header = Header(title or _title_of(att), subtitle, width)
+    header = Header(title or title_of(att), subtitle, width)
     ends, meaning = _scale_text(values, bounds, mode, own, upper is not None, colours)
     if "raw" in rows:
         meaning += f"; raw map: {_raw_text(full, scale, colours)}"
@@ -192,7 +193,15 @@ def _raw_text(full: Floats, scale: Scale, colours: int) -> str:
     return f"{what}, mid-grey is 0, {end} ±{short(float(full[0]))}"
 
 
-def _title_of(att: Any) -> str:
+def scale_sentence(att: Any) -> str:
+    """What the colours of ``overlay`` mean, and how far they go, by its defaults."""
+    values = magnitude(att)
+    bounds = scale_of(values)
+    ends, meaning = _scale_text(values, bounds, "magnitude", False, False, len(values_of(att)))
+    return f"colours from {ends[0]} to {ends[-1]}: {meaning}"
+
+
+def title_of(att: Any) -> str:
     unit, method = getattr(att, "unit", None), getattr(att, "method", "")
     if unit is None:
         return ""
