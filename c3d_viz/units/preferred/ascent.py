@@ -16,6 +16,7 @@ from .layer import Reader
 from .video import FourierVideo
 
 RATE = 0.1  # of Adam, in standard deviations of a Fourier coefficient
+LEAK = 0.1  # share of values below 0 that counts: a silent channel still says which way is up
 _SCALES = (0.92, 1.08)  # of the picture, drawn anew at each step
 _TURN = 0.05  # radians
 
@@ -26,7 +27,7 @@ class Ascent:
 
     Attributes:
         frames: (S, T, H, W, 3) uint8 RGB.
-        answers: (steps, S) mean of the channel before its ReLU on the way.
+        answers: (steps, S) that mean on the way.
     """
 
     frames: npt.NDArray[np.uint8]
@@ -45,7 +46,7 @@ def climb(
     progress: Progress | None = None,
     what: str = "",
 ) -> Ascent:
-    """Make the films of ``video`` raise the mean of a channel over its grid.
+    """Make the films of ``video`` raise the mean of a channel over its grid, after a leaky ReLU.
 
     Each step looks at the films moved by a few pixels and frames, a little turned and scaled, so
     that only what survives that grows (the films come back at their edges, in time too).
@@ -68,7 +69,8 @@ def climb(
             levels = video.levels()
             grid = reader(video.pixels(_moved(levels, jitter, generator)))
             inner = grid[:, channel].flatten(1)
-            mean = inner.mean(1)
+            # the mean of a convolution is what it gives to an even surface: what counts is above 0
+            mean = F.leaky_relu(inner, LEAK).mean(1)
             if unit is None:  # what the channel varies by at the start: its own measure
                 spread = float(inner.detach().std(correction=0))
                 unit = spread if spread > 0 else 1.0

@@ -232,7 +232,7 @@ def _words(settings: StimulusSettings) -> list[str]:
 def stimulus_notes(settings: StimulusSettings, found: Stimuli) -> list[str]:
     """What has to stand under the pictures."""
     notes = [
-        f"{settings.steps} steps of gradient ascent on the mean over the grid before the ReLU; "
+        f"{settings.steps} steps of gradient ascent on the mean over the grid (below 0: a tenth); "
         f"smoothness {settings.smoothness:g}, diversity {settings.diversity:g}. A stimulus shows "
         f"what raises the answer most, not what the channel is for; it is no clip of the world."
     ]
