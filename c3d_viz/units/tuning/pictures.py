@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,7 +37,9 @@ def units_figure(
     columns = min(4, len(channels))
     rows = -(-len(channels) // columns)
     figure = Figure(
-        figsize=(4.0 * columns, 2.6 * rows + 1.1), facecolor="white", layout="constrained"
+        figsize=(4.0 * columns, 2.6 * rows + (1.1 if columns > 1 else 1.9)),
+        facecolor="white",
+        layout="constrained",
     )
     _head(figure, title, weights)
     grid = figure.add_gridspec(rows, 2 * columns, width_ratios=[1.5, 1] * columns)
@@ -46,12 +49,11 @@ def units_figure(
         _polar(polar, tuning, channel)
         table = figure.add_subplot(grid[row, 2 * column + 1])
         _speeds(table, tuning, responses, channel)
-    figure.supxlabel(
+    meaning = (
         "Polar: response by direction of drift (blue: grating, orange: texture), each over its own "
-        "largest. Table: response by speed (up) and wavelength (right) in the preferred direction.",
-        fontsize=9,
-        color=CONTROL,
+        "largest. Table: response by speed (up) and wavelength (right) in the preferred direction."
     )
+    figure.supxlabel(_wrapped(figure, meaning, 9), fontsize=9, color=CONTROL)
     return figure
 
 
@@ -195,4 +197,10 @@ def layers_figure(
 
 
 def _head(figure: Any, title: str, weights: str) -> None:
-    figure.suptitle(f"{title}\n{weights}", fontsize=12, color=INK, ha="left", x=0.01)
+    lines = f"{_wrapped(figure, title, 12)}\n{_wrapped(figure, weights, 12)}"
+    figure.suptitle(lines, fontsize=12, color=INK, ha="left", x=0.01)
+
+
+def _wrapped(figure: Any, text: str, size: int) -> str:
+    """Broken into lines that fit the figure's width; a letter is about 0.55 of its size wide."""
+    return textwrap.fill(text, max(20, int(figure.get_figwidth() * 72 / (0.55 * size))))
