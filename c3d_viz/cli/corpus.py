@@ -1,4 +1,4 @@
-"""The commands ``features`` and ``atlas``: parsing only, imports inside."""
+"""The commands ``features``, ``atlas`` and ``search``: parsing only, imports inside."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from ..errors import VizError
 from .options import (
     SKIPPED,
+    ClipArgument,
     ClipArguments,
     Network,
     Out,
@@ -47,6 +48,7 @@ def features(
     network: Network,
     batch: Batch = 8,
     device: Device = "cpu",
+    jobs: Jobs = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Describe videos by vectors; the same command goes on after an interruption."""
@@ -54,7 +56,14 @@ def features(
 
     settings = FeatureSettings(network, layer, overlap, windows, batch, device)
     with progress_bar("features") as progress:
-        report = write_features(clips, out, settings, overwrite=overwrite, progress=progress)
+        report = write_features(
+            clips,
+            out,
+            settings,
+            jobs=_jobs(jobs, device),
+            overwrite=overwrite,
+            progress=progress,
+        )
     say(f"{out}: {report.rows} rows of {report.videos} videos")
     _say_failed(len(report.failed), report.videos, report.errors)
 
@@ -109,6 +118,30 @@ def atlas(
         say(f"open {report.page}")
     errors = None if report.page is None else report.page.with_name("errors.jsonl")
     _say_failed(len(report.failed), report.videos, errors)
+
+
+@network_options
+def search(
+    *,
+    clip: ClipArgument,
+    corpus: Annotated[
+        Path,
+        typer.Option(
+            "--in", metavar="CORPUS", parser=path_named, help="Table of features, or an atlas."
+        ),
+    ],
+    k: Annotated[int, typer.Option("--k", metavar="K", help="So many, the nearest first.")] = 9,
+    layer: Annotated[
+        str | None, typer.Option("--layer", metavar="LAYER", help="Of an atlas. [its last]")
+    ] = None,
+    network: Network,
+) -> None:
+    """Find the windows or videos of a corpus that are most like a clip."""
+    from ..corpus import look_up
+
+    for found in look_up(clip, corpus, network, k, layer=layer):
+        where = "" if found.start is None else f"  from frame {found.start}"
+        say(f"{found.cosine:.4f}  {found.path}{where}")
 
 
 def _jobs(asked: int | None, device: str) -> int:

@@ -11,5 +11,6 @@ from .atlas import (
 )
 from .descriptors import Descriptor, describe
 from .features import FeatureReport, FeatureSettings, write_features
+from .lookup import look_up
 from .nearest import Neighbour, search
 from .workers import processors

@@ -21,6 +21,7 @@ from .identity import about, key_of
 from .listener import Vectors
 from .shards import Shard, merge, read_shard, write_shard
 from .videos import Tally, distinct_videos, list_failures, text_of
+from .workers import Workers
 
 _SHARD = re.compile(r"[0-9a-f]{12}-[0-9a-f]{64}\.parquet")
 
@@ -64,6 +65,7 @@ def write_features(
     out: str | os.PathLike[str],
     settings: FeatureSettings | None = None,
     *,
+    jobs: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> FeatureReport:
@@ -77,6 +79,8 @@ def write_features(
     Args:
         videos: video files, folders of frames, and folders of either; each file counts once.
         out: ends in ``.parquet``; its folder is made.
+        jobs: processes, each with one thread; the file has the same bytes for any number. Above 1
+            they are spawned: guard the calling script by ``if __name__ == "__main__"``.
         overwrite: replace a file of that name.
         progress: called with windows done, about how many there are, and the video's name.
 
@@ -89,20 +93,22 @@ def write_features(
     run = _Run(Path(out), settings, overwrite)
     found = distinct_videos(videos)
     make_folder(run.parts)
-    done: list[tuple[str, str, Path, Shard]] = []
-    failed: list[tuple[str, str]] = []
+    made: dict[Path, tuple[str, Path, Shard] | VizError] = {}
     tally = Tally(len(found), progress)
+    arguments = (settings, run.parts, run.key)
+    with Workers(_Desk, arguments, jobs) as workers:
+        for path, result in workers.run(_describe, found):
+            if isinstance(result, ExportError):
+                raise result
+            made[path] = result
+            tally.end(text_of(path), 0 if isinstance(result, VizError) else result[2].windows)
+    done, failed = list[tuple[str, str, Path, Shard]](), list[tuple[str, str]]()
     for path in found:
-        tally.begin(text_of(path))
-        try:
-            digest, file, shard = run.shard(path, tally)
-        except ExportError:
-            raise
-        except VizError as error:
-            tally.skip()
-            failed.append((text_of(path), str(error)))
+        result = made[path]
+        if isinstance(result, VizError):
+            failed.append((text_of(path), str(result)))
         else:
-            done.append((text_of(path), digest, file, shard))
+            done.append((text_of(path), *result))
     errors = list_failures(run.errors, failed)
     if not done:
         raise ClipError(f"none of {len(found)} videos can be used; the first: {failed[0][1]}")
@@ -123,12 +129,12 @@ class _Run:
         self._check_places(overwrite)
         device = device_named(settings.device)
         model, spec = settings.network.load()
-        self.describer = Describer(
+        describer = Describer(
             model.to(device), spec, settings.layer, settings.overlap, settings.batch
         )
-        self.size = self.describer.size
+        self.size = describer.size
         self.about = about(settings, spec)
-        self._key = key_of(model, self.about)
+        self.key = key_of(model, self.about)
 
     def _check_places(self, overwrite: bool) -> None:
         for place in (self.out, self.errors):
@@ -145,37 +151,6 @@ class _Run:
             )
         try_folder(self.out.parent)
 
-    def shard(self, path: Path, tally: Tally) -> tuple[str, Path, Shard]:
-        """SHA-256, shard's file and shard of a video; computed unless it is there."""
-        stream = self.describer.stream(path)
-        try:
-            digest = sha256(path)
-        except OSError as error:
-            raise ClipError(f"{stream.label} cannot be read: {error.strerror or error}") from None
-        file = self.parts / f"{self._key}-{digest}.parquet"
-        tally.expect(len(stream.starts))
-        shard = read_shard(file, self.size)
-        if shard is None:
-            facts: dict[str, Any] = {"frames": stream.frames, "windows": len(stream.starts)}
-            vectors = self._vectors(stream, facts, tally)
-            shard = write_shard(file, self.size, vectors, facts)
-        else:
-            tally.add(len(stream.starts))
-        return digest, file, shard
-
-    def _vectors(
-        self, stream: WindowStream, facts: dict[str, Any], tally: Tally
-    ) -> Iterator[tuple[Sequence[int], Vectors]]:
-        mean = Mean()
-        for answer in self.describer.vectors(stream):
-            if self.settings.windows:
-                yield stream.starts[mean.count : mean.count + len(answer)], answer
-            mean.add(answer)
-            tally.add(len(answer))
-        if not self.settings.windows:
-            yield stream.starts[:1], mean.direction(stream.label, self.describer.layer)[None]
-        facts["notes"] = stream.notes
-
     def clean(self) -> None:
         """Remove the shards; whatever else lies in their folder stays."""
         with contextlib.suppress(OSError):  # what is left is in nobody's way
@@ -183,3 +158,42 @@ class _Run:
                 if _SHARD.fullmatch(file.name) or is_part(file.name):
                     file.unlink(missing_ok=True)
             self.parts.rmdir()
+
+
+class _Desk:
+    """What a process has at hand: the network, loaded once, and where shards are kept."""
+
+    def __init__(self, settings: FeatureSettings, parts: Path, key: str) -> None:
+        model, spec = settings.network.load()
+        self.describer = Describer(
+            model.to(settings.device), spec, settings.layer, settings.overlap, settings.batch
+        )
+        self.settings, self.parts, self.key = settings, parts, key
+
+
+def _describe(desk: _Desk, path: Path) -> tuple[str, Path, Shard]:
+    """SHA-256, shard's file and shard of a video; computed unless it is there."""
+    stream = desk.describer.stream(path)
+    try:
+        digest = sha256(path)
+    except OSError as error:
+        raise ClipError(f"{stream.label} cannot be read: {error.strerror or error}") from None
+    file, size = desk.parts / f"{desk.key}-{digest}.parquet", desk.describer.size
+    shard = read_shard(file, size)
+    if shard is None:
+        facts: dict[str, Any] = {"frames": stream.frames, "windows": len(stream.starts)}
+        shard = write_shard(file, size, _vectors(desk, stream, facts), facts)
+    return digest, file, shard
+
+
+def _vectors(
+    desk: _Desk, stream: WindowStream, facts: dict[str, Any]
+) -> Iterator[tuple[Sequence[int], Vectors]]:
+    mean = Mean()
+    for answer in desk.describer.vectors(stream):
+        if desk.settings.windows:
+            yield stream.starts[mean.count : mean.count + len(answer)], answer
+        mean.add(answer)
+    if not desk.settings.windows:
+        yield stream.starts[:1], mean.direction(stream.label, desk.describer.layer)[None]
+    facts["notes"] = stream.notes

@@ -23,14 +23,18 @@ def key_of(model: nn.Module, facts: dict[str, Any]) -> str:
 
 def about(settings: Any, spec: ModelSpec) -> dict[str, Any]:
     """What the file says of itself: nothing that differs between two runs alike."""
+    chosen = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+    del chosen["network"]
+    return {**chosen, **about_network(spec)}
+
+
+def about_network(spec: ModelSpec) -> dict[str, Any]:
+    """The part of it that a network must share to be compared."""
     takes = {k: v for k, v in vars(spec.input).items() if k != "mean_volume"}
     volume = spec.input.mean_volume
     if volume is not None:
         takes["mean_volume"] = hashlib.sha256(volume.tobytes()).hexdigest()
-    chosen = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
-    del chosen["network"]
     return {
-        **chosen,
         "model": spec.name,
         "weights": spec.weights,
         "weights_sha256": spec.sha256,

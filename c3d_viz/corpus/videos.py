@@ -43,27 +43,16 @@ def list_failures(file: Path, failed: Sequence[tuple[str, str]]) -> Path | None:
 
 
 class Tally:
-    """Windows done and about how many there are, known better with every video that is opened."""
+    """Windows done and about how many there are, known better with every video that is done."""
 
     def __init__(self, videos: int, progress: Progress | None) -> None:
         self._videos, self._progress = videos, progress
-        self._opened = self._known = self._done = 0
-        self._label = ""
+        self._ended = self._done = 0
 
-    def begin(self, label: str) -> None:
-        self._opened, self._label = self._opened + 1, label
-
-    def expect(self, windows: int) -> None:
-        self._known += windows
-
-    def skip(self) -> None:
-        """The video gives no windows, or no more."""
-        self._known = self._done
-        self.add(0)
-
-    def add(self, windows: int) -> None:
-        self._done += windows
+    def end(self, label: str, windows: int) -> None:
+        """A video is done, and had so many windows."""
+        self._ended, self._done = self._ended + 1, self._done + windows
         if self._progress is not None:
-            total = round(self._known * self._videos / self._opened)
-            which = f"video {self._opened} of {self._videos}"
-            self._progress(self._done, total, f"windows, {which}: {self._label}")
+            total = round(self._done * self._videos / self._ended)
+            which = f"video {self._ended} of {self._videos}"
+            self._progress(self._done, total, f"windows, {which}: {label}")
