@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from .. import __version__
 from ..errors import VizError, printable
 from ..setup_check import missing_screen_library
-from .corpus import atlas, features, search
+from .corpus import atlas, features, map_, search
 from .export import export
 from .options import Network, Out, Overwrite, Resume, network_options
 from .progress import progress_bar, say
@@ -90,6 +90,7 @@ app.command()(features)
 app.command()(atlas)
 app.command()(check)
 app.command()(search)
+app.command("map")(map_)
 
 
 def _version(wanted: bool) -> None:

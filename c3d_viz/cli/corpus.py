@@ -1,4 +1,4 @@
-"""The commands ``features``, ``atlas`` and ``search``: parsing only, imports inside."""
+"""The commands ``features``, ``atlas``, ``search``, ``map``: parsing only, imports inside."""
 
 from __future__ import annotations
 
@@ -142,6 +142,38 @@ def search(
     for found in look_up(clip, corpus, network, k, layer=layer):
         where = "" if found.start is None else f"  from frame {found.start}"
         say(f"{found.cosine:.4f}  {found.path}{where}")
+
+
+def map_(
+    *,
+    table: Annotated[
+        Path,
+        typer.Argument(metavar="FEATURES", parser=path_named, help="Table of c3d-viz features."),
+    ],
+    out: Out,
+    k: Annotated[int, typer.Option("--k", metavar="K", help="Neighbours of each video.")] = 5,
+    classes: Annotated[
+        bool, typer.Option("--classes", help="Folders name classes; test a linear SVM.")
+    ] = False,
+    group: Annotated[
+        str | None,
+        typer.Option("--group", metavar="REGEX", help="What names of one group share. [UCF101's]"),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of all chance.")] = 0,
+) -> None:
+    """Draw a map of videos: nearest, PCA, t-SNE; classify them by folder."""
+    from ..corpus import write_map
+
+    own = {} if group is None else {"group": group}
+    with progress_bar("map") as progress:
+        report = write_map(table, out, k=k, classes=classes, seed=seed, progress=progress, **own)
+    if (found := report.classified) is not None:
+        say(
+            f"{100 * found.accuracy:.1f} % of {sum(found.classes.values())} videos in "
+            f"{len(found.classes)} classes named rightly by a linear SVM (chance "
+            f"{100 * found.chance:.1f} %)"
+        )
+    say(f"open {report.page}")
 
 
 def _jobs(asked: int | None, device: str) -> int:

@@ -12,5 +12,6 @@ from .atlas import (
 from .descriptors import Descriptor, describe
 from .features import FeatureReport, FeatureSettings, write_features
 from .lookup import look_up
+from .map import MapReport, write_map
 from .nearest import Neighbour, search
 from .workers import processors
