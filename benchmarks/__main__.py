@@ -1,11 +1,11 @@
 """Run the benchmarks and write benchmarks/results.json, the plots and the table in docs.
 
-    python -m benchmarks                      everything (about seventeen minutes on two cores)
+    python -m benchmarks                      everything (about twenty minutes on two cores)
     python -m benchmarks --only memory help   some parts; the others keep their stored figures
     python -m benchmarks --device cuda        the comparisons on an accelerator
 
-Parts: compare quick tracing help memory export curves soak. ``soak`` (1,000 exports) takes long
-and runs only when it is named.
+Parts: compare quick tracing help memory export networks curves soak. ``soak`` (1,000 exports) takes
+long and runs only when it is named.
 """
 
 from __future__ import annotations
@@ -19,16 +19,28 @@ from typing import Any
 
 import torch
 
-from . import check, compare, curves, exporting, machine, memory, overhead, peers, soak, table
+from . import (
+    check,
+    compare,
+    curves,
+    exporting,
+    machine,
+    memory,
+    networks,
+    overhead,
+    peers,
+    soak,
+    table,
+)
 from .work import Work, full_size
 
-PARTS = ("compare", "quick", "tracing", "help", "memory", "export", "curves", "soak")
+PARTS = ("compare", "quick", "tracing", "help", "memory", "export", "networks", "curves", "soak")
 MEMORY = {  # whose memory is measured for each work, beside ours
     "all_conv": ("captum", "plain PyTorch loop"),
     "conv3b": ("captum",),
     "conv5b": ("captum",),
 }
-ON_CPU = {"quick", "help", "memory", "export", "soak"}
+ON_CPU = {"quick", "help", "memory", "export", "networks", "soak"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -101,6 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
         "export": ("export --layer all", lambda: [
             machine.alone("exporting", name, threads=threads) for name in exporting.LIMITS_MB
         ]),
+        "networks": ("networks that are no chains", lambda: networks.measure(threads, rounds or 3)),
         "soak": ("1,000 exports", lambda: soak.soak(1000, 1200, threads)),
     }  # fmt: skip
     for part, (title, measure) in of_one_process.items():

@@ -3,8 +3,9 @@
     python -m benchmarks.check [--tolerance 0.25]
 
 Compares ratios to a plain PyTorch loop that is written here, so that nothing but PyTorch is
-needed and a slower machine changes both sides alike. Seconds are never compared. Exits with 1 and
-one line per ratio that fell by more than the tolerance.
+needed and a slower machine changes both sides alike; of networks that are no chains, to captum.
+Seconds are never compared. Exits with 1 and one line per ratio that fell by more than the
+tolerance.
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ def quick(threads: int, rounds: int = 5) -> dict[str, dict[str, float]]:
 
 
 def worse(
-    stored: dict[str, dict[str, float]], fresh: dict[str, dict[str, float]], tolerance: float
+    stored: dict[str, dict[str, float]],
+    fresh: dict[str, dict[str, float]],
+    tolerance: float,
+    against: str = "the plain loop",
 ) -> list[str]:
     """One line per ratio that fell below (1 - tolerance) of the stored one, or is missing."""
     lines = []
@@ -63,10 +67,28 @@ def worse(
         now = fresh[key]["high"]
         if now < (1 - tolerance) * before["median"]:
             lines.append(
-                f"{key}: {fresh[key]['median']:.2f}x the plain loop (best round {now:.2f}x), "
+                f"{key}: {fresh[key]['median']:.2f}x {against} (best round {now:.2f}x), "
                 f"was {before['median']:.2f}x"
             )
     return lines
+
+
+def _networks(stored: list[dict[str, Any]], options: argparse.Namespace) -> list[str]:
+    """The same for networks that are no chains, against captum; says so where they are not here."""
+    from c3d_viz.errors import WeightsError
+
+    from . import networks
+
+    try:
+        fresh = networks.quick(min(options.rounds, 3))
+    except WeightsError as error:
+        print(f"{', '.join(networks.QUICK)}: not measured ({error})")
+        return []
+    before = {row["key"]: row["ratio"] for row in stored if row["key"] in networks.QUICK}
+    for key, row in fresh.items():
+        was = before.get(key, {}).get("median", float("nan"))
+        print(f"{key}: {row['median']:.2f}x captum (stored {was:.2f}x)")
+    return worse(before, fresh, options.tolerance, "captum")
 
 
 def main(arguments: list[str] | None = None, results: Path = RESULTS) -> int:
@@ -84,6 +106,7 @@ def main(arguments: list[str] | None = None, results: Path = RESULTS) -> int:
         was = stored["quick"].get(key, {}).get("median", float("nan"))
         print(f"{key}: {row['median']:.2f}x the plain loop (stored {was:.2f}x)")
     lines = worse(stored["quick"], fresh, options.tolerance)
+    lines += _networks(stored.get("networks", []), options)
     for line in lines:
         print(f"worse: {line}")
     return 1 if lines else 0

@@ -21,6 +21,12 @@ from . import machine
 from .timing import Spread
 
 WORKS = {"all_conv": None, "conv3b": "conv3b", "conv5b": "conv5b"}
+MIDDLE = {  # of other networks' layers: model/layer and the cell in the middle
+    "r3d_18/layer1": (8, 28, 28),
+    "r3d_18/layer2": (4, 14, 14),
+    "r3d_18/layer4": (1, 3, 3),
+    "r2plus1d_18/layer2": (4, 14, 14),
+}
 
 
 def measure(tools: list[str], work: str, rounds: int, threads: int) -> dict[str, Any]:
@@ -55,12 +61,15 @@ def _run(tool: str, work_name: str, threads: int) -> None:
     torch.set_num_threads(threads)
     found, _ = peers.available()
     baseline = resident()
-    model, spec = viz.load_model("c3d")
+    name, _, layer = work_name.rpartition("/")
+    model, spec = viz.load_model(name or "c3d", "random")
     x, clip = work.real_clip(spec.input)
-    layer = WORKS[work_name]
-    layers = viz.LAYERS[:8] if layer is None else (layer,)
     # the middle of the volume; one unit of a layer is enough, peaks do not add up
-    places = [floor.centre(model, name) for name in layers]
+    if name:
+        places = [viz.Unit(layer, 0, MIDDLE[work_name])]
+    else:
+        layers = viz.LAYERS[:8] if WORKS[work_name] is None else (layer,)
+        places = [floor.centre(model, name) for name in layers]
     units = [viz.Unit(unit.layer, channel, unit.at) for unit in places for channel in (0, 1)]
     loaded = resident()
     Path("/proc/self/clear_refs").write_text("5")  # the highest size starts anew
@@ -102,7 +111,7 @@ def _status(key: str, process: int | str = "self") -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tool")
-    parser.add_argument("work", choices=WORKS)
+    parser.add_argument("work", choices=[*WORKS, *MIDDLE])
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     _run(options.tool, options.work, options.threads)

@@ -40,7 +40,10 @@ def markdown(results: dict[str, Any]) -> str:
         parts.append(_agreement(results["agreement"], results.get("missing", {})))
     if "comparisons" in results:
         parts += [_targets(results), _comparisons(results["comparisons"])]
-    for name, table in (("memory", _memory), ("export", _export), ("soak", _soak)):
+    tables = (
+        ("memory", _memory), ("export", _export), ("networks", _networks), ("soak", _soak)
+    )  # fmt: skip
+    for name, table in tables:
         if name in results:
             parts.append(table(results[name]))
     return "\n\n".join(parts)
@@ -120,6 +123,17 @@ def _targets(results: dict[str, Any]) -> str:
                 f"| peak memory, {MEMORY[row['work']]} | <= 0.6x captum | {_spread(share, 'x')} | "
                 f"{_met(share['median'] <= 0.6)} | |"
             )
+    for row in results.get("networks", []):
+        name = row["key"].replace("/", " ")
+        lines.append(
+            f"| {row['units']} units of {name} | >= {row['target']:g}x captum | "
+            f"{_spread(row['ratio'], 'x')} | {_met(row['reached'])} | |"
+        )
+        share = row["memory"]["captum"]["ours_as_share_of_work_mb"]
+        lines.append(
+            f"| peak memory, {name} | <= 0.8x captum | {_spread(share, 'x')} | "
+            f"{_met(share['median'] <= 0.8)} | |"
+        )
     if "help" in results:
         row = results["help"]
         lines.append(
@@ -208,6 +222,21 @@ def _export(rows: list[dict[str, Any]]) -> str:
     for kind in kinds:
         cells = [f"{row['kinds'][kind]:.2f} s" if kind in row["kinds"] else "" for row in rows]
         lines.append(f"| {kind} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _networks(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| network that is no chain, 9 units | threads | c3d_viz | captum | largest relative "
+        "difference | memory while it works |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        ours, captum = (_spread(row["seconds"][tool], " s") for tool in ("c3d_viz", "captum"))
+        sizes = " / ".join(f"{row['memory'][t]['work_mb']:.0f} MB" for t in ("c3d_viz", "captum"))
+        name = row["key"].replace("/", " ")
+        facts = (name, str(row["threads"]), ours, captum, f"{row['relative_error']:.1e}", sizes)
+        lines.append(f"| {' | '.join(facts)} |")
     return "\n".join(lines)
 
 

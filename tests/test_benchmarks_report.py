@@ -64,6 +64,8 @@ def test_a_fallen_ratio_is_caught_and_a_slow_round_is_not() -> None:
         "c: no longer measured (was 2.00x)",
     ]
     assert check.worse({"b": {"median": 4.0}}, fresh, 0.25) == []
+    (line,) = check.worse({"a": {"median": 4.0}}, fresh, 0.25, "captum")
+    assert line == "a: 2.50x captum (best round 2.90x), was 4.00x"
 
 
 def test_check_says_what_to_do_without_stored_ratios(
@@ -158,6 +160,22 @@ def _made_up_run() -> dict[str, object]:
                 "targets": {"everything_else_share": 0.25, "peak_mb": 2500.0},
             }
         ],
+        "networks": [
+            {
+                "key": "r3d_18/layer2",
+                "units": 9,
+                "threads": 2,
+                "seconds": {"c3d_viz": spread, "captum": spread},
+                "ratio": {"median": 7.0, "low": 6.0, "high": 8.0},
+                "target": 6.0,
+                "reached": True,
+                "relative_error": 2e-6,
+                "memory": {
+                    "c3d_viz": tool,
+                    "captum": {**tool, "work_mb": 300.0, "ours_as_share_of_work_mb": spread},
+                },
+            }
+        ],
         "soak": {
             "exports": 1000,
             "seconds": 700.0,
@@ -184,6 +202,9 @@ def test_tables_say_what_was_measured() -> None:
         "| c3d_viz | 1 (1 - 1) | 1 | 90 | 90, 45% | 180 GFLOP/s, 90% |",
         "| captum | 4 (3 - 5) | 4x (3x - 5x) | 200 | 50, 25% |  |",
         "| back-projection | 17.00 s |",
+        "| 9 units of r3d_18 layer2 | >= 6x captum | 7x (6x - 8x) | reached | |",
+        "| peak memory, r3d_18 layer2 | <= 0.8x captum | 2x (1x - 3x) | **missed** | |",
+        "| r3d_18 layer2 | 2 | 2 s (1 s - 3 s) | 2 s (1 s - 3 s) | 2.0e-06 | 200 MB / 300 MB |",
     ):
         assert line in text.splitlines()
     rows = [line for line in text.splitlines() if line.startswith("|")]

@@ -17,7 +17,7 @@ from .options import (
     whole_numbers,
 )
 from .progress import progress_bar, say
-from .shortfall import frames_taken, less_than_asked
+from .shortfall import frames_taken, less_than_asked, walked_by_autograd
 
 
 @network_options
@@ -120,13 +120,16 @@ def export(
         if one:
             manifest = export_clip(clips[0], out, progress=progress, **wanted, **how)
             lines = _about(read_json(manifest) or {})
+            whole = [manifest]
         else:
             common = ExportSettings.of(**wanted, of_c3d=network.is_c3d)
             done = export_clips(clips, out, common, progress=progress, **how)
             lines = [f"left out: {clip.error}" for clip in done if clip.error is not None]
+            whole = [clip.folder / "manifest.json" for clip in done if clip.error is None]
     if timings:
         for name, seconds in spent.items():
             say(f"{name:<30}{seconds:9.2f} s", err=True)
+        say(*walked_by_autograd(network, read_json(whole[0]) or {}), err=True)
     say(*lines, err=True)
     say(f"open {out / 'index.html'}")
     if not one and lines:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ExportError
+
+if TYPE_CHECKING:
+    from ..weights import NetworkChoice
 
 
 def frames_taken(manifest: dict[str, Any]) -> str:
@@ -31,3 +34,16 @@ def less_than_asked(manifest: dict[str, Any]) -> list[str]:
         layers = ", ".join(f"{x['layer']} has {x['shape'][0]}" for x in few)
         lines.append(f"maps: all of a layer where it has fewer than {asked['top']}: {layers}")
     return lines
+
+
+def walked_by_autograd(network: NetworkChoice, manifest: dict[str, Any]) -> list[str]:
+    """Which layers took longer than they might, and why, a line each reason."""
+    from ..engine import slow_layers
+
+    net, spec = network.load()
+    windows = manifest.get("windows", [])
+    layers = [x["layer"] for window in windows[:1] for x in window["layers"]]
+    reasons: dict[str, list[str]] = {}
+    for layer, reason in slow_layers(net, spec.input.shape, layers).items():
+        reasons.setdefault(reason, []).append(layer)
+    return [f"walked by autograd: {', '.join(v)}: {reason}" for reason, v in reasons.items()]

@@ -14,7 +14,7 @@ from .listen import (
     recording,
     undisturbed,
 )
-from .passes import Pass
+from .passes import Pass, slow_layers
 from .precision import Precision, bf16_share, settled
 from .report import RuleReport, Way, crossed, way
 from .rules import RULES, BackProjection

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from ..nets import unwrapped
@@ -109,3 +110,17 @@ class Pass:
             level: seen.activations[layer] for level, layer in levels.items() if level is not None
         }
         return recalled(graph, activations, places, asks=asks)
+
+
+def slow_layers(
+    model: nn.Module, input_shape: Sequence[int], layers: Sequence[str]
+) -> dict[str, str]:
+    """The layers from which autograd walks back, and why the fast engine does not.
+
+    Args:
+        input_shape: (C, T, H, W) of a clip.
+    """
+    like = next(model.parameters(), torch.zeros(()))
+    asked = Pass(model, like.new_zeros((1, *input_shape)))
+    reasons = {layer: asked.slow(layer) for layer in layers}
+    return {layer: reason for layer, reason in reasons.items() if reason is not None}

@@ -13,6 +13,7 @@ import c3d_viz as viz
 from c3d_viz.engine.general import backproject
 from c3d_viz.engine.graph import pooling
 from c3d_viz.engine.graph.kernels import TransposedConv, Unpool, channels_last, pool_with_offsets
+from c3d_viz.engine.graph.phases import Phases
 from c3d_viz.engine.rules import RULES
 
 
@@ -45,6 +46,26 @@ def test_way_back_is_the_transposed_convolution(
         found = back(channels_last(signal.to(dtype)), margin)
     assert found.shape == expected.shape
     assert _relative(found, expected) <= (1e-6 if dtype == torch.float32 else 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride"),
+    [
+        ((3, 7, 7), (1, 2, 2)),
+        ((3, 4, 2), (2, 3, 2)),
+        ((1, 1, 1), (2, 2, 2)),
+        ((2, 2, 1), (3, 1, 2)),
+    ],
+)
+def test_a_stride_goes_back_in_phases(
+    kernel: tuple[int, int, int], stride: tuple[int, int, int]
+) -> None:
+    torch.manual_seed(0)
+    weight, signal = torch.randn(8, 3, *kernel), torch.randn(1, 8, 3, 5, 4)
+    expected = F.conv_transpose3d(signal.double(), weight.double(), stride=stride)
+    found = Phases(weight, stride, signal)(channels_last(signal))
+    assert found.shape == expected.shape
+    assert _relative(found, expected) <= 1e-6
 
 
 def test_way_back_of_one_frame_keeps_only_the_taps_that_meet_it() -> None:

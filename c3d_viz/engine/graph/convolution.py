@@ -10,7 +10,8 @@ from torch import Tensor
 
 from .boxes import Box, Part, Stencil, cell, clip, full, volume
 from .exact import Backend, backend_of, conv_part, exact_box
-from .kernels import Filters, TransposedConv, channels_last
+from .kernels import FEW_CHANNELS, Filters, TransposedConv, channels_last
+from .phases import Phases
 from .steps import Call, Made, Memo, Single, Step, Walk
 
 _HEAVY = 1 << 20  # weights; arranging more of them takes longer than one use gains
@@ -102,6 +103,9 @@ class Conv(Step):
             answer = F.conv_transpose3d(
                 values, transposed, None, view.stride, lost, 0, self.conv.groups, view.dilation
             )
+        elif isinstance(transposed, Phases):
+            reached = self.stencil.reach(signal.box)
+            answer = transposed(channels_last(signal.whole().values[None]))
         elif transposed.taps == 1:  # frames go back together
             answer = transposed(channels_last(signal.whole().values[None]), margin)
         else:
@@ -113,12 +117,15 @@ class Conv(Step):
                 transposed.add_frames(answer, channels_last(part.values[None]), first, margin)
         return (self._inside(answer[0], reached),)
 
-    def _prepare(self, like: Tensor, once: bool) -> TransposedConv | Tensor:
+    def _prepare(self, like: Tensor, once: bool) -> TransposedConv | Phases | Tensor:
         """The way back for many signals, or only the weight where it is worth no more."""
         weight, view = self.conv.weight, self.stencil
         if self.scale is not None:
             weight = weight * self.scale.view(-1, 1, 1, 1, 1)
-        plain = set(view.stride) == {1} and set(view.dilation) == {1} and self.conv.groups == 1
+        plain = set(view.dilation) == {1} and self.conv.groups == 1
+        if plain and set(view.stride) != {1} and self.below[0][0] < FEW_CHANNELS:
+            return Phases(weight, view.stride, like)
+        plain = plain and set(view.stride) == {1}
         plain = plain and all(p < k for p, k in zip(view.padding, view.kernel, strict=True))
         if plain and not (once and weight.numel() > _HEAVY):
             return TransposedConv(weight, like)

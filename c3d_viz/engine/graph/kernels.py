@@ -28,7 +28,7 @@ from torch import Tensor
 from .boxes import Stencil
 
 _ONES = [1, 1, 1]
-_FEW_CHANNELS = 8  # below it, temporal taps become channels: half a 16-wide register
+FEW_CHANNELS = 8  # below it, temporal taps become channels: half a 16-wide register
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class TransposedConv:
         depth = self.kernel[0]
         # transposed convolution = convolution with mirrored kernels and swapped channels
         weight = weight.detach().to(like.dtype).flip(2, 3, 4).transpose(0, 1)
-        self.taps = depth if depth > 1 and self.channels < _FEW_CHANNELS else 1
+        self.taps = depth if depth > 1 and self.channels < FEW_CHANNELS else 1
         if self.taps > 1:  # (in, out, kt, kh, kw) -> (kt * in, out, 1, kh, kw)
             weight = weight.permute(2, 0, 1, 3, 4).flatten(0, 1).unsqueeze(2)
         self.weight = weight.contiguous()
