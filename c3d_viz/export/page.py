@@ -220,7 +220,8 @@ def _layer(window: dict[str, Any], layer: dict[str, Any], manifest: dict[str, An
             why = escape(layer["left_out"][method])
             parts.append(f'<h4>{title}</h4><p class="note">Left out: {why}</p>')
             continue
-        parts.append(f"<h4>{title}</h4><div class=units>")
+        parts.append(f"<h4>{title}</h4>{_measured(layer['layer'], method, manifest)}")
+        parts.append("<div class=units>")
         parts += [_unit(layer, unit, method) for unit in layer["units"]]
         parts.append("</div>")
         sheet = quote(layer["sheets"][method])
@@ -236,6 +237,14 @@ def _layer(window: dict[str, Any], layer: dict[str, Any], manifest: dict[str, An
         )
     parts.append(f'<p class=files><a href="{quote(layer["activations"])}">activations.npz</a></p>')
     return "".join(parts) + "</section>"
+
+
+def _measured(layer: str, method: str, manifest: dict[str, Any]) -> str:
+    """What ``c3d-viz check`` found for this network, layer and method."""
+    lines = manifest.get("trust", {}).get(layer, {}).get(method, ())
+    if not lines:
+        return ""
+    return f'<p class="note">May it be believed? Measured: {escape("; ".join(lines))}.</p>'
 
 
 def _unit(layer: dict[str, Any], unit: dict[str, Any], method: str) -> str:

@@ -29,6 +29,7 @@ from ..files import sha256, write_text
 from ..methods import Given
 from ..nets import C3D, ModelSpec
 from ..progress import Progress
+from ..trust import shipped_lines
 from ..weights import NetworkChoice, choose
 from . import page as export_page
 from .draw import Window
@@ -230,6 +231,7 @@ def write_export(
             "model": describe_model(net, spec),
             "versions": versions(),
             **({"left_out": plan.layers_left_out} if plan.layers_left_out else {}),
+            "trust": shipped_lines(net, spec.name, plan.layers, settings.methods),
         }
     steps = _Steps(progress, len(starts) * answers.steps(settings, plan))
     if progress is not None and len(starts) < settings.windows:

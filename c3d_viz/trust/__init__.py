@@ -12,7 +12,7 @@ from .deletion import (
     faithfulness,
     importance_of,
 )
-from .facts import believed, read_facts, shipped_facts
+from .facts import believed, read_facts, shipped_facts, shipped_lines
 from .judge import Judged, Summary
 from .localisation import Localisation, localisation
 from .paths import path_counts

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from ..errors import VizError
 from ..files import read_json
+from ..nets import fingerprint
 from .judge import Judged
 
 SHIPPED = Path(__file__).with_name("facts")
@@ -68,6 +71,21 @@ def read_facts(path: str | os.PathLike[str]) -> dict[str, Any]:
     except (AssertionError, AttributeError, KeyError, TypeError):
         raise VizError(f"{path} is no facts.json of c3d-viz check; run the check again") from None
     return facts
+
+
+def shipped_lines(
+    model: nn.Module, name: str, layers: Iterable[str], methods: Iterable[str]
+) -> dict[str, dict[str, list[str]]]:
+    """``believed`` of a network by its name: the facts that ship count for its weights alone."""
+    facts = shipped_facts(name)
+    if facts is None:
+        return {}
+    mark, found = fingerprint(model), dict[str, dict[str, list[str]]]()
+    for layer in layers:
+        lines = {method: list(believed(facts, mark, layer, method)) for method in methods}
+        if any(lines.values()):
+            found[layer] = {method: said for method, said in lines.items() if said}
+    return found
 
 
 def believed(

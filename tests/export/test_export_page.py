@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,9 @@ from exported import LINE, files, links, manifest_of
 from c3d_viz import clips
 from c3d_viz.export import run
 from c3d_viz.export.run import export_clip
+from c3d_viz.nets import fingerprint
 from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
+from c3d_viz.trust import facts
 
 
 def test_the_page_opens_from_disk(tree: Path) -> None:
@@ -97,3 +100,27 @@ def test_the_page_in_a_browser(tree: Path, browser: Any, width: int) -> None:
     context.close()
     assert wrong == []
     assert all(url.startswith("file:") for url in asked)
+
+
+def test_what_was_measured_stands_beside_the_maps(
+    clip: Path, tiny_c3d: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The facts of a check, for this network alone."""
+    spec = ModelSpec("own", "own weights", True, COMPACT_INPUT, 5)
+    (tmp_path / "own.json").write_text(
+        json.dumps({
+            "fingerprint": fingerprint(tiny_c3d),
+            "lines": {"fc8": {"guided": ["no <better> than a frame difference"]}},
+        })
+    )  # fmt: skip
+    monkeypatch.setattr(facts, "SHIPPED", tmp_path)
+    out = tmp_path / "out"
+    given: dict[str, Any] = {"layers": "fc8", "top": 1, "methods": ("guided", "deconvnet")}
+    export_clip(clip, out, loaded=(tiny_c3d, spec), **given)
+    assert manifest_of(out)["trust"] == {"fc8": {"guided": ["no <better> than a frame difference"]}}
+    text = (out / "index.html").read_text(encoding="utf-8")
+    assert text.count("May it be believed? Measured: no &lt;better&gt; than") == 1
+    facts.shipped_facts.cache_clear()
+    other = type(tiny_c3d)(5, width=2, fc=16).eval()
+    assert facts.shipped_lines(other, "own", ["fc8"], ["guided"]) == {}
+    facts.shipped_facts.cache_clear()
