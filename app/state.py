@@ -88,19 +88,21 @@ def read_address() -> None:
 
     At any other run the address follows the view. An empty one is that of a page just gone to.
     """
+    place = st.container()  # at every run: what follows keeps its place on the page
     query = st.query_params.to_dict()
     first = "view" not in st.session_state
     if not first and not (query and went_back() and query != to_query(view())):
         return
     query.setdefault("net", nets()[0])
     uploaded = (UPLOADED,) if session().clip is not None else ()
-    st.session_state["view"], notes = from_query(
-        query,
-        clips=(*samples.samples(), *uploaded),
-        nets=nets(),
-        layers=layers,
-        methods=tuple(viz.METHODS),
-    )
+    with place:  # another network may have to be loaded for its layers
+        st.session_state["view"], notes = from_query(
+            query,
+            clips=(*samples.samples(), *uploaded),
+            nets=nets(),
+            layers=layers,
+            methods=tuple(viz.METHODS),
+        )
     session().notes += notes
 
 
@@ -119,6 +121,12 @@ def changed(**fields: Any) -> None:
     change(replace(view(), **fields))
 
 
+def drag(new: View) -> None:
+    """Show something else from the next run on, and make no step of Back: it is being dragged."""
+    change(new)
+    st.session_state["dragged"] = True
+
+
 def write_address() -> None:
     """Put the view into the address, so that a copied link brings somebody else here.
 
@@ -126,7 +134,8 @@ def write_address() -> None:
     opened) it is filled in without a step.
     """
     query, there = to_query(view()), st.query_params.to_dict()
-    if there and there != query:
+    dragged = st.session_state.pop("dragged", False)
+    if there and there != query and not dragged:
         st.query_params.from_dict(query)
     components.address(urlencode(query) if not there else "")
 

@@ -111,11 +111,12 @@ def changed(page: Any, look: str, act: Callable[[], None]) -> float:
     return time.perf_counter() - began
 
 
-OVERLAY = f"{FILM}[2]?.style.backgroundImage"
-VIDEO = (  # its address once a frame of it can be seen
-    "[...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelector('video'))"
-    ".filter(v => v && v.readyState > 1).map(v => v.currentSrc)[0]"
-)
+def film(words: str) -> str:
+    """The picture, as an expression, of the player's film that is described with these words."""
+    return f"{FILM}.find(film => film.ariaLabel?.includes('{words}'))?.style.backgroundImage"
+
+
+OVERLAY, GIVEN = film("take part"), film("scaled and cropped")
 
 
 def times(server: Server, browser: Any, clips: list[Path], rounds: int) -> dict[str, list[float]]:
@@ -133,24 +134,30 @@ def times(server: Server, browser: Any, clips: list[Path], rounds: int) -> dict[
         found[name].append(changed(page, look, act))
         settle(page)
 
-    tiles = page.locator(".tile").evaluate_all("all => all.map(t => t.dataset.id)")
+    samples = page.locator(".st-key-samples-place [role=radio]")
+    tiles = samples.evaluate_all("all => all.map(t => t.dataset.id)")
     for name in tiles[1 : 1 + max(rounds, 1)]:
         clock("sample chosen", OVERLAY, page.locator(f".tile[data-id='{name}']").click)
     for clip in clips[:rounds]:
         give = page.locator("input[type=file]").last
         clock("upload ended", OVERLAY, lambda c=clip, g=give: g.set_input_files(str(c)))
     page.goto(f"{server.url}/layers?clip={tiles[0]}")
-    page.wait_for_function(VIDEO, timeout=PATIENCE)
+    page.wait_for_function(f"{OVERLAY}?.length > 100", timeout=PATIENCE)
     settle(page)
     for layer in ("conv4b", "conv3b", "conv2a")[:rounds]:
-        clock("other layer", VIDEO, page.locator(f".block[data-id={layer}]").click)
-        clock("other feature map", VIDEO, page.locator(".tile").nth(2).click)
-        guided = page.get_by_role("radio", name="Guided backpropagation").first
-        clock("other method", VIDEO, guided.click)
-        back = page.get_by_role("radio", name="Deconvolution").first
-        clock("the same again (cache)", VIDEO, back.click)
+        clock("other layer", OVERLAY, page.locator(f".block[data-id={layer}]").click)
+        maps = page.locator(".st-key-stage .tile[role=radio]")
+        clock("other feature map", OVERLAY, maps.nth(2).click)
+        clock("other method", OVERLAY, method(page, "Guided backpropagation").click)
+        clock("the same again (cache)", OVERLAY, method(page, "Deconvolution").click)
     page.close()
     return found
+
+
+def method(page: Any, name: str) -> Any:
+    """A method in the menu, which is open then."""
+    page.get_by_role("combobox", name="Method").first.click()
+    return page.get_by_role("option", name=name, exact=True)
 
 
 def crowd(server: Server, browser: Any, clips: list[Path]) -> dict[str, float]:
@@ -186,7 +193,7 @@ def crowd(server: Server, browser: Any, clips: list[Path]) -> dict[str, float]:
     seconds = time.perf_counter() - began
     for page in pages:
         page.get_by_role("link", name="Clip", exact=True).click()
-        page.wait_for_function(f"{FILM}[1]?.style.backgroundImage.length > 100", timeout=PATIENCE)
+        page.wait_for_function(f"{GIVEN}?.length > 100", timeout=PATIENCE)
     whose = [whose_clip(page, clips) for page in pages]
     for context in contexts:
         context.close()
@@ -210,7 +217,7 @@ def crowd(server: Server, browser: Any, clips: list[Path]) -> dict[str, float]:
 def whose_clip(page: Any, clips: list[Path]) -> int:
     """Number of the clip whose frames are nearest to those that the page shows."""
     settle(page)
-    shown = page.evaluate(f"{FILM}[1].style.backgroundImage")
+    shown = page.evaluate(GIVEN)
     data = base64.b64decode(shown.partition("base64,")[2].rstrip('")'))
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     frames = np.stack(np.split(picture[..., ::-1], 16, axis=1)).astype(np.float32)

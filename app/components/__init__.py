@@ -142,9 +142,14 @@ def timeline(
     start: int,
     span: int,
     strip: str | None,
-    picked: Callable[[int], None],
+    trace: tuple[Sequence[int], Sequence[float]] | None,
+    picked: Callable[[int, bool], None],
 ) -> None:
-    """The whole video with its motion drawn on it, and the window, which can be moved."""
+    """The whole video with its motion drawn on it, and the window, which can be moved.
+
+    ``trace``: frames and what a unit answers there. ``picked`` is told the first frame, and whether
+    the window is still being dragged.
+    """
     data = {
         "energy": [round(float(e), 4) for e in energy],
         "frames": frames,
@@ -152,8 +157,9 @@ def timeline(
         "start": start,
         "span": span,
         "strip": strip,
+        "trace": trace and {"frames": list(trace[0]), "values": [round(v, 4) for v in trace[1]]},
     }
-    _mount("timeline", key, data, lambda value: picked(int(value)))
+    _mount("timeline", key, data, lambda value: picked(int(value[0]), bool(value[1])))
 
 
 def network(

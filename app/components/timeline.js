@@ -1,10 +1,11 @@
-// The whole video with the window on it. data: energy, frames, fps, start, span, strip.
-// Drag on the picture, or use the slider below it (arrow keys move by one frame). What is being
-// moved stays as it is, and keeps the focus, when the page is drawn again meanwhile.
+// The whole video with the window on it. data: energy, frames, fps, start, span, strip, trace.
+// Drag on the picture, use the slider below it (arrow keys move by one frame), or type the first frame.
+// While it is dragged the page is asked anew as soon as it has answered (live). What is being moved stays
+// as it is, and keeps the focus, when the page is drawn again meanwhile.
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector("#root");
   const line = (root.line ??= make(root));
-  line.show(data, (start) => setTriggerValue("picked", start));
+  line.show(data, (start, live) => setTriggerValue("picked", [start, live]));
   return () => setTimeout(() => root.isConnected || line.end()); // the page is gone
 }
 
@@ -19,11 +20,14 @@ function make(root) {
   slider.setAttribute("aria-label", "First frame of the window");
   const foot = document.createElement("div");
   foot.className = "foot";
-  const text = document.createElement("b");
+  const field = document.createElement("input");
+  Object.assign(field, { type: "number", min: 0, step: 1 });
+  field.setAttribute("aria-label", "Go to frame");
+  const text = document.createElement("span");
   box.title = "Height: how much moves. Drag the window, or use the slider.";
-  foot.append(text);
+  foot.append("Frames ", field, text);
   root.replaceChildren(box, slider, foot);
-  let data, tell, drawn, last, start, sent, wait = 0;
+  let data, tell, drawn, last, start, sent, wait = 0, asked = 0, live = false;
 
   const at = (event) => {
     const area = box.getBoundingClientRect();
@@ -36,8 +40,13 @@ function make(root) {
     box.classList.add("held");
     move(at(event));
   };
-  box.onpointermove = (event) => box.classList.contains("held") && move(at(event));
+  box.onpointermove = (event) => {
+    if (!box.classList.contains("held")) return;
+    move(at(event));
+    stir();
+  };
   box.onpointerup = box.onpointercancel = () => (box.classList.remove("held"), send());
+  field.onchange = () => (move(Math.min(last, Math.max(0, Math.round(+field.value || 0)))), send());
   slider.oninput = () => {
     move(+slider.value);
     clearTimeout(wait);
@@ -47,14 +56,14 @@ function make(root) {
   function show(now, answer) {
     [data, tell] = [now, answer];
     last = Math.max(0, data.frames - data.span);
-    const picture = JSON.stringify([data.energy, data.strip, data.frames]);
+    const picture = JSON.stringify([data.energy, data.strip, data.frames, data.trace]);
     if (picture !== drawn) {
       drawn = picture;
       box.setAttribute(
         "aria-label",
         `The whole video, ${data.frames} frames, with how much moves at each moment`,
       );
-      box.innerHTML = curve(data.energy);
+      box.innerHTML = curve(data.energy, data.trace, data.frames);
       if (data.strip) {
         const thumbs = document.createElement("img");
         Object.assign(thumbs, { className: "thumbs", alt: "", draggable: false, src: data.strip });
@@ -62,7 +71,9 @@ function make(root) {
       }
       box.append(mark);
     }
-    slider.max = last;
+    slider.max = field.max = last;
+    if (data.start === sent) asked = 0; // what was asked for is on the page
+    if (box.classList.contains("held")) stir();
     slider.disabled = last === 0;
     if (!held()) start = sent = data.start;
     move(Math.min(start, last));
@@ -72,26 +83,44 @@ function make(root) {
     mark.style.left = `${(100 * start) / data.frames}%`;
     mark.style.width = `${(100 * Math.min(data.span, data.frames)) / data.frames}%`;
     slider.value = start;
+    if (document.activeElement !== field && root.getRootNode().activeElement !== field) field.value = start;
     const end = start + data.span - 1;
     const second = (frame) => `${(frame / data.fps).toFixed(1)} s`;
-    text.textContent = `Frames ${start}\u2013${end} of ${data.frames} (${second(start)}\u2013${second(end + 1)})`;
-    slider.setAttribute("aria-valuetext", text.textContent);
+    text.textContent = `\u2013${end} of ${data.frames} (${second(start)}\u2013${second(end + 1)})`;
+    slider.setAttribute("aria-valuetext", `Frames ${start}${text.textContent}`);
   }
   function send() {
     clearTimeout(wait);
     wait = 0;
-    if (start === sent) return;
-    sent = start;
-    tell(start);
+    if (start === sent && !live) return;
+    [sent, live] = [start, false];
+    tell(start, false);
+  }
+  // Asks for the window where it is now, unless the page has not answered the last question yet.
+  function stir() {
+    if (start === sent || performance.now() - asked < 3000) return;
+    [sent, live, asked] = [start, true, performance.now()];
+    tell(start, true);
   }
   return { show, end: () => clearTimeout(wait) };
 }
 
-function curve(energy) {
+function curve(energy, trace, frames) {
   const n = energy.length;
   if (!n) return "<svg></svg>";
   const top = Math.max(...energy, 1e-9);
   const points = energy.map((e, i) => `${i},${(100 - (92 * e) / top).toFixed(2)}`);
   const shape = `M0,100 L${points.join(" L")} L${n - 1},100 Z`;
-  return `<svg viewBox="0 0 ${Math.max(1, n - 1)} 100" preserveAspectRatio="none"><path d="${shape}"/></svg>`;
+  return `<svg viewBox="0 0 ${Math.max(1, n - 1)} 100" preserveAspectRatio="none"><path d="${shape}"/>${line(trace, frames, n)}</svg>`;
+}
+
+// What the unit answers along the video. trace: {frames, values}: the middle of each window, and the answer.
+function line(trace, frames, n) {
+  if (!trace) return "";
+  const top = Math.max(...trace.values, 1e-9);
+  const points = trace.values.map((v, i) => {
+    const x = (trace.frames[i] / Math.max(1, frames - 1)) * Math.max(1, n - 1);
+    return `${x.toFixed(2)},${(98 - (94 * Math.max(0, v)) / top).toFixed(2)}`;
+  });
+  return `<polyline points="${points.join(" ")}" vector-effect="non-scaling-stroke"/>`;
 }

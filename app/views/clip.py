@@ -16,7 +16,7 @@ from ..samples import Source
 from ..uploads import CLIP_LIMIT_MB
 from ..view import STRIDES, UPLOADED
 from ..waiting import wait_for
-from . import stage
+from . import along, stage
 
 LEFT_FIT = 640  # pixels of a screen's height that are not the clip's
 
@@ -43,7 +43,7 @@ def page() -> None:
         with filmed:
             as_filmed(shown)
     with above:  # the look along the whole clip: the picture does not wait for it
-        window(state.source(), shown)
+        window(state.source(), shown, unit)
     if shown is not None and unit is not None:
         with right:
             stage.strongest(shown, unit)
@@ -116,7 +116,7 @@ def tile(key: str, title: str, note: str, thumb: str) -> dict[str, object]:
     return {"id": key, "title": title, "note": note, "src": thumb, "frames": 16, "alt": alt}
 
 
-def window(of: Source, shown: state.Shown | None) -> None:
+def window(of: Source, shown: state.Shown | None, unit: work.Spot | None) -> None:
     """The timeline with the window on it, also where no window could be read."""
     spec = state.network().spec.input
     stride = state.fitting_stride(of, spec.frames, state.view().stride * spec.stride)
@@ -130,8 +130,12 @@ def window(of: Source, shown: state.Shown | None) -> None:
 
     energy, strip = wait_for(look, "Looking through the clip")
 
-    def move(start: int) -> None:
-        state.change(state.view().with_window(start, state.view().stride))
+    def move(start: int, live: bool) -> None:
+        view = state.view()
+        new = view.with_window(start, view.stride)
+        if unit is not None:  # the same map goes along
+            new = new.with_channel(unit.channel)
+        (state.drag if live else state.change)(new)
 
     components.timeline(
         "timeline",
@@ -141,6 +145,7 @@ def window(of: Source, shown: state.Shown | None) -> None:
         start=start,
         span=span_of(stride, spec.frames),
         strip=strip,
+        trace=along.trace(shown, unit) if shown and unit else None,
         picked=move,
     )
     possible = [s for s in STRIDES if span_of(s * spec.stride, spec.frames) <= of.info.frames]
@@ -158,6 +163,8 @@ def window(of: Source, shown: state.Shown | None) -> None:
             start = min(start, of.info.frames - span_of(chosen * spec.stride, spec.frames))
             state.change(state.view().with_window(start, chosen))
             st.rerun()
+    if shown and unit:
+        along.controls(shown, unit)
     notes = (*of.info.notes, *(shown.window.notes if shown else ()))
     for note in dict.fromkeys(notes):
         st.caption(ui.plain(note))

@@ -1,0 +1,40 @@
+"""What the chosen map answers along the whole video, computed on request beside the page."""
+
+from __future__ import annotations
+
+import functools
+
+import streamlit as st
+
+from .. import state, tasks, work
+from ..sessions import session
+from ..waiting import show
+
+
+def _name(shown: state.Shown, unit: work.Spot) -> str:
+    window = shown.window
+    return f"along {shown.net.key} {shown.source.key} {window.stride} {unit.layer} {unit.channel}"
+
+
+def trace(shown: state.Shown, unit: work.Spot) -> tuple[list[int], list[float]] | None:
+    """Frames of the video and what the map answers there; None where that is not computed."""
+    job = session().jobs.get(_name(shown, unit))
+    return job.result if job is not None and job.state == "done" else None
+
+
+def controls(shown: state.Shown, unit: work.Spot) -> None:
+    """The button that begins it, or how far it is."""
+    name = _name(shown, unit)
+    begin = f"Follow map {unit.channel} along the video"
+    job = session().jobs.get(name)
+    if (job is None or job.state in ("failed", "cancelled")) and st.button(
+        begin, icon=":material/show_chart:", type="tertiary", key="along"
+    ):
+        session().jobs[name] = tasks.begin(
+            "Following",
+            functools.partial(
+                work.along, shown.net, shown.source, shown.window.stride, unit.layer, unit.channel
+            ),
+        )
+        st.rerun()
+    show(job, begin, lambda _: st.caption(f"Line: what map {unit.channel} answers; click a peak."))
