@@ -20,9 +20,9 @@ from .types import Attribution, Progress
 class Reading:
     """What a network answered to one clip, and the way back from each of its answers.
 
-    The maps are those of ``attribute``. Where the network is a chain, the ReLU rules need no
-    further forward pass: poolings are run again, which takes little. Other methods and networks
-    are asked anew each time.
+    The maps are those of ``attribute``. Where all that ReLUs and poolings read was recorded, as in
+    a chain, the ReLU rules need no further forward pass: poolings run again, which takes little.
+    Other methods and networks are asked anew each time.
 
     Args:
         model: any module; in eval mode, and not changed while the reading is in use.

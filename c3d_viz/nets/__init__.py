@@ -11,7 +11,7 @@ from .c3d import (
     triple,
 )
 from .identity import fingerprint
-from .layers import input_shape_of, layer_module, layers_of, runs_in_order
+from .layers import layer_module, layers_of, runs_in_order
 from .names import nearest, unwrapped
 from .spec import (
     CAFFE_INPUT,

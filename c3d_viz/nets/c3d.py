@@ -97,7 +97,6 @@ class C3D(nn.Sequential):
 
     # what ``nets.layers`` reads; forward checks the shape, then runs the children in order
     runs_in_order = True
-    input_shape = INPUT_SHAPE
 
     def named_layers(self) -> dict[str, nn.Module]:
         """The paper's layers: conv and fc mean the output after the ReLU, fc8 the logits."""

@@ -1,7 +1,7 @@
 """What a model says about itself: its layers by name, and whether it is its children in order.
 
-A network of the project says it by three names of its class, which everything generic reads here:
-``named_layers()``, ``runs_in_order`` and ``input_shape``.
+A network of the project says it by two names of its class, which everything generic reads here:
+``named_layers()`` and ``runs_in_order``.
 """
 
 from __future__ import annotations
@@ -57,9 +57,3 @@ def runs_in_order(module: nn.Module) -> bool:
     Only of the very class that says so: a subclass may do anything.
     """
     return type(module) is nn.Sequential or bool(vars(type(module)).get("runs_in_order"))
-
-
-def input_shape_of(model: nn.Module) -> tuple[int, ...] | None:
-    """(C, T, H, W) of the only input the model takes; None where it does not say."""
-    shape: tuple[int, ...] | None = vars(type(model)).get("input_shape")
-    return shape

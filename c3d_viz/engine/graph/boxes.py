@@ -33,19 +33,6 @@ class Stencil:
             )
         )
 
-    def sizes(self, sizes: Sequence[int], *, ceil: bool = False) -> tuple[int, ...]:
-        """Output sizes of an input of ``sizes``, as PyTorch computes them."""
-        answer = []
-        for n, k, s, p, d in zip(
-            sizes, self.kernel, self.stride, self.padding, self.dilation, strict=True
-        ):
-            room = n + 2 * p - d * (k - 1) - 1
-            out = -(-room // s) + 1 if ceil else room // s + 1
-            if ceil and (out - 1) * s >= n + p:  # the last window must start inside
-                out -= 1
-            answer.append(out)
-        return tuple(answer)
-
 
 @dataclass(frozen=True)
 class Part:
