@@ -35,7 +35,7 @@ p { margin: .4rem 0; max-width: 60rem; }
   border-left: 4px solid var(--warn-line); border-radius: .3rem; }
 details { margin: .8rem 0; } summary { cursor: pointer; color: var(--link); }
 .maps { display: grid; gap: .9rem; margin-top: .8rem;
-  grid-template-columns: repeat(auto-fill, minmax(min(23rem, 100%), 1fr)); align-items: start; }
+  grid-template-columns: repeat(auto-fill, minmax(min(23rem, 100%), 1fr)); align-items: stretch; }
 article { background: var(--card); border: 1px solid var(--line); border-radius: .7rem;
   padding: .7rem .8rem; content-visibility: auto; contain-intrinsic-size: auto 18rem; }
 article:target { border-color: var(--link); box-shadow: 0 0 0 2px var(--link); }
