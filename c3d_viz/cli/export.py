@@ -19,6 +19,8 @@ from .options import (
 from .progress import progress_bar, say
 from .shortfall import frames_taken, less_than_asked, walked_by_autograd
 
+_AT = "time,row,column as in 0,3,4, or mean, or sum"
+
 
 @network_options
 def export(
@@ -49,7 +51,11 @@ def export(
     ] = None,
     at: Annotated[
         str | None,
-        typer.Option("--at", metavar="T,H,W", help="The channel's position, not its strongest."),
+        typer.Option(
+            "--at",
+            metavar="T,H,W",
+            help="The channel's position, not its strongest; or mean, sum: all of the channel.",
+        ),
     ] = None,
     start: Annotated[
         int | None,
@@ -104,7 +110,7 @@ def export(
         "settings": read_settings(settings or (), methods),
         "top": top,
         "channel": channel or None,
-        "at": None if at is None else whole_numbers(at, "--at", "time,row,column as in 0,3,4"),
+        "at": at if at is None or at in ("mean", "sum") else whole_numbers(at, "--at", _AT),
         "start": start,
         "stride": stride,
         "windows": windows,

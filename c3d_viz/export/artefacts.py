@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .. import render
 from ..engine import Unit
 from ..files import write_npz
-from ..methods import Attribution
+from ..methods import Attribution, Channel
 from .draw import (
     ENLARGE,
     Box,
@@ -62,6 +62,8 @@ def _write_map(path: Path, of: UnitMap) -> None:
         "channel_order": spec.input.channel_order,
         "weights": spec.weights,
     }
+    if isinstance(att.target, Channel):
+        stored |= {"reduce": att.target.reduce}
     if att.native is not None:
         stored |= {"native": att.native, "native_layer": att.native_layer}
     if att.report is not None and att.report.others:  # else the file is as it always was

@@ -20,7 +20,7 @@ from .. import render
 from ..clips import Clip, cropped_frames
 from ..engine import RuleReport, Unit
 from ..files import write_npz
-from ..methods import METHODS, Attribution
+from ..methods import METHODS, Attribution, Channel
 from ..nets import ModelSpec, ReceptiveField
 from .ledger import Ledger
 from .plan import Plan
@@ -129,6 +129,12 @@ def write_sheet(
     return {"pictures": window.ledger.write(sheet_path(window, layer, method), write)}
 
 
+def target_of(window: Window, unit: Unit) -> Channel | None:
+    """The whole channel, where that was asked for in place of a unit."""
+    at = window.settings.at
+    return Channel(unit.layer, unit.channel, at) if isinstance(at, str) else None
+
+
 def _read_map(window: Window, unit: Unit, method: str) -> Attribution:
     """A map that was exported earlier, as it was made."""
     with np.load(unit_folder(window.folder, unit, method) / "map.npz") as stored:
@@ -140,6 +146,7 @@ def _read_map(window: Window, unit: Unit, method: str) -> Attribution:
             _report_in(stored),
             native=stored.get("native"),
             native_layer=str(stored["native_layer"]) if "native" in stored else "",
+            target=target_of(window, unit),
         )
 
 
@@ -213,10 +220,7 @@ def field_note(window: Window, box: Box | None, att: Attribution) -> list[str]:
 def title(att: Attribution) -> str:
     unit = att.unit
     where = f" at (t, h, w) = {unit.at}" if unit.at else ""
-    return (
-        f"{unit.layer} · channel {unit.channel} · {METHODS[att.method].title} · "
-        f"activation {att.activation:.3g}{where}"
-    )
+    return f"{att.about} · {METHODS[att.method].title} · activation {att.activation:.3g}{where}"
 
 
 def subtitle(window: Window) -> str:

@@ -222,7 +222,9 @@ def _layer(window: dict[str, Any], layer: dict[str, Any], manifest: dict[str, An
             continue
         parts.append(f"<h4>{title}</h4>{_measured(layer['layer'], method, manifest)}")
         parts.append("<div class=units>")
-        parts += [_unit(layer, unit, method) for unit in layer["units"]]
+        parts += [
+            _unit(layer, unit, method, manifest["parameters"]["at"]) for unit in layer["units"]
+        ]
         parts.append("</div>")
         sheet = quote(layer["sheets"][method])
         text = f"{name}, {title}: the strongest feature maps side by side, six frames each"
@@ -247,7 +249,7 @@ def _measured(layer: str, method: str, manifest: dict[str, Any]) -> str:
     return f'<p class="note">May it be believed? Measured: {escape("; ".join(lines))}.</p>'
 
 
-def _unit(layer: dict[str, Any], unit: dict[str, Any], method: str) -> str:
+def _unit(layer: dict[str, Any], unit: dict[str, Any], method: str, at: object) -> str:
     files = {key: quote(path) for key, path in unit["files"][method].items()}
     where = ""
     if unit["at"]:
@@ -255,6 +257,8 @@ def _unit(layer: dict[str, Any], unit: dict[str, Any], method: str) -> str:
         where = f"<br>strongest at time {t}, row {h}, column {w}"
         if len(layer["shape"]) == 4:
             where += " of " + " × ".join(map(str, layer["shape"][1:]))
+    elif isinstance(at, str):
+        where = f"<br>{escape(at)} over all its positions"
     name = f"{layer['layer']} channel {unit['channel']}"
     title = METHODS[method].title
     known = f" ({escape(unit['name'])})" if unit["name"] else ""

@@ -59,7 +59,7 @@ def export_clip(
     methods: str | Sequence[str] = ("deconvnet",),
     top: int = 4,
     channel: int | Sequence[int] | None = None,
-    at: Sequence[int] | None = None,
+    at: Sequence[int] | str | None = None,
     start: int | None = None,
     stride: int | None = None,
     windows: int = 1,
@@ -88,7 +88,8 @@ def export_clip(
         methods: keys of METHODS.
         top: so many strongest channels of each layer.
         channel: these channels, at their strongest position, in place of the strongest.
-        at: position (t, h, w) of ``channel`` in place of its strongest.
+        at: position (t, h, w) of ``channel`` in place of its strongest; or "mean" or "sum", the
+            whole channel.
         start: first frame; None is 0, or with several windows all over the video.
         stride: every n-th frame; None is what the network takes, every one mostly.
         windows: so many windows, spread evenly from ``start`` to the end.

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from torch import nn
 
 from .. import __version__
 from ..engine import device_named
 from ..errors import ExportError, LayerError, VizError
-from ..methods import METHODS, Given, Settings, read_settings, settings_of
+from ..methods import METHODS, Given, Reduce, Settings, read_settings, settings_of
 from ..nets import CONV_LAYERS, LAYERS, ModelSpec
 from ..weights import NetworkChoice
 
@@ -42,7 +42,7 @@ class ExportSettings:
     methods: tuple[str, ...] = ("deconvnet",)
     top: int = 4
     channel: tuple[int, ...] | None = None
-    at: tuple[int, ...] | None = None
+    at: tuple[int, ...] | Reduce | None = None
     start: int | None = None
     stride: int | None = None
     windows: int = 1
@@ -59,7 +59,7 @@ class ExportSettings:
         layers: str | Sequence[str],
         methods: str | Sequence[str],
         channel: int | Sequence[int] | None,
-        at: Sequence[int] | None,
+        at: Sequence[int] | str | None,
         *,
         of_c3d: bool = True,
         settings: Mapping[str, Given] | None = None,
@@ -83,7 +83,7 @@ class ExportSettings:
             named_layers(layers) if of_c3d else tuple(dict.fromkeys(names)),
             (methods,) if isinstance(methods, str) else tuple(dict.fromkeys(methods)),
             channel=channel,
-            at=None if at is None else tuple(at),
+            at=cast(Any, at) if at is None or isinstance(at, str) else tuple(at),
             tuned=tuple(word for m, s in chosen.items() if s is not None for word in s.words(m)),
             **more,
         )
@@ -111,7 +111,7 @@ class ExportSettings:
         if self.channel is None:
             words += ["--top", str(self.top)]
         if self.at:
-            words += ["--at", ",".join(map(str, self.at))]
+            words += ["--at", self.at if isinstance(self.at, str) else ",".join(map(str, self.at))]
         if self.start is not None:
             words += ["--start", str(self.start)]
         if self.stride is not None:
@@ -165,6 +165,8 @@ def check_settings(settings: ExportSettings) -> None:
             raise VizError(f"{name} must be at least 1, got {value}")
     if settings.start is not None and settings.start < 0:
         raise VizError(f"start must be 0 or more, got {settings.start}; frames count from 0")
+    if isinstance(settings.at, str) and settings.at not in get_args(Reduce):
+        raise VizError(f"at is a position (t, h, w), mean or sum, got {settings.at!r}")
     if settings.at is not None and settings.channel is None:
         raise VizError("at needs channel: say which channel's position is meant")
     if not settings.layers or not settings.methods:

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from ..clips import preprocess
-from ..engine import Trace, Unit, activation, locate, top_units, trace
+from ..engine import Trace, Unit, activation, check_unit, locate, top_units, trace
 from ..methods import Attribution, attribute_many
 from ..nets import ModelSpec
 from .artefacts import ARTEFACTS, complete, write_unit
 from .draw import (
     Window,
     read_notes,
+    target_of,
     write_activations,
     write_input,
     write_sheet,
@@ -101,6 +102,10 @@ def _units(traced: Trace, layer: str, settings: ExportSettings) -> list[Unit]:
     if settings.channel is None:
         channels = traced.activations[layer].shape[0]
         return top_units(traced, layer, min(settings.top, channels))
+    if isinstance(settings.at, str):  # the whole channel
+        for channel in settings.channel:
+            check_unit(traced.activations[layer].shape, Unit(layer, channel))
+        return [Unit(layer, channel, ()) for channel in settings.channel]
     at = () if settings.at is not None and traced.activations[layer].ndim == 1 else settings.at
     return [locate(traced.activations[layer], Unit(layer, c, at)) for c in settings.channel]
 
@@ -124,7 +129,7 @@ def _export_method(
     }
     maps: Iterator[Attribution] = iter(())
     if any(missing.values()):
-        wanted = [unit for found in missing.values() for unit in found]
+        wanted = [target_of(window, u) or u for found in missing.values() for u in found]
         precision = cast(Any, window.settings.precision)
         with clock("back-projection"):
             maps = attribute_many(
@@ -181,12 +186,14 @@ def _layer_entry(
             method: {a.key: f"{folder}/{method}/ch{unit.channel:04d}/{a.file}" for a in ARTEFACTS}
             for method in methods
         }
+        whole = target_of(window, unit)
+        answer = activation(traced, unit) if whole is None else float(whole.of(values[None]))
         classes = window.spec.classes if _is_output(values, traced.output) else None
         return {
             "channel": unit.channel,
             "name": None if classes is None else classes[unit.channel],
             "at": list(unit.at or ()),
-            "activation": activation(traced, unit),
+            "activation": answer,
             "notes": {m: notes[unit, m] for m in methods if (unit, m) in notes},
             "files": files,
         }

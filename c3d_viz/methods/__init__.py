@@ -6,5 +6,5 @@ from .reading import Reading
 from .registry import METHODS, Given, method_named, read_settings, settings_of
 from .settings import Settings, described, setting
 from .showing import figure, show
-from .targets import Channel, Output
+from .targets import Channel, Output, Reduce
 from .types import Attribution, Method, OnGrid, Progress

@@ -10,9 +10,11 @@ import pytest
 from exported import files, manifest_of
 from video_files import write_test_video
 
+from c3d_viz import attribute, load_model, preprocess, read_clip
 from c3d_viz.cli import main
 from c3d_viz.errors import LayerError, VizError
 from c3d_viz.export import export_clip
+from c3d_viz.methods import Channel
 
 NET = """
 from torch import nn
@@ -120,6 +122,47 @@ def test_resumed_it_says_the_same_and_other_settings_are_refused(
         main([*words, "--resume", "--set", "integrated_gradients.steps=4"])
     assert stopped.value.code == 2
     assert "another settings" in capsys.readouterr().err
+
+
+def test_a_whole_channel_in_place_of_a_unit(
+    made: tuple[Path, list[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, words, clip = made
+    asked = ["--layer", "two", "--channel", "3", "--at", "mean", "--method", "gradient"]
+    asked += ["--method", "gradcam"]
+    with pytest.raises(SystemExit) as stopped:
+        main(["export", str(clip), "-o", str(tmp_path / "o"), *words[4:6], *asked])
+    assert not stopped.value.code
+    manifest = manifest_of(tmp_path / "o")
+    assert (manifest["parameters"]["at"], " --at mean" in manifest["command"]) == ("mean", True)
+    (layer,) = manifest["windows"][0]["layers"]
+    (unit,) = layer["units"]
+    with np.load(tmp_path / "o" / "two" / "activations.npz") as stored:
+        mean = float(stored["values"][3].mean())
+    assert (unit["at"], unit["activation"]) == ([], pytest.approx(mean, rel=1e-5))
+    net, spec = load_model(words[5])
+    x = preprocess(read_clip(clip, 0, frames=8), spec.input)
+    for method in ("gradient", "gradcam"):
+        expected = attribute(net, x, Channel("two", 3), method)
+        with np.load(tmp_path / "o" / unit["files"][method]["map"]) as stored:
+            np.testing.assert_array_equal(stored["values"], expected.values)
+            assert (str(stored["reduce"]), stored["at"].size) == ("mean", 0)
+        assert expected.values.any()
+    assert "mean over all its positions" in (tmp_path / "o/index.html").read_text(encoding="utf-8")
+    before = files(tmp_path / "o")
+    (tmp_path / "o/two/gradient/sheet.png").unlink()
+    export_clip(
+        clip, tmp_path / "o", model=words[5], layers="two", channel=3, at="mean", resume=True,
+        methods=("gradient", "gradcam"),
+    )  # fmt: skip
+    assert files(tmp_path / "o") == before
+    capsys.readouterr()
+    with pytest.raises(VizError, match=r"at is a position .* mean or sum, got 'max'"):
+        export_clip(clip, tmp_path / "n", model=words[5], layers="two", channel=3, at="max")
+    with pytest.raises(VizError, match="at needs channel"):
+        export_clip(clip, tmp_path / "n", model=words[5], layers="two", at="sum")
+    with pytest.raises(LayerError, match="two has channels 0-5, got 9"):
+        export_clip(clip, tmp_path / "n", model=words[5], layers="two", channel=9, at="sum")
 
 
 def test_a_wrong_setting_is_one_line(
