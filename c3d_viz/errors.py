@@ -19,6 +19,18 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def memory_ended(error: BaseException) -> str | None:
+    """What to tell people where ``error`` says that there is no memory left, on whatever device."""
+    text = str(error).lower()
+    phrases = ("out of memory", "allocate memory", "failed to map segment")
+    if not isinstance(error, MemoryError) and not any(phrase in text for phrase in phrases):
+        return None
+    return (
+        "not enough memory: compact needs about 0.7 GB and full-size C3D 1.3 GB, other networks "
+        "what they are; close other programs, or take a smaller network or fewer units at once"
+    )
+
+
 class VizError(Exception):
     """Base of every error c3d_viz raises on purpose. The message is one printable line."""
 

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from ..errors import VizError, printable
+from ..errors import VizError, memory_ended, printable
 from ..setup_check import missing_screen_library
 from .corpus import atlas, features, map_, search
 from .export import export
@@ -47,6 +47,8 @@ class _Commands(TyperGroup):
         except BrokenPipeError:
             raise
         except Exception as error:
+            if (told := memory_ended(error)) is not None:
+                _fail(told, 2)
             library = missing_screen_library(str(error))
             if library is not None and isinstance(error, ImportError):
                 _fail(

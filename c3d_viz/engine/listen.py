@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import LayerError, ShapeError, VizError
+from ..errors import LayerError, ShapeError, VizError, memory_ended
 from ..nets import layer_module, unwrapped
 from .flags import full_precision
 
@@ -107,6 +107,8 @@ def forward(model: nn.Module, x: Tensor) -> Any:
     except VizError:
         raise
     except Exception as error:
+        if (told := memory_ended(error)) is not None:
+            raise VizError(told) from error
         said = str(error).strip().partition("\n")[0]
         raise VizError(
             f"{type(model).__name__} fails on a clip of shape {tuple(x.shape)}: "

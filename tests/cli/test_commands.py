@@ -127,6 +127,19 @@ def test_other_errors_keep_to_one_line_too(
         cli.main(["--debug", "export", "a.mp4", "-o", "b"])
 
 
+def test_memory_that_ends(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def large(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(export, "export_clip", large)
+    status, _, err = call(capsys, "export", "a.mp4", "-o", "b")
+    assert status == 2
+    assert err.startswith("c3d-viz: not enough memory: ")
+    assert err.count("\n") == 1
+
+
 def test_ctrl_c(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
