@@ -24,6 +24,8 @@ CLIP = viz.Clip(np.zeros((16, 130, 180, 3), np.uint8), 25.0, "clip", 0)
 MAP = np.ones((3, 8, 16, 16), np.float32)
 UNIT = viz.Unit("1", 0)
 TRACE = viz.trace(NET, X)
+ATT = viz.Attribution(MAP, UNIT, "guided", 1.0)
+SPEC = viz.ModelSpec("c3d", "random", False, viz.InputSpec(), 2)
 C3D = viz.C3D(2, width=1, fc=4).eval()
 
 with warnings.catch_warnings(action="ignore"):
@@ -38,11 +40,13 @@ CALLS: dict[str, dict[str, Any]] = {
     "activation_sheet": {"activation": np.ones((2, 4, 4, 4), np.float32)},
     "attribute": {"model": NET, "x": X, "unit": UNIT, "method": "guided"},
     "attribute_many": {"model": NET, "x": X, "units": [UNIT], "method": "guided"},
+    "check": {"model": C3D, "clips": ["no such.mp4"], "out": "out", "spec": SPEC, "synthetic": 0},
     "contact_sheet": {"frames": FRAMES, "atts": [MAP]},
     "cropped_frames": {"clip": CLIP, "spec": viz.InputSpec()},
     "demo_clips": {},
     "describe": {"model": C3D, "clip": CLIP, "spec": viz.InputSpec()},
     "export_clip": {"path": "no such.mp4", "out": "out"},
+    "figure": {"att": ATT, "clip": FRAMES},
     "filmstrip": {"frames": FRAMES, "att": MAP},
     "load_model": {"weights": "random"},
     "overlay": {"frames": FRAMES, "att": MAP},
@@ -50,6 +54,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "raw_frames": {"att": MAP},
     "read_clip": {"path": "no such.mp4"},
     "receptive_field": {"model": C3D, "layer": "conv2a"},
+    "show": {"att": ATT, "clip": FRAMES},
     "top_units": {"trace": TRACE, "layer": "1"},
     "search": {"table": "no such.parquet", "vectors": np.ones(3, np.float32)},
     "trace": {"model": NET, "x": X},

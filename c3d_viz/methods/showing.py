@@ -107,6 +107,8 @@ def _pixels(
                 f"the second value of load_model, which says how it was cropped"
             )
         return clip.frames, numbers
+    if clip.shape != (*wanted, 3):
+        raise ShapeError(f"the frames are {clip.shape} and the map {wanted} (T, H, W)")
     return clip, list(range(len(clip)))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from ..arguments import checked
 from ..engine import called_layers, check_recorded, top_units, trace
 from ..errors import LayerError, VizError
 from ..files import make_folder, try_folder, write_json, write_text
@@ -89,6 +90,7 @@ class Row:
     why: str
 
 
+@checked(VizError)
 def check(
     model: nn.Module,
     clips: Sequence[str | os.PathLike[str]],
