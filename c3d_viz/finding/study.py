@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from ..errors import WeightsError
 from ..nets import ModelSpec
 from ..progress import Progress
-from ..weights import NetworkChoice
+from ..weights import MODELS, NetworkChoice
 from ..work import do
 from .judge.analysis import analyse
 from .measure.networks import Networks, digest, recipes
@@ -30,6 +31,11 @@ def run(
 ) -> Result:
     """Measure, analyse, write. See :func:`c3d_viz.finding.run_test`."""
     began = time.monotonic()
+    if not settings.network.is_c3d:
+        raise WeightsError(
+            f"{settings.network.model}: the test's rule was stated, before its result, for layers "
+            f"and a 2D twin that C3D alone has; it takes {', '.join(MODELS)}"
+        )
     model, spec = settings.network.load_c3d()
     twin = None
     if settings.twin is not None:
