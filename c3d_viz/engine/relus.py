@@ -47,7 +47,7 @@ class _RuledReLU(torch.autograd.Function):
     ) -> Tensor:
         ctx.ruled = ruled
         ctx.save_for_backward(relu_mask)
-        return answer.view_as(answer)
+        return answer.detach()  # no view: the network may add to it in place
 
     @staticmethod
     def backward(ctx: Any, *signals: Tensor) -> tuple[Tensor, None, None, None]:

@@ -155,6 +155,30 @@ def test_what_only_looks_like_a_relu_keeps_its_gradient(form: str) -> None:
     assert back.report.relus == 1
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_what_a_relu_gave_may_be_added_to_in_place(rule: str) -> None:
+    """``x = F.relu(x); x += shortcut``, as networks with shortcuts write it."""
+
+    class Added(Spelled):
+        in_place = True
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = F.relu(self.first(x))
+            y = F.relu(self.second(x))
+            if self.in_place:
+                y += x
+            else:
+                y = y + x
+            return self.top(y)
+
+    net = Added(F.relu).eval()
+    (found,) = backproject(net, clip((1, 3, 4, 8, 8)), [UNIT], rule)
+    net.in_place = False
+    (expected,) = backproject(net, clip((1, 3, 4, 8, 8)), [UNIT], rule)
+    assert torch.equal(found.values, expected.values)
+    assert found.values.any()
+
+
 def test_threads_with_different_rules_stay_apart() -> None:
     """Also with masks on the way, and while one of them walks back."""
     net, x = Spelled(FORMS["product"]).eval(), clip((1, 3, 4, 6, 6))
