@@ -48,8 +48,12 @@ def test_threshold_and_share_by_hand() -> None:
 def test_one_wild_untrained_network_forbids_the_verdict() -> None:
     own = np.r_[np.full(44, 0.3), np.full(20, 0.99)]
     assert compare(own, controls()).answer == "more"
-    wild = [*controls()[:-1], np.full(64, 0.995)]
-    assert compare(own, wild).answer != "more"
+    # four in ten of its channels lie beyond the others' 95 %, three in ten here
+    wild = [*controls()[:-1], np.r_[np.full(38, 0.3), np.full(26, 0.9)]]
+    row = compare(own, wild)
+    assert row.low > 0.05
+    assert max(row.control_shares) > row.share
+    assert row.answer == "not told apart"
 
 
 def test_silent_layers_are_undefined() -> None:
