@@ -94,7 +94,9 @@ def test_the_folder_is_what_the_library_gives(
                     at = tuple(stored["at"].tolist())
                     own = viz.Unit(name, unit["channel"], at)
                     att = viz.attribute(model, x, own, method)
-                    assert np.array_equal(stored["values"], att.values)
+                    # alone and among others, a residual network's sums may end in another bit
+                    off = np.abs(stored["values"] - att.values).max()
+                    assert off <= 2e-6 * np.abs(att.values).max()
                     assert stored["values"].shape == (1, 20, 56, 64)
                 for file in made.values():
                     assert (out / file).stat().st_size > 200
