@@ -17,7 +17,6 @@ import os
 import re
 import shutil
 import socket
-import statistics
 import subprocess
 import tempfile
 import threading
@@ -25,6 +24,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import cv2
@@ -197,12 +197,11 @@ def crowd(server: Server, browser: Any, clips: list[Path]) -> dict[str, float]:
     whose = [whose_clip(page, clips) for page in pages]
     for context in contexts:
         context.close()
-    lowest = after = server.memory_mb()
+    lowest = server.memory_mb()
     deadline = time.monotonic() + 150
     while time.monotonic() < deadline:
         time.sleep(2)
-        after = server.memory_mb()
-        lowest = min(lowest, after)
+        lowest = min(lowest, server.memory_mb())
     done.set()
     watcher.join()
     return {
@@ -251,18 +250,14 @@ def table(results: dict[str, Any]) -> str:
     """The figures as the markdown of docs/dashboard.md."""
     rows = ["| what | median | worst | target |", "|---|---|---|---|"]
     for name, target in TARGETS.items():
-        seconds = results["seconds"][name]
-        aim = "" if target is None else f"{target:.0f} s"
-        rows.append(
-            f"| {name} | {statistics.median(seconds):.2f} s | {max(seconds):.2f} s | {aim} |"
-        )
+        seconds, aim = results["seconds"][name], "" if target is None else f"{target:.0f} s"
+        rows.append(f"| {name} | {median(seconds):.2f} s | {max(seconds):.2f} s | {aim} |")
     five = results["five_people"]
     rows += [
         "",
         f"Five people with five clips at once: {five['peak_mb']} MB at the peak, "
-        f"{five['before_mb']} MB before they came, "
-        f"{five['after_they_left_mb']} MB after they left. "
-        f"{PEOPLE - five['saw_another_clip']} of {PEOPLE} saw their own clip.",
+        f"{five['before_mb']} MB before they came, {five['after_they_left_mb']} MB after they "
+        f"left. {PEOPLE - five['saw_another_clip']} of {PEOPLE} saw their own clip.",
     ]
     return "\n".join(rows)
 

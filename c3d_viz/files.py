@@ -45,7 +45,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         ExportError: the file cannot be written (no room, no permission); the line says which.
     """
-    target = Path(path)
+    target = _named(path)
     part = _beside(target)
     try:
         yield part
@@ -65,7 +65,7 @@ def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         ExportError: the folder cannot be made or is in the way.
     """
-    target = Path(path)
+    target = _named(path)
     part = _beside(target)
     try:
         part.mkdir(parents=True)
@@ -123,6 +123,12 @@ def part_of(name: str) -> str | None:
     """What a file that was left half-written would have become (its first 40 characters)."""
     match = _PART.fullmatch(name)
     return None if match is None else match[1]
+
+
+def _named(path: str | os.PathLike[str]) -> Path:
+    if "\0" in os.fspath(path):
+        raise cannot_write(Path(path), ValueError("its name holds a NUL"))
+    return Path(path)
 
 
 def _beside(target: Path) -> Path:

@@ -185,3 +185,12 @@ def test_a_folder_that_was_tried_is_as_before(tmp_path: Path) -> None:
     files.try_folder(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["trial"]
     assert (tmp_path / "trial").read_text() == "mine"
+
+
+def test_a_name_with_a_nul(tmp_path: Path) -> None:
+    for act in (files.whole_file, files.whole_folder):
+        for name in ("a\0.mp4", "a\0/b.mp4"):
+            with pytest.raises(ExportError, match="its name holds a NUL") as caught:
+                act(tmp_path / name).__enter__()
+            assert str(caught.value).isprintable()
+    assert not list(tmp_path.iterdir())

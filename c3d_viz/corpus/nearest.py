@@ -109,9 +109,10 @@ def _length(stored: Any, path: Path) -> int:
     import pyarrow as pa
 
     schema = stored.schema_arrow
-    kinds = {name: schema.field(name).type for name in schema.names}
+    kinds = {column.name: column.type for column in schema}
     vector: Any = kinds.get("vector")
     fits = kinds.get("path") == kinds.get("sha256") == pa.string()
+    fits = fits and len(kinds) == len(schema)  # no two columns of one name
     fits = fits and kinds.get("start", pa.int64()) == pa.int64()
     if not fits or not pa.types.is_fixed_size_list(vector) or vector.value_type != pa.float32():
         raise ExportError(f"{path} is no table of features; make one with c3d-viz features")

@@ -120,7 +120,7 @@ def tree_text(
     kinds = max([len("kind"), *(len(row.kind) for row in rows)])
     head = f"{'layer':<{width}}  {'kind':<{kinds}}  {'output':<22}  {'sees frames x h x w':<20}"
     lines = [
-        f"{spec.name}: {spec.weights}",
+        spec.line,
         f"input (C x T x H x W): {' x '.join(map(str, clip))}",
         f"--layer takes any name below; groups: {', '.join(groups)}",
         "",

@@ -51,8 +51,8 @@ def smooth_grad(
     answer = counted(answer_of(model, unit), settings.samples, progress)
     chance = torch.Generator().manual_seed(settings.seed)
     deviation = settings.noise * float(x.max() - x.min())
-    total = torch.zeros_like(x)
     with undisturbed(x.device), torch.enable_grad():
+        total = torch.zeros_like(x)  # made in here: elsewhere it may be an inference tensor
         for _ in range(settings.samples):
             # drawn on the CPU, so that every device gets the same
             noise = torch.randn(x.shape, generator=chance, dtype=x.dtype).to(x.device)

@@ -23,9 +23,9 @@ _FAR = 1e6  # no mean, scale or deviation of pixels is larger, nor 1 / one of th
 
 def _whole(value: object) -> int | None:
     """A whole number of pixels or frames, else None."""
-    if isinstance(value, int | np.integer) and 1 <= value <= _LONGEST:
-        return int(value)
-    return None
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        return None
+    return int(value) if 1 <= value <= _LONGEST else None
 
 
 def _pair(value: object) -> tuple[int, int] | None:
@@ -37,6 +37,8 @@ def _pair(value: object) -> tuple[int, int] | None:
 
 def _numbers(values: object) -> tuple[float, ...] | None:
     if not isinstance(values, tuple | list | np.ndarray):
+        return None
+    if any(isinstance(value, bool | np.bool_) for value in values):
         return None
     try:
         numbers = tuple(float(value) for value in values)
@@ -193,3 +195,9 @@ class ModelSpec:
     sha256: str | None = None
     format: str | None = None
     code_sha256: str | None = None
+
+    @property
+    def line(self) -> str:
+        """Name and weights; the weights of a shipped network begin with its name."""
+        head = f"{self.name}: "
+        return head + self.weights.removeprefix(head)

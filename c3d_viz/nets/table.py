@@ -58,7 +58,7 @@ def layer_table(model: C3D) -> list[LayerRow]:
 def table_text(rows: list[LayerRow], spec: ModelSpec) -> str:
     """The table for a terminal, with the weights in use on top."""
     lines = [
-        f"{spec.name}: {spec.weights}",
+        spec.line,
         "",
         f"{'layer':<8}{'output C x T x H x W':<24}{'sees frames x h x w':<24}{'parameters':>12}",
     ]

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from ..arguments import checked
+from ..arguments import check_fields, checked
 from ..engine import called_layers, check_recorded, top_units, trace
 from ..errors import LayerError, VizError
 from ..files import make_folder, try_folder, write_json, write_text
@@ -61,6 +61,7 @@ class CheckSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self, VizError)
         for what, given, known in (
             ("method", self.methods, METHODS),
             ("check", self.checks, CHECKS),
@@ -122,6 +123,7 @@ def check(
     return run_check(clips, out, settings, loaded=loaded, resume=resume, progress=progress)
 
 
+@checked(VizError)
 def run_check(
     clips: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],

@@ -70,7 +70,7 @@ class NetworkChoice:
             value = _plain(getattr(self, field.name))
             if field.name in ("mean", "std") and isinstance(value, tuple):
                 with contextlib.suppress(TypeError, OverflowError):  # ``load`` says what is wrong
-                    value = tuple(v if isinstance(v, str) else float(v) for v in value)
+                    value = tuple(v if isinstance(v, str | bool) else float(v) for v in value)
             object.__setattr__(self, field.name, value)
 
     @classmethod
@@ -143,6 +143,9 @@ class NetworkChoice:
                 f"name a function that returns a network: FILE.py:FUNCTION or "
                 f"package.module:FUNCTION"
             )
+        for name in _PATHS:
+            if getattr(self, name) == "":
+                raise WeightsError(f"{name}: the name is empty; give a file, or leave it out")
         if self.weights == DEFAULT and self.model not in VIDEO_NETS:
             raise WeightsError(
                 f"{self.model}: {', '.join(VIDEO_NETS)} have weights by the name 'default'; leave "
@@ -231,7 +234,7 @@ def _plain(value: Any) -> Any:
     """A value that JSON and a hash can hold: paths as text, sequences as tuples."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
+    if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
         return value
     try:
         return tuple(v.item() if hasattr(v, "item") else v for v in value)

@@ -57,7 +57,7 @@ def override_input(
             raise WeightsError(
                 f"crop must be (112, 112), which C3D's fc6 fixes; got {_short(crop)}"
             )
-        changes["crop"] = tuple(crop) if isinstance(crop, Sequence) else crop
+        changes["crop"] = tuple(crop) if isinstance(crop, list | tuple) else crop
     if resize is not None:
         changes["resize"] = _resize(resize) if of_c3d else resize
     if isinstance(mean, str | Path):
@@ -187,9 +187,12 @@ def _three(mean: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _numbers(values: object) -> list[float]:
-    """Values as numbers; none for what is no list of numbers."""
+    """Values as numbers; none for what is no list of numbers (bytes and truth values are none)."""
     try:
-        return [float(value) for value in values]  # type: ignore[attr-defined]
+        listed = [] if isinstance(values, bytes) else list(values)  # type: ignore[call-overload]
+        if any(isinstance(value, bool | np.bool_) for value in listed):
+            return []
+        return [float(value) for value in listed]
     except (TypeError, ValueError, OverflowError):
         return []
 

@@ -63,6 +63,10 @@ def test_one_line_for_what_is_wrong(table: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"path": ["a"]}), tmp_path / "other.parquet")
     with pytest.raises(ExportError, match="is no table of features"):
         viz.search(tmp_path / "other.parquet", ROWS[0])
+    twice = pa.Table.from_arrays([pa.array(["a"])] * 2, names=["path", "path"])
+    pq.write_table(twice, tmp_path / "twice.parquet")
+    with pytest.raises(ExportError, match="is no table of features"):
+        viz.search(tmp_path / "twice.parquet", ROWS[0])
     cut = tmp_path / "cut.parquet"
     cut.write_bytes(table.read_bytes()[:-100])
     with pytest.raises(ExportError, match="cannot be read"):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from nets import clip, mini_c3d
+from quick import QUICK
 from torch import Tensor, nn
 
 from c3d_viz.engine import Unit
-from c3d_viz.methods import attribute
+from c3d_viz.methods import METHODS, attribute
 
 UNIT = Unit("relu3b", 1, (6, 10, 12))
 
@@ -80,3 +81,19 @@ def test_without_noise_it_is_the_gradient_and_a_seed_is_the_map() -> None:
     assert not np.array_equal(one, other)
     torch.manual_seed(1)
     assert torch.equal(before, torch.get_rng_state())  # nobody else's random numbers are used up
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_inference_mode_around_a_call_changes_no_map(method: str) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv3d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv3d(4, 2, 3, padding=1), nn.ReLU()
+    ).eval()
+    x, unit, settings = torch.rand(1, 3, 4, 8, 8), Unit("3", 0), QUICK.get(method)
+    plain = attribute(net, x, unit, method, settings=settings)
+    with torch.inference_mode():
+        inside = attribute(net, x, unit, method, settings=settings)
+        made_inside = attribute(net, x.clone(), unit, method, settings=settings)
+    assert plain.values.any()
+    np.testing.assert_array_equal(inside.values, plain.values)
+    np.testing.assert_array_equal(made_inside.values, plain.values)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from c3d_viz.errors import ShapeError
-from c3d_viz.nets import CAFFE_INPUT, COMPACT_INPUT, MMACTION_INPUT, InputSpec
+from c3d_viz.nets import CAFFE_INPUT, COMPACT_INPUT, MMACTION_INPUT, InputSpec, ModelSpec
 
 NAN = float("nan")
 
@@ -16,15 +16,32 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("resize", [(), (128,), (128, 171, 3), 0, -5, 5000, 1.5, "128", None, (128, 0), (1, 0.5)]),
+        (
+            "resize",
+            [
+                (),
+                (128,),
+                (128, 171, 3),
+                0,
+                -5,
+                5000,
+                1.5,
+                "128",
+                None,
+                (128, 0),
+                (1, 0.5),
+                True,
+                b"x",
+            ],
+        ),
         ("crop", [5, (), (112,), (112, -1), (1, 10**9), None, "ab", {"a": 1}]),
-        ("frames", [0, -16, 1.5, None, 10**9]),
+        ("frames", [True, 0, -16, 1.5, None, 10**9]),
         ("stride", [0, -1, 0.5, None, 10**9]),
         ("layout", ["CHWT", "", None, 4]),
         ("channel_order", ["rgb", "", None, 3]),
         ("mean", [(), (1, 2), (1, 2, 3, 4), 5, (1, 2, NAN), ("a", 1, 2), None]),
-        ("std", [(), (1, 2), (1, 2, 0), (1, 2, -3), 5, (1, 2, NAN), "abc"]),
-        ("scale", [0, NAN, float("inf"), None, "x", (1,)]),
+        ("std", [(), (1, 2), (1, 2, 0), (1, 2, -3), 5, (1, 2, NAN), "abc", (True, 1, 2)]),
+        ("scale", [True, 0, NAN, float("inf"), None, "x", (1,)]),
     ],
 )
 def test_a_field_that_cannot_be_meant_is_refused_by_name(name: str, values: list[Any]) -> None:
@@ -56,3 +73,11 @@ def test_one_channel_has_one_mean_and_one_deviation() -> None:
     assert CAFFE_INPUT.std is None
     with pytest.raises(ShapeError, match="std must be 1 positive numbers"):
         grey.replace(std=(1, 2, 3))
+
+
+def test_the_line_has_the_name_once() -> None:
+    def line(weights: str) -> str:
+        return ModelSpec("compact", weights, True, InputSpec(), 2).line
+
+    assert line("compact: trained on clips") == "compact: trained on clips"
+    assert line("random weights (seed 0)") == "compact: random weights (seed 0)"

@@ -25,6 +25,7 @@ from c3d_viz.trust import (
     default_layers,
     read_facts,
     real_cases,
+    run_check,
     synthetic_cases,
 )
 from c3d_viz.trust.judge import judge
@@ -191,6 +192,12 @@ def test_what_cannot_be_checked(
     for given in ({"methods": ("gradcamm",)}, {"checks": ("x",)}, {"synthetic": -1}, {"seed": -1}):
         with pytest.raises(VizError):
             CheckSettings(**given)  # type: ignore[arg-type]
+    for name in ("network", "layers", "methods", "checks", "synthetic", "seed"):
+        with pytest.raises(VizError, match=f"CheckSettings: {name} must be"):
+            CheckSettings(**{name: None})  # type: ignore[arg-type]
+    for name in ("clips", "out", "settings", "loaded", "resume"):
+        with pytest.raises(VizError, match=f"run_check: {name} must be"):
+            run_check(**{"clips": [], "out": tmp_path, name: 5})  # type: ignore[arg-type]
     for words, says in (
         (["--synthetic", "0"], "nothing to check on"),
         (["--method", "nonsense"], "no method 'nonsense'; there are"),

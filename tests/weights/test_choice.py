@@ -155,3 +155,24 @@ def test_a_deviation_is_kept_by_the_own_format(tmp_path: Path, tiny_c3d: Any) ->
         save_model(tmp_path / "own.safetensors", tiny_c3d, spec)
         assert load_model("compact", tmp_path / "own.safetensors")[1].input == spec.input
     assert load_model("compact", std=(1, 2, 3))[1].input.std == (1.0, 2.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"resize": b"x"}, "resize must be"),
+        ({"resize": True}, "resize must be"),
+        ({"crop": b"pp"}, "crop must be"),
+        ({"mean": b"abc"}, "mean must be"),
+        ({"mean": (True, 1, 2)}, "mean must be"),
+        ({"std": b"abc"}, "std must be"),
+        ({"std": (True, 1, 1)}, "std must be"),
+        ({"scale": True}, "scale must be"),
+        ({"scale": np.True_}, "scale must be"),
+        ({"weights": ""}, "weights: the name is empty"),
+        ({"mean": ""}, "mean: the name is empty"),
+    ],
+)
+def test_what_is_no_number_and_no_name(given: dict[str, Any], line: str) -> None:
+    with pytest.raises(WeightsError, match=line):
+        load_model("compact", **given)
