@@ -190,15 +190,22 @@ def whole_numbers(text: str, option: str, what: str) -> tuple[int, ...]:
         VizError: something else; says that ``option`` takes ``what``.
     """
     try:
-        return tuple(int(part) for part in text.split(","))
+        return tuple(int(part) for part in _ascii(text).split(","))
     except ValueError:
         raise VizError(f"{option} takes {what}, got {text!r}") from None
+
+
+def _ascii(text: str) -> str:
+    """The text; int and float would take digits of any script."""
+    if not text.isascii():
+        raise ValueError
+    return text
 
 
 def _numbers(text: str) -> tuple[float, ...] | None:
     """Three numbers, or one for grey pictures; None: then it is a file's name."""
     try:
-        values = tuple(float(part) for part in text.split(","))
+        values = tuple(float(part) for part in _ascii(text).split(","))
     except ValueError:
         return None
     return values if len(values) in (1, 3) else None

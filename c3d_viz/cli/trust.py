@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Network, Out, network_options
+from .options import Network, Out, clip_named, network_options
 from .progress import progress_bar, say
 
 
@@ -18,6 +18,7 @@ def check(
         list[Path] | None,
         typer.Argument(
             metavar="CLIPS...",
+            parser=clip_named,
             help="Videos, frame folders (masks/ beside frames/), or folders of either.",
         ),
     ] = None,

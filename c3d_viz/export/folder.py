@@ -18,7 +18,7 @@ from ..errors import ExportError
 from ..files import cannot_write, part_of, read_json, try_folder, write_json
 from . import page as export_page
 from .artefacts import ARTEFACTS
-from .ledger import NOTES, Ledger, whole
+from .ledger import NOTES, Ledger, check_notes, whole
 from .settings import check_same
 
 MANIFEST, UNFINISHED, PAGE = "manifest.json", "unfinished.json", "index.html"
@@ -45,6 +45,7 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
                 f"choose another folder"
             )
         _earlier(folder)
+        check_notes(folder / NOTES)
     try_folder(folder)
 
 

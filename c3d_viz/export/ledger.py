@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -46,6 +47,7 @@ class Ledger:
             ExportError: another export has it, or it cannot be written to.
         """
         path = self.folder / NOTES
+        check_notes(path)
         try:
             notes = path.open("a+", encoding="utf-8", errors="replace")
         except OSError as error:
@@ -105,6 +107,20 @@ class Ledger:
                 self._notes.flush()
             except OSError as error:
                 raise cannot_write(self.folder / NOTES, error) from None
+
+
+def check_notes(path: Path) -> None:
+    """Refuse notes that have another name elsewhere: they are written where they lie.
+
+    Every other file of an export is written beside its name and put in its place.
+
+    Raises:
+        ExportError: the file is a link, also a hard one.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode) or found.st_nlink > 1:
+            raise ExportError(f"{path} is a link, which no export makes; remove it")
 
 
 def whole(folder: Path, files: Mapping[str, str]) -> dict[str, str]:

@@ -55,8 +55,11 @@ def plan_of(
 
     Raises:
         LayerError: a layer does not exist, is not called, or gives no (C, T, H, W) or (C,).
-        VizError: a method has nothing to say about a layer that is named.
+        VizError: a method has nothing to say about a layer that is named, or a setting of it does
+            not fit into the network's clip.
     """
+    for chosen in settings.of_methods().values():
+        chosen.check_clip(spec.input.shape[1:])
     if isinstance(net, C3D):
         layers = list(_with_logits(settings.layers, spec))
         wide = settings.layers in (LAYERS, CONV_LAYERS)

@@ -106,6 +106,8 @@ def attributions(
     if precision not in get_args(Precision):
         raise VizError(f"no precision {precision!r}; there are {', '.join(get_args(Precision))}")
     chosen = settings_of(method, settings)
+    if chosen is not None:
+        chosen.check_clip(tuple(seen.x.shape[2:]))
     targets = list(units)
     if not all(isinstance(target, Unit) for target in targets):
         return _one_by_one(seen, targets, method, precision, chosen, progress)

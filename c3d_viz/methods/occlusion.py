@@ -37,6 +37,16 @@ class OcclusionSettings(Settings):
     stride: tuple[int, int, int] = setting((4, 8, 8), "steps from window to window", low=1)
     fill: str = setting("mean", "what stands in the window", choices=FILLS)
 
+    def check_clip(self, shape: tuple[int, ...]) -> None:
+        """Windows lie within the clip and leave no gaps."""
+        if any(w > n for w, n in zip(self.window, shape, strict=True)):
+            raise VizError(f"occlusion.window {self.window} is larger than the clip {shape}")
+        if any(s > w for s, w in zip(self.stride, self.window, strict=True)):
+            raise VizError(
+                f"occlusion.stride {self.stride} steps over cells that no window "
+                f"{self.window} covers; give at most the window's sizes"
+            )
+
     def passes(self, shape: tuple[int, ...]) -> int:
         """How many windows a clip (T, H, W) takes."""
         each = zip(shape, self.window, self.stride, strict=True)
@@ -51,24 +61,13 @@ def occlusion(
     settings: OcclusionSettings,
     progress: Progress | None = None,
 ) -> Tensor:
-    """x (1, C, T, H, W), result (1, 1, T, H, W); one pass for each window.
-
-    Raises:
-        VizError: windows that are larger than the clip, or that leave gaps.
-    """
+    """x (1, C, T, H, W), result (1, 1, T, H, W); one pass for each window."""
     from captum.attr import Occlusion
 
-    shape = tuple(x.shape[2:])
-    if any(w > n for w, n in zip(settings.window, shape, strict=True)):
-        raise VizError(f"occlusion.window {settings.window} is larger than the clip {shape}")
-    if any(s > w for s, w in zip(settings.stride, settings.window, strict=True)):
-        raise VizError(
-            f"occlusion.stride {settings.stride} steps over cells that no window "
-            f"{settings.window} covers; give at most the window's sizes"
-        )
     answer = asked_once(model, x, answer_of(model, unit))
+    passes = settings.passes(tuple(x.shape[2:])) + 1
     with undisturbed(x.device), torch.no_grad():
-        values: Tensor = Occlusion(counted(answer, settings.passes(shape) + 1, progress)).attribute(
+        values: Tensor = Occlusion(counted(answer, passes, progress)).attribute(
             x,
             sliding_window_shapes=(x.shape[1], *settings.window),
             strides=(1, *settings.stride),

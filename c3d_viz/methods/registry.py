@@ -77,11 +77,11 @@ def read_settings(words: Sequence[str], methods: Sequence[str]) -> dict[str, Set
     """Settings as a command line gives them, of those methods that have any.
 
     Args:
-        words: as in ``"smoothgrad.samples=50"``; of one setting the last counts.
+        words: as in ``"smoothgrad.samples=50"``.
         methods: keys of METHODS, those that are asked for.
 
     Raises:
-        VizError: something else, or a setting of a method that is not asked for.
+        VizError: something else, a setting given twice, or one of a method that is not asked for.
     """
     given: dict[str, dict[str, str]] = {method: {} for method in methods}
     for word in words:
@@ -96,6 +96,8 @@ def read_settings(words: Sequence[str], methods: Sequence[str]) -> dict[str, Set
             raise VizError(
                 f"{word} sets {method}, which is not asked for; asked for: {', '.join(methods)}"
             )
+        if setting in given[method]:
+            raise VizError(f"{name} is given twice; leave one of them out")
         given[method][setting] = value
     found = {method: settings_of(method, given[method]) for method in given}
     return {method: settings for method, settings in found.items() if settings is not None}

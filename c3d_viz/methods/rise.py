@@ -40,6 +40,11 @@ class RiseSettings(Settings):
     fill: str = setting("mean", "what stands where nothing can be seen", choices=FILLS)
     seed: int = setting(0, "of the masks", low=0, high=2**31 - 1)
 
+    def check_clip(self, shape: tuple[int, ...]) -> None:
+        """A mask has at most as many cells as the clip."""
+        if any(g > n for g, n in zip(self.grid, shape, strict=True)):
+            raise VizError(f"rise.grid {self.grid} is finer than the clip {shape}")
+
 
 def rise(
     model: nn.Module,
@@ -49,14 +54,8 @@ def rise(
     settings: RiseSettings,
     progress: Progress | None = None,
 ) -> Tensor:
-    """x (1, C, T, H, W), result (1, 1, T, H, W); one pass for each mask.
-
-    Raises:
-        VizError: the grid is finer than the clip.
-    """
+    """x (1, C, T, H, W), result (1, 1, T, H, W); one pass for each mask."""
     shape = tuple(x.shape[2:])
-    if any(g > n for g, n in zip(settings.grid, shape, strict=True)):
-        raise VizError(f"rise.grid {settings.grid} is finer than the clip {shape}")
     answer = asked_once(model, x, answer_of(model, unit))
     with undisturbed(x.device), torch.no_grad():
         masks = (mask.to(x.device, x.dtype) for mask in random_masks(settings, shape))

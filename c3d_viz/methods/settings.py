@@ -67,6 +67,13 @@ class Settings:
         except VizError as error:
             raise VizError(f"{method}.{error}") from None
 
+    def check_clip(self, shape: tuple[int, ...]) -> None:
+        """Refuse what a clip of (T, H, W) has no room for; called before any work is done.
+
+        Raises:
+            VizError: a value does not fit; mostly all do.
+        """
+
     def to_json(self) -> dict[str, object]:
         """Every value by name, those left at their default too; tuples as lists."""
         values = dataclasses.asdict(self)
@@ -91,8 +98,8 @@ def described(settings: type[Settings]) -> list[str]:
 
 def _read(default: object, value: object) -> object:
     """A text as the kind of the default; what cannot be read is left for the check to refuse."""
-    if not isinstance(value, str) or isinstance(default, str):
-        return value
+    if not isinstance(value, str) or isinstance(default, str) or not value.isascii():
+        return value  # int() would take digits of any script
     try:
         if isinstance(default, tuple):
             return tuple(int(part) for part in value.split(","))

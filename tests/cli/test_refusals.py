@@ -12,6 +12,8 @@ LONG = "x" * 300
 HUGE, MANY = str(2**64), str(2**63)
 CONV1A = ["--layer", "conv1a"]
 ONE = [*CONV1A, "--channel", "1"]
+OCCLUSION = [*ONE, "--method", "occlusion", "--set"]
+RISE = [*ONE, "--method", "rise", "--set"]
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,16 @@ ONE = [*CONV1A, "--channel", "1"]
         (["-o", "out", *CONV1A, "--input-scale", "1e-300"], "scale must be a number from"),
         (["-o", "out", *CONV1A, "--mean", "1e300,0,0"], "mean must be three numbers"),
         (["-o", "out", *CONV1A, "--std", "1,1,1e-300"], "std must be 3 positive numbers"),
+        (["-o", "out", *ONE, "--at", "\u0663,0,0"], "--at takes time,row,column"),
+        (["-o", "out", *OCCLUSION, "occlusion.window=4,200,16"], "is larger than the clip"),
+        (["-o", "out", *OCCLUSION, f"occlusion.window={HUGE},2,2"], "is larger than the clip"),
+        (["-o", "out", *OCCLUSION, "occlusion.stride=99,99,99"], "steps over cells that no window"),
+        (["-o", "out", *OCCLUSION, "occlusion.window=\u0663,2,2"], "takes 3 whole numbers"),
+        (
+            ["-o", "out", *OCCLUSION, "occlusion.fill=blur", "--set", "occlusion.fill=blur"],
+            "occlusion.fill is given twice",
+        ),
+        (["-o", "out", *RISE, "rise.grid=99,4,4"], "is finer than the clip"),
         (["-o", "out", *CONV1A, "--resize", "4096"], "9638 x 4096 have more than 18 million"),
     ],
 )
@@ -72,6 +84,7 @@ def test_a_refused_export_leaves_nothing_behind(
         ["weights", "inspect", LONG],
         ["finding", "figure", "clip.mp4", "-o", ""],
         ["export", f"{LONG}.mp4", "-o", "out"],
+        ["check", "", "-o", "out"],
         ["train", "--nonsense"],
         ["train", "joint", "data"],
         ["train", "joint", "data", "--flat", "x", "-o", "y", "--depth", "2"],

@@ -142,6 +142,31 @@ def test_an_export_without_hashes_is_replaced(out: Path, clip: Path, loaded: Loa
 
 
 @pytest.mark.parametrize("choice", [{"overwrite": True}, {"resume": True}])
+@pytest.mark.parametrize("kind", ["hardlink_to", "symlink_to"])
+def test_notes_with_a_name_elsewhere_are_not_written_to(
+    out: Path, clip: Path, loaded: Loaded, choice: dict[str, bool], kind: str
+) -> None:
+    """Everything else is written beside its name: a hard link's other end stays as it was."""
+    mine = out.parent / "mine.txt"
+    mine.write_text("mine")
+    getattr(out / NOTES, kind)(mine)
+    before = files(out)
+    with pytest.raises(ExportError, match=r"unfinished\.jsonl is a link"):
+        export_clip(clip, out, loaded=loaded, **WANTED, **choice)
+    with pytest.raises(ExportError, match=r"is a link, .*remove it"), Ledger(out).held():
+        pass
+    assert (files(out), mine.read_text()) == (before, "mine")
+    (out / NOTES).unlink()
+    (unit(out) / "map.npz").unlink()
+    (unit(out) / "map.npz").hardlink_to(mine)
+    (out / "manifest.json").rename(out.parent / "kept.json")
+    (out / "manifest.json").hardlink_to(out.parent / "kept.json")
+    kept = (out.parent / "kept.json").read_text()
+    export_clip(clip, out, loaded=loaded, **WANTED, **choice)
+    assert (mine.read_text(), (out.parent / "kept.json").read_text()) == ("mine", kept)
+
+
+@pytest.mark.parametrize("choice", [{"overwrite": True}, {"resume": True}])
 def test_one_export_at_a_time(
     out: Path, clip: Path, loaded: Loaded, choice: dict[str, bool]
 ) -> None:

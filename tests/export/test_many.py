@@ -13,7 +13,7 @@ from exported import files, links, manifest_of
 from video_files import colour_noise
 
 from c3d_viz.cli import main
-from c3d_viz.errors import ClipError, ExportError, LayerError
+from c3d_viz.errors import ClipError, ExportError, LayerError, VizError
 from c3d_viz.export import ExportSettings, export_clip, export_clips, is_one_clip, many
 from c3d_viz.weights import NetworkChoice
 
@@ -116,6 +116,12 @@ def test_what_no_clip_could_make_right_stops_all(
     out = tmp_path / "out"
     for paths, changed, error, said in (
         ([clips], {"layers": ("none",)}, LayerError, "no layer 'none'"),
+        (
+            [clips],
+            {"methods": ("occlusion",), "tuned": ("occlusion.window=9,4,4",)},
+            VizError,
+            r"^occlusion.window \(9, 4, 4\) is larger than the clip \(8, 24, 24\)",
+        ),
         ([clips, tmp_path / "no"], {"start": 90}, ClipError, "none of 5 clips can be used; the fi"),
         ([tmp_path], {}, ClipError, "holds no videos"),
     ):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from c3d_viz.engine import Unit
 from c3d_viz.errors import VizError
-from c3d_viz.methods import METHODS, attribute
+from c3d_viz.methods import METHODS, attribute, attribute_many
 from c3d_viz.methods.fills import filled
 from c3d_viz.methods.occlusion import OcclusionSettings
 from c3d_viz.methods.rise import RiseSettings, random_masks, seen_less_mean
@@ -85,7 +85,7 @@ def test_occlusion_refuses_gaps_and_windows_larger_than_the_clip() -> None:
         ({"window": (17, 16, 16)}, r"occlusion.window \(17, 16, 16\) is larger than the clip"),
     ):
         with pytest.raises(VizError, match=message):
-            attribute(net, x, Unit("relu2a", 0), "occlusion", settings=settings)
+            attribute_many(net, x, [Unit("relu2a", 0)], "occlusion", settings=settings)
 
 
 def test_rise_over_every_mask_is_the_mean_answer_when_a_cell_is_seen() -> None:

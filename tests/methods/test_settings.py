@@ -41,6 +41,7 @@ def test_texts_become_values_and_values_texts() -> None:
     ("given", "message"),
     [
         ({"count": "10"}, "ex.count takes a whole number from 1 to 9, got 10"),
+        ({"count": "\u0663"}, "ex.count takes a whole number from 1 to 9, got '\u0663'"),
         ({"count": "3.5"}, "ex.count takes a whole number from 1 to 9, got '3.5'"),
         ({"count": True}, "ex.count takes a whole number from 1 to 9, got True"),
         ({"share": "-1"}, "ex.share takes a number from 0 up, got -1.0"),
@@ -63,7 +64,7 @@ def test_what_does_not_fit_is_refused_with_what_does(given: dict, message: str) 
 
 def test_the_command_lines_words() -> None:
     methods = ["deconvnet", "integrated_gradients"]
-    read = read_settings(["integrated_gradients.steps=5", "integrated_gradients.steps=6"], methods)
+    read = read_settings(["integrated_gradients.steps=6"], methods)
     assert {name: s.to_json() for name, s in read.items()} == {
         "integrated_gradients": {"steps": 6, "baseline": "mean"}
     }
@@ -76,6 +77,8 @@ def test_the_command_lines_words() -> None:
     }.items():
         with pytest.raises(VizError, match=message):
             read_settings([word], methods)
+    with pytest.raises(VizError, match=r"integrated_gradients\.steps is given twice; leave one"):
+        read_settings(["integrated_gradients.steps=5", "integrated_gradients.steps=5"], methods)
     with pytest.raises(VizError, match="gradcam takes CamSettings, got Example"):
         settings_of("gradcam", Example())
 
