@@ -89,6 +89,23 @@ def make_folder(path: str | os.PathLike[str]) -> None:
         raise cannot_write(Path(path), error) from None
 
 
+@contextmanager
+def kept_if_filled(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make a folder for the block; what was made, it and those above it, goes again if empty then.
+
+    Raises:
+        ExportError: it cannot be made, or a file is in the way.
+    """
+    missing = _missing(Path(path))
+    try:
+        make_folder(path)
+        yield
+    finally:
+        for place in missing:
+            with contextlib.suppress(OSError, ValueError):
+                place.rmdir()
+
+
 def try_folder(path: str | os.PathLike[str]) -> None:
     """Refuse a folder that cannot be written to, before any work is done; leaves nothing behind.
 
@@ -101,8 +118,7 @@ def try_folder(path: str | os.PathLike[str]) -> None:
     if not os.fspath(path):
         raise ExportError("the folder to write to has no name; choose a folder")
     folder, part = Path(path), _beside(Path(path, "trial"))
-    places = (folder, *folder.parents)
-    missing = tuple(itertools.takewhile(lambda place: not os.path.lexists(place), places))
+    missing = _missing(folder)
     try:
         make_folder(folder)
         part.write_bytes(bytes(_TRIAL))
@@ -112,6 +128,12 @@ def try_folder(path: str | os.PathLike[str]) -> None:
         for remove in (part.unlink, *(place.rmdir for place in missing)):
             with contextlib.suppress(OSError, ValueError):
                 remove()
+
+
+def _missing(folder: Path) -> tuple[Path, ...]:
+    """A folder and those above it, as far as they are not there."""
+    places = (folder, *folder.parents)
+    return tuple(itertools.takewhile(lambda place: not os.path.lexists(place), places))
 
 
 def is_part(name: str) -> bool:

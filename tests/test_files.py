@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -185,6 +186,18 @@ def test_a_folder_that_was_tried_is_as_before(tmp_path: Path) -> None:
     files.try_folder(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["trial"]
     assert (tmp_path / "trial").read_text() == "mine"
+
+
+def test_a_folder_that_stays_empty_goes_again(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for place in ("there", "a/b", "there/c"):
+        with contextlib.suppress(KeyError), files.kept_if_filled(tmp_path / place):
+            assert (tmp_path / place).is_dir()
+            raise KeyError
+    assert list(tmp_path.rglob("*")) == [tmp_path / "there"]
+    with files.kept_if_filled(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "b" / "work").touch()
+    assert (tmp_path / "a" / "b" / "work").exists()
 
 
 def test_a_name_with_a_nul(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from ..clips import WindowStream
 from ..engine import device_named
 from ..errors import ClipError, ExportError, VizError
-from ..files import is_part, make_folder, sha256, try_folder
+from ..files import is_part, kept_if_filled, sha256, try_folder
 from ..progress import Progress
 from ..weights import NetworkChoice
 from .descriptors import Describer, Mean
@@ -92,7 +92,12 @@ def write_features(
     settings = settings or FeatureSettings()
     run = _Run(Path(out), settings, overwrite)
     found = distinct_videos(videos)
-    make_folder(run.parts)
+    with kept_if_filled(run.parts):
+        return _write(run, found, jobs, progress)
+
+
+def _write(run: _Run, found: Sequence[Path], jobs: int, progress: Progress | None) -> FeatureReport:
+    settings = run.settings
     made: dict[Path, tuple[str, Path, Shard] | VizError] = {}
     tally = Tally(len(found), progress)
     arguments = (settings, run.parts, run.key)
@@ -109,9 +114,9 @@ def write_features(
             failed.append((text_of(path), str(result)))
         else:
             done.append((text_of(path), *result))
-    errors = list_failures(run.errors, failed)
     if not done:
         raise ClipError(f"none of {len(found)} videos can be used; the first: {failed[0][1]}")
+    errors = list_failures(run.errors, failed)
     rows = merge(run.out, done, run.size, each_window=settings.windows, about=run.about)
     run.clean()
     return FeatureReport(len(done), rows, tuple(failed), errors)

@@ -19,6 +19,7 @@ from video_files import GOP, colour_noise, folder_of
 
 import c3d_viz as viz
 from c3d_viz.corpus import AtlasReport, AtlasSettings, write_atlas
+from c3d_viz.corpus.atlas.run import Run
 from c3d_viz.errors import ClipError, ExportError, LayerError, VizError
 
 STARTS = {"a": [0], "b9.mp4": [0, 8, 16, 24], "b10.mp4": [0, 8]}  # in counting order
@@ -222,11 +223,23 @@ def test_the_command(capsys: pytest.CaptureFixture[str], made: Path, videos: Pat
     [
         ({"layers": ("conv9",)}, LayerError, "conv9"),
         ({"layers": ("conv1a",)}, VizError, "no ReLU lies between conv1a and the clip"),
+        ({"method": "gradcam"}, VizError, "no convolutional layer lies below relu1a"),
+        (
+            {"layers": ("conv1a",), "method": "guided_gradcam"},
+            VizError,
+            "no convolutional layer lies below conv1a",
+        ),
     ],
 )
 def test_one_line_for_what_is_wrong(
-    videos: Path, tmp_path: Path, changes: dict, error: type, said: str
+    videos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict,
+    error: type,
+    said: str,
 ) -> None:
+    monkeypatch.setattr(Run, "scan", lambda *_: pytest.fail("work was begun"))
     with pytest.raises(error, match=said):
         write_atlas([videos], tmp_path / "atlas", dataclasses.replace(SMALL, **changes))
     assert list(tmp_path.iterdir()) == []
@@ -261,4 +274,5 @@ def test_a_folder_that_is_no_atlas_is_left_alone(videos: Path, tmp_path: Path) -
 
 def test_nothing_that_can_be_used(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=r"none of 1 videos can be used; the first: .*is empty"):
-        write_atlas([videos / "short.mp4"], tmp_path / "atlas", SMALL)
+        write_atlas([videos / "short.mp4"], tmp_path / "sub" / "atlas", SMALL)
+    assert list(tmp_path.iterdir()) == []

@@ -170,8 +170,8 @@ def test_a_video_that_fails_half_way(
 def test_nothing_usable_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     with pytest.raises(ClipError, match=r"none of 1 videos can be used; the first: .*is empty"):
-        write_features([tmp_path / "empty.mp4"], tmp_path / "f.parquet", CONV)
-    assert not (tmp_path / "f.parquet").exists()
+        write_features([tmp_path / "empty.mp4"], tmp_path / "sub" / "deep" / "f.parquet", CONV)
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.mp4"]
     (tmp_path / "none").mkdir()
     with pytest.raises(ClipError, match="none holds no videos"):
         write_features([tmp_path / "none"], tmp_path / "g.parquet", CONV)

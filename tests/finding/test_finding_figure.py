@@ -35,8 +35,9 @@ def test_the_figure_refuses_what_it_cannot_draw(files: Path, tmp_path: Path) -> 
     weights = files / "compact.safetensors"
     with pytest.raises(LayerError, match="conv layer"):
         finding.make_figure(clip, tmp_path, layer="fc6", weights=weights)
-    with pytest.raises(LayerError, match="no method"):
-        finding.make_figure(clip, tmp_path, method="magic", weights=weights)
+    for method in ("magic", "rise", "gradcam", "smoothgrad"):
+        with pytest.raises(LayerError, match=f"deconvnet, guided, gradient; got '{method}'"):
+            finding.make_figure("nothing.mp4", tmp_path, method=method, weights="nothing.pth")
     with pytest.raises(LayerError, match="1 to 32"):
         finding.make_figure(clip, tmp_path, maps=99, weights=weights)
     assert not list(tmp_path.iterdir())

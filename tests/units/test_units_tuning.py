@@ -218,6 +218,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
         (["--layer", "conv1a", "--channel", "16"], "conv1a has channels 0-15, got 16"),
         (["--controls", "1"], "controls must be 0 or 2 to 100 networks, got 1"),
         (["--permuted", "-1"], "permuted must be"),
+        (["--permuted", "1"], "permuted must be 0 or 2 to 100 networks, got 1"),
         (["--device", "tpu"], "no device 'tpu'"),
     ],
 )

@@ -10,7 +10,7 @@ from torch import nn
 
 from ...engine import called_layers, groups_of, layers_without_relus, receptive_fields
 from ...errors import LayerError, VizError
-from ...methods import METHODS
+from ...methods import METHODS, settings_of
 from ...nets import C3D, CONV_LAYERS, LAYERS, ModelSpec, ReceptiveField
 from ...weights import NetworkChoice
 
@@ -57,27 +57,34 @@ def fields_of(
 ) -> dict[str, ReceptiveField | None]:
     """The receptive field of each layer that settings name; None where it sees the whole clip.
 
-    A layer that is meant by ``conv`` or ``all`` and has no ReLU for the rule to hold at is left
-    out; one that is named itself is refused.
+    A layer that is meant by ``conv`` or ``all`` and about which the method says nothing (a rule has
+    no ReLU to hold at, a class activation map no layer to live on) is left out; one that is named
+    itself is refused, and so are all of them.
 
     Raises:
-        LayerError: no such layer, or none is left.
-        VizError: a rule has no ReLU to hold at.
+        LayerError: no such layer.
+        VizError: the method says nothing about a layer, or any.
     """
     shape = spec.input.shape
     names: list[str] = []
     for name in settings.layers:
         names += _meant_by(net, spec, name)
     names = list(dict.fromkeys(names))
-    if METHODS[settings.method].rule not in (None, "gradient") and not isinstance(net, C3D):
-        parameter = next(net.parameters(), torch.empty(0))
-        without = layers_without_relus(net, torch.zeros(1, *shape).to(parameter), names)
-        for name in set(without).intersection(settings.layers):
-            raise VizError(
+    method, chosen = METHODS[settings.method], settings_of(settings.method)
+    clip = torch.zeros(1, *shape).to(next(net.parameters(), torch.empty(0)))
+    mute: dict[str, VizError] = {}
+    if method.needs_relus and not isinstance(net, C3D):
+        for name in layers_without_relus(net, clip, names):
+            mute[name] = VizError(
                 f"no ReLU lies between {name} and the clip: {settings.method} would be the plain "
                 f"gradient; ask for --method gradient"
             )
-        names = [name for name in names if name not in without]
+    if method.check is not None:
+        mute |= method.check(net, clip, names, chosen)
+    for name, error in mute.items():
+        if name in settings.layers or len(mute) == len(names):
+            raise error
+    names = [name for name in names if name not in mute]
     if not names:
         raise LayerError("no layer to look at: name one with --layer")
     return receptive_fields(net, shape, names)

@@ -31,6 +31,7 @@ from ..types import Frames
 
 _COLOURS = {"A": LIGHT.trained, "M": LIGHT.twin, "E": "#3d434b"}
 _SEED = "#d81b60"
+_METHODS = [name for name, how in METHODS.items() if how.rule is not None]
 _NAME = 200  # bytes of a clip's name that fit into a file's
 
 
@@ -58,7 +59,8 @@ def make_figure(
         out: folder for the files; made if missing.
         layer: any conv layer; the appendix has conv2a and conv3b.
         maps: how many of the strongest feature maps.
-        method: deconvnet, guided, gradient, or any other key of METHODS.
+        method: deconvnet, guided or gradient, each one walk back with a value for every frame:
+            curves of a class activation map would show interpolated time as measured.
         start: first frame of the window; None takes the middle of the video.
         network: which network; ``model, weights, seed, overrides`` are those arguments of
             ``load_model`` in its place.
@@ -76,8 +78,8 @@ def make_figure(
     try_folder(out)
     if layer not in CONV_LAYERS:
         raise LayerError(f"the figure takes a conv layer, {', '.join(CONV_LAYERS)}; got {layer!r}")
-    if method not in METHODS:
-        raise LayerError(f"no method {method!r}; choose from {', '.join(METHODS)}")
+    if method not in _METHODS:
+        raise LayerError(f"the figure takes one walk back, {', '.join(_METHODS)}; got {method!r}")
     choice = choose(network, model, weights, seed, **(overrides or {}))
     net, spec = loaded or choice.load_c3d()
     channels = dict(net.named_modules())[layer].out_channels

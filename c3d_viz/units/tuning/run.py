@@ -52,7 +52,7 @@ class TuningSettings:
         network: which. layers: names; empty is every convolution of a C3D.
         channels: those with a polar plot; empty is the most direction-selective of each layer.
         controls: re-initialised networks, 2 or more to compare with, or 0. permuted: networks with
-            the weights shuffled within each layer; they decide nothing.
+            the weights shuffled within each layer, as many; they decide nothing.
         device: "cpu" or "cuda[:N]".
     """
 
@@ -81,7 +81,7 @@ def write_tuning(
     """
     folder = check_new(out)
     for name, value in (("controls", settings.controls), ("permuted", settings.permuted)):
-        if not 0 <= value <= _MOST or (name == "controls" and value == 1):
+        if value == 1 or not 0 <= value <= _MOST:
             raise VizError(f"{name} must be 0 or 2 to {_MOST} networks, got {value}")
     device = device_named(settings.device)
     model, spec = settings.network.load()
