@@ -119,6 +119,8 @@ def test_troubleshooting_quotes_real_errors() -> None:
     text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     headings = re.findall(r"^### `(.+)`$", text, re.M)
     assert len(headings) >= 20
+    every = re.findall(r"^##+ (.+)$", text, re.M)
+    assert [heading for heading in set(every) if every.count(heading) > 1] == []
     source = "\n".join(
         re.sub(r'["\']\s*\n\s*[rf]*["\']', "", p.read_text(encoding="utf-8"))
         for p in [*PACKAGE.rglob("*.py"), *(ROOT / "app").rglob("*.py"), *ROOT.glob("tools/*.py")]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ExportError
-
 if TYPE_CHECKING:
     from ..weights import NetworkChoice
 
@@ -13,8 +11,6 @@ if TYPE_CHECKING:
 def frames_taken(manifest: dict[str, Any]) -> str:
     """Which frames were looked at, as no start was named perhaps."""
     asked, windows = manifest["parameters"], manifest["windows"]
-    if not windows:
-        raise ExportError("manifest.json names no window: it is damaged; replace with --overwrite")
     first, last = windows[0]["frames"][0], windows[-1]["frames"][-1]
     hint = "" if asked["start"] is not None else "; --start N takes others"
     return f"frames {first}-{last} of {manifest['clip']['frames']}{hint}"

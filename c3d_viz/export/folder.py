@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,13 @@ from typing import Any
 from ..errors import ExportError
 from ..files import cannot_write, part_of, read_json, try_folder, write_json
 from . import page as export_page
-from .artefacts import ARTEFACTS
 from .ledger import NOTES, Ledger, check_notes, whole
+from .manifest import check_manifest, places
 from .settings import check_same
 
 MANIFEST, UNFINISHED, PAGE = "manifest.json", "unfinished.json", "index.html"
 _OWN = (MANIFEST, UNFINISHED, NOTES)  # what says that the folder is an export
-_ROOT_FILES = "|".join(map(re.escape, (*_OWN, PAGE)))
-_UNIT_FILES = "|".join(re.escape(artefact.file) for artefact in ARTEFACTS)
+_AT_ROOT = (*_OWN, PAGE)
 
 
 def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
@@ -85,11 +83,9 @@ def finish(ledger: Ledger, manifest: dict[str, Any]) -> Path:
 def _ready(ledger: Ledger, manifest: dict[str, Any], resume: bool) -> bool:
     folder = ledger.folder
     before = _earlier(folder)
-    file, _ = _patterns(before or manifest)
+    is_file, _ = places(before or manifest, _AT_ROOT)
     vouched = _files_of(before) if before and "windows" in before else {}
-    listed = {
-        name: digest for name, digest in {**vouched, **ledger.files}.items() if file.fullmatch(name)
-    }
+    listed = {name: digest for name, digest in {**vouched, **ledger.files}.items() if is_file(name)}
     if resume and before is not None:
         check_same(folder, before, manifest)
     ours = {*listed, *_OWN}
@@ -109,8 +105,8 @@ def _ready(ledger: Ledger, manifest: dict[str, Any], resume: bool) -> bool:
     for name in list(_entries(folder, before or manifest)):  # half-written ones too
         if name not in stay and _target(name) in ours:
             (folder / name).unlink(missing_ok=True)
-    places = {place for name in listed.keys() - kept for place in Path(name).parents[:-1]}
-    for place in sorted(places, key=lambda place: -len(place.parts)):
+    above = {place for name in listed.keys() - kept for place in Path(name).parents[:-1]}
+    for place in sorted(above, key=lambda place: -len(place.parts)):
         with contextlib.suppress(OSError):  # something of somebody else's is in it
             (folder / place).rmdir()
     ledger.begin(kept)
@@ -138,16 +134,14 @@ def _earlier(folder: Path) -> dict[str, Any] | None:
         if manifest is None:
             continue
         try:
-            for key in ("clip", "model", "versions"):
-                _demand(isinstance(manifest.get(key, {}), dict), f"{key} is no object")
-            file, _ = _patterns(manifest)
-            for listed, digest in _files_of(manifest).items() if name == MANIFEST else ():
-                _demand(file.fullmatch(listed), "a file lies where no export writes")
-                _demand(isinstance(digest, str), "a hash is no text")
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            reason = error if type(error) is ValueError else "entries are missing"
+            finished = name == MANIFEST or "windows" in manifest
+            check_manifest(manifest, finished=finished)
+            is_file, _ = places(manifest, _AT_ROOT)
+            if finished and not all(map(is_file, _files_of(manifest))):
+                raise ValueError("a file lies where no export writes")
+        except ValueError as error:
             raise ExportError(
-                f"{path} is damaged ({reason}); nothing was changed, choose another folder"
+                f"{path} is damaged ({error}); nothing was changed, choose another folder"
             ) from None
         for _ in _entries(folder, manifest):
             pass  # refuses links
@@ -158,57 +152,29 @@ def _earlier(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _names(manifest: dict[str, Any], key: str) -> list[str]:
-    """Names of folders that the export made: single words, no way out of it."""
-    names = manifest["parameters"][key]
-    _demand(isinstance(names, list), f"{key} is no list")
-    for name in names:
-        fits = isinstance(name, str) and re.fullmatch(r"[^./\\][^/\\]{0,199}", name)
-        _demand(fits and name.isprintable(), f"{key} holds something else than names")
-    return list(names)
-
-
-def _demand(holds: object, reason: str) -> None:
-    if not holds:
-        raise ValueError(reason)
-
-
-def _patterns(manifest: dict[str, Any]) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """What files and folders of an export are called, relative to it."""
-    layer, method = (
-        "(?:" + "|".join(map(re.escape, _names(manifest, key))) + ")"
-        for key in ("layers", "methods")
-    )
-    window, unit = r"(?:window-\d+/)?", r"ch\d+"
-    below = rf"input\.mp4|{layer}/(?:activations\.(?:npz|png)|{method}/(?:sheet\.png"
-    below += rf"|{unit}/(?:{_UNIT_FILES})))"
-    folders = rf"window-\d+|{window}{layer}(?:/{method}(?:/{unit})?)?"
-    return re.compile(rf"{_ROOT_FILES}|{window}(?:{below})"), re.compile(folders)
-
-
 def _entries(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     """Names of the files that lie where an export writes; never behind a link.
 
     Raises:
         ExportError: one of them is a link, or a folder or pipe in the place of a file.
     """
-    file, inner = _patterns(manifest)
+    is_file, is_folder = places(manifest, _AT_ROOT)
 
     def walk(place: Path) -> Iterator[str]:
         for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
             path = place / entry.name
             name = path.relative_to(folder).as_posix()
-            is_folder = inner.fullmatch(name)
-            if not (is_folder or file.fullmatch(_target(name))):
+            inner = is_folder(name)
+            if not (inner or is_file(_target(name))):
                 continue
             if entry.is_symlink():
                 raise _linked(path)
-            if not (entry.is_dir() if is_folder else entry.is_file()):
-                what = "no folder" if is_folder else "no file"
+            if not (entry.is_dir() if inner else entry.is_file()):
+                what = "no folder" if inner else "no file"
                 raise ExportError(f"{path} is in the way: it is {what}; move it away")
-            if is_folder and not os.access(path, os.W_OK | os.X_OK):
+            if inner and not os.access(path, os.W_OK | os.X_OK):
                 raise cannot_write(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-            if is_folder:
+            if inner:
                 yield from walk(path)
             else:
                 yield name

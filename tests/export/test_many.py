@@ -110,6 +110,24 @@ def test_a_stopped_run_goes_on(
     assert (out / "a" / "index.html").stat().st_mtime_ns > made
 
 
+def test_a_damaged_manifest_of_one_clip_stops_in_one_line(
+    clips: Path, settings: ExportSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, two = tmp_path / "out", [clips / "a.mp4", clips / "b.mp4"]
+    export_clips(two, out, settings)
+    manifest = manifest_of(out / "b")
+    manifest["windows"][0]["frames"] = []
+    (out / "b" / "manifest.json").write_text(json.dumps(manifest))
+    before = files(out / "b")
+    more = ["--layer", "1", "--method", "gradient", "--top", "1", *settings.network.options()]
+    with pytest.raises(SystemExit) as left:
+        main(["export", *map(str, two), "-o", str(out), "--resume", *more])
+    assert left.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "b/manifest.json is damaged (windows[0].frames is empty); nothing was changed" in last
+    assert files(out / "b") == before
+
+
 def test_what_no_clip_could_make_right_stops_all(
     clips: Path, settings: ExportSettings, tmp_path: Path
 ) -> None:
