@@ -80,8 +80,15 @@ def _check(error: type[VizError], of: str, name: str, value: object, kind: Any) 
         raise error(f"{of}: {name} must be {_named(kind)}, got {given(value)}")
 
 
-def _fits(value: Any, kind: Any) -> bool:
+def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Origin and arguments of a generic kind; an alias (NumPy 2.5's NDArray) is seen through."""
     origin, inner = get_origin(kind), get_args(kind)
+    alias = kind if origin is None else origin
+    return _parts(alias.__value__) if hasattr(alias, "__value__") else (origin, inner)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    origin, inner = _parts(kind)
     if kind is Any:
         return True
     if kind is None:
@@ -123,7 +130,7 @@ def _answers(question: Callable[[Any], Any], value: object) -> bool:
 
 def _named(kind: Any) -> str:
     """A kind for people: "a list of str, or None"."""
-    origin, inner = get_origin(kind), get_args(kind)
+    origin, inner = _parts(kind)
     if origin in (Union, types.UnionType):
         names = [_named(one) for one in inner]
         return f"{', '.join(names[:-1])} or {names[-1]}"

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import nn
+from typing_extensions import TypeAliasType
 
 import c3d_viz as viz
 from c3d_viz.arguments import checked
 from c3d_viz.errors import LayerError, ShapeError, VizError
 
+Alias = TypeAliasType("Alias", npt.NDArray[np.uint8])
 NET = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.ReLU()).eval()
 X = torch.rand(1, 3, 8, 16, 16)
 FRAMES = np.zeros((8, 16, 16, 3), np.uint8)
@@ -147,3 +150,15 @@ def test_a_layer_that_is_none() -> None:
     for layers in ([None], 5, b"1"):
         with pytest.raises(LayerError, match="trace: layers must be a list of string, a string or"):
             viz.trace(NET, X, layers)  # type: ignore[arg-type]
+
+
+def test_an_alias_is_seen_through() -> None:
+    """NumPy's NDArray is one from 2.5 on, where Python has them (3.12)."""
+
+    @checked(ShapeError)
+    def function(array: Alias) -> object:  # type: ignore[valid-type]
+        return array
+
+    assert function(FRAMES) is FRAMES
+    with pytest.raises(ShapeError, match="array must be a ndarray, got 5"):
+        function(5)
