@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# keys of METHODS that look at the clip in windows of their own and walk no way back
+PERTURBING = {"occlusion", "rise"}
 RULES = ("gradient", "deconvnet", "guided")
 MINI_INPUT = (1, 3, 16, 56, 56)
 MINI_LAYERS = ("conv1a", "conv2a", "conv3a", "conv3b", "conv4a", "conv4b", "conv5a", "conv5b")
