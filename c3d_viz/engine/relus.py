@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
 
+from ..errors import VizError
 from .relu_forms import (
     CASTS,
     COMPARISONS,
@@ -85,7 +86,8 @@ class RuledReLUs(TorchFunctionMode):
     ReLU with a ceiling (``nn.ReLU6``, ``nn.Hardtanh(0, m)``, ``clamp(0, m)``; 1[x > 0] is then
     1[0 < x < m]). Every other activation (leaky ReLU, GELU, SiLU ...) keeps its ordinary gradient
     under each rule, and so does code that is compiled or scripted, which no mode can see into;
-    ``report`` says where that is so.
+    ``report`` says where that is so. Inside ``torch.vmap`` and the like a ReLU is refused by the
+    rules that change it.
 
     ``follow`` lets it hold on the way back too, where activation checkpointing runs parts of the
     network again.
@@ -128,6 +130,8 @@ class RuledReLUs(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = dict(kwargs or {})
+        if torch._C._functorch.peek_interpreter_stack() is not None:
+            return self._transformed(func, args, kwargs)
         rectified = rectifier(func, args, kwargs) or self._spelled_out(func, args, kwargs)
         if rectified is None or kwargs.get("out") is not None:
             with torch.no_grad() if func in HEAVISIDES else nullcontext():  # has no gradient
@@ -148,6 +152,19 @@ class RuledReLUs(TorchFunctionMode):
         if fact is not None and fact.role == "minus" and ceiling is None:
             self._keep(result, "relu of minus", fact.of)
         return result
+
+    def _transformed(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """A call inside a transform of torch.func: its ordinary gradient, or none of a ReLU."""
+        may_rectify = func in COMPARISONS or func in MAXIMA or rectifier(func, args, kwargs)
+        if self.rule.asks_backward and may_rectify:
+            raise VizError(
+                f"the network runs {func.__name__} inside torch.vmap or another transform of "
+                f"torch.func, where no ReLU can be followed; ask for method 'gradient', or call "
+                f"the part without the transform"
+            )
+        return func(*args, **kwargs)
 
     def _remember(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any

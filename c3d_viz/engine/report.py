@@ -9,7 +9,7 @@ clip counts, not what the network holds elsewhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,10 +34,11 @@ _ACTIVATIONS = {
     "Fmax": "maximum", "Where": "where", "Clamp": "clamp", "ClampMin": "clamp",
     "ClampMax": "clamp", "MaskedFill": "masked_fill", "Abs": "abs", "Sin": "sin", "Cos": "cos",
     "Exp": "exp", "Erf": "erf", "Log1P": "log1p", "Atan": "atan",
-    "Sign": "sign", "Floor": "floor", "Ceil": "ceil", "Round": "round", "Trunc": "trunc",
-    "IndexPut": "masked assignment",
+    "Sign": "sign", "Sgn": "sign", "Floor": "floor", "Ceil": "ceil", "Round": "round",
+    "Trunc": "trunc", "IndexPut": "masked assignment",
     "Relu": "a ReLU inside compiled or scripted code",
 }  # fmt: skip
+_STEPS = {"Sign", "Sgn", "Floor", "Ceil", "Round", "Trunc"}  # their gradient is 0 everywhere
 _PLAIN_FUNCTIONS = {RULED, "CheckpointFunction"}
 
 
@@ -46,7 +47,8 @@ class RuleReport:
     """What lies on a unit's way to the clip.
 
     Attributes:
-        relus: how many ReLUs the rule holds at.
+        relus: how many ReLUs the rule holds at; one that only steps (sign, floor ...) join to the
+            clip is none of them, as no gradient crosses it.
         others: the other activations there, each name once, in order of their names. They keep
             their ordinary gradient under every rule. An activation written as a formula shows up
             as its parts (``x * sigmoid(x)`` as Sigmoid, ``x * (x > 1)`` as comparison),
@@ -116,15 +118,11 @@ def way(layer: Tensor, clip: Tensor | GradientEdge) -> Way:
             users[below].append(node)
     if goal not in users:
         return Way(False, RuleReport(0))
-    on_way, waiting = {goal}, [goal]
-    while waiting:
-        for user in users[waiting.pop()]:
-            if user not in on_way:
-                on_way.add(user)
-                waiting.append(user)
+    on_way = _above(goal, users, ())
     stems = [_stem(node) for node in on_way]
+    live = [_stem(node) for node in _above(goal, users, _STEPS)]
     names = {name for node in on_way if (name := _activation(node)) is not None}
-    report = RuleReport(stems.count(RULED), tuple(sorted(names)))
+    report = RuleReport(live.count(RULED), tuple(sorted(names)))
     return Way(
         True,
         report,
@@ -132,6 +130,17 @@ def way(layer: Tensor, clip: Tensor | GradientEdge) -> Way:
         any(stem.endswith("NotImplemented") for stem in stems),
         frozenset(on_way - {goal}),
     )
+
+
+def _above(goal: Node, users: Mapping[Node, Sequence[Node]], barred: Container[str]) -> set[Node]:
+    """The nodes from which a signal comes to ``goal`` without crossing one of the barred stems."""
+    found, waiting = {goal}, [goal]
+    while waiting:
+        for user in users[waiting.pop()]:
+            if user not in found and _stem(user) not in barred:
+                found.add(user)
+                waiting.append(user)
+    return found
 
 
 def _stem(node: Node) -> str:

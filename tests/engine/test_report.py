@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -194,3 +196,48 @@ def test_both_engines_count_alike() -> None:
     assert viz.attribute(net, x, Unit("relu3b", 1), "gradient").report is None
     residual = viz.attribute(Residual().eval(), X, Unit("down", 0), "guided")
     assert residual.report == RuleReport(3)
+
+
+@pytest.mark.parametrize("rule", ["guided", "deconvnet"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * x.sign().clamp(min=0),
+        lambda x: x * torch.relu(x.sign()),
+        lambda x: x * torch.relu(2 * x.sgn()),
+        lambda x: x * torch.relu(x.floor() + x.ceil() + x.round() + x.trunc()),
+    ],
+)
+def test_a_relu_that_no_gradient_crosses_is_none(
+    function: Callable[[Tensor], Tensor], rule: str
+) -> None:
+    unit = Unit("2", 1, AT)
+    with pytest.raises(VizError, match=r"to the clip has none \(only "):
+        list(backproject(net_of(Functional(function)), X, [unit], rule))
+    with_relu = net_of(Functional(lambda x: function(x) + torch.relu(x)))
+    (back,) = backproject(with_relu, X, [unit], rule)
+    assert back.report is not None
+    assert back.report.relus == 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [torch.relu, nn.ReLU(inplace=True), lambda x: x.clamp(min=0), lambda x: x * (x > 0),
+     lambda x: torch.maximum(x, torch.zeros(()))],
+)  # fmt: skip
+def test_a_relu_inside_vmap_is_refused_and_has_its_gradient(
+    function: Callable[[Tensor], Tensor],
+) -> None:
+    unit = Unit("4", 1, AT)
+    net = net_of(nn.ReLU(), Functional(torch.vmap(function)))
+    for rule in ("guided", "deconvnet"):
+        with pytest.raises(VizError, match=r"inside torch\.vmap or another transform"):
+            list(backproject(net, X, [unit], rule))
+    (back,) = backproject(net, X, [unit], "gradient")
+    (plain,) = backproject(net_of(nn.ReLU(), nn.ReLU()), X, [unit], "gradient")
+    assert back.values.any()
+    assert torch.equal(back.values, plain.values)
+    twice = Functional(torch.vmap(lambda x: 2 * x))
+    (back,) = backproject(net_of(nn.ReLU(), twice), X, [unit], "guided")
+    assert back.report is not None
+    assert back.report.relus == 1
