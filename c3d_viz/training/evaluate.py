@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from ..files import write_text
 from ..progress import Progress
 from ..synthetic import HOWS, WHATS, Library, Split, load_library, render, sample_scenes
 from .data import SIZE, to_input
@@ -209,7 +210,7 @@ def evaluate_files(
                 continue
             figures[name] = evaluate({name: fast}, sources, [test], progress)[test.name][name]
             out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(json.dumps({"sha256": sums, "test_sets": found}, indent=1) + "\n")
+            write_text(out, json.dumps({"sha256": sums, "test_sets": found}, indent=1) + "\n")
     return {t.name: {n: found[t.name][n] for n in names if n in found[t.name]} for t in tests}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..files import whole_file
+from ..files import whole_file, write_text
 from ..progress import Progress
 from .nets import TrainNet
 
@@ -146,7 +146,7 @@ def fit(
     if checkpoint.is_file():
         restore(state, checkpoint)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1))
+    write_text(out / "settings.json", json.dumps(dataclasses.asdict(settings), indent=1))
     mean = 0.0
     made, started, base = 0, time.monotonic(), state.spent
     logged = saved = evaluated = state.spent

@@ -12,6 +12,7 @@ import torch
 
 from ..clips import VIDEO_SUFFIXES, preprocess, read_clip, video_info
 from ..errors import ClipError, WeightsError
+from ..files import write_text
 from ..nets import C3D, COMPACT_INPUT, LAYERS, InputSpec, ModelSpec
 from ..progress import Progress
 from .loop import Batch, Settings, fit, start
@@ -197,8 +198,8 @@ def train_videos(
     names = out / "classes.json"
     if names.is_file() and tuple(json.loads(names.read_text())) != videos.classes:
         raise ClipError(f"{out} holds a run on other classes; choose another folder for -o")
-    names.write_text(json.dumps(videos.classes, indent=1))
-    (out / "bad-files.txt").write_text("".join(f"{why}\n" for _, why in videos.bad))
+    write_text(names, json.dumps(videos.classes, indent=1))
+    write_text(out / "bad-files.txt", "".join(f"{why}\n" for _, why in videos.bad))
     train, val = divided(videos, held_out)
     model, spec = init if init is not None else (None, None)
     wanted = COMPACT_INPUT if spec is None else spec.input

@@ -96,6 +96,8 @@ def download(
 
 
 def _fetch(url: str, part: Path, progress: Progress | None, max_bytes: int) -> None:
+    if part.is_symlink() or (part.is_file() and part.stat().st_nlink > 1):
+        part.unlink()  # it is written where it lies, and that would be another file too
     have = part.stat().st_size if part.is_file() else 0
     headers = {"User-Agent": f"c3d-viz/{__version__}", "Accept-Encoding": "identity"}
     if have:

@@ -231,3 +231,16 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "c3d_viz"
+
+
+@pytest.mark.parametrize("kind", ["hardlink_to", "symlink_to"])
+def test_a_part_that_is_another_file_too_is_not_written_to(
+    server: Server, tmp_path: Path, kind: str
+) -> None:
+    mine, cache = tmp_path / "mine.txt", tmp_path / "cache"
+    mine.write_bytes(DATA[:1000])
+    cache.mkdir()
+    getattr(cache / f"{NAME}.part", kind)(mine)
+    found = download(url=server.url(), cache_dir=cache)
+    assert (found.read_bytes(), mine.read_bytes()) == (DATA, DATA[:1000])
+    assert not found.is_symlink()
