@@ -36,8 +36,14 @@ demo: $(READY)
 app: $(READY)
 	$(BIN)/c3d-viz app
 
+# Two processes of one thread each, then the browser alone: half the time of one after the other.
 test: $(READY)
+ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+else
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"
+	$(BIN)/python -m pytest -m browser
+endif
 
 check: $(READY)
 	$(BIN)/ruff check .
