@@ -12,6 +12,7 @@ from .options import (
     SKIPPED,
     ClipArgument,
     ClipArguments,
+    Device,
     Network,
     Out,
     Overwrite,
@@ -21,7 +22,6 @@ from .options import (
 from .progress import progress_bar, say
 
 Batch = Annotated[int, typer.Option("--batch", metavar="N", help="Windows computed at a time.")]
-Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")]
 Jobs = Annotated[
     int | None,
     typer.Option("--jobs", metavar="N", help="Processes. [one a core; on a GPU one]"),

@@ -9,6 +9,7 @@ import typer
 from .options import (
     SKIPPED,
     ClipArguments,
+    Device,
     Network,
     Out,
     Overwrite,
@@ -79,9 +80,7 @@ def export(
     scale: Annotated[
         str, typer.Option("--scale", metavar="SCALE", help="Colour scale per clip or per frame.")
     ] = "clip",
-    device: Annotated[
-        str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")
-    ] = "cpu",
+    device: Device = "cpu",
     precision: Annotated[
         str, typer.Option("--precision", metavar="P", help="float32, or bf16: a faster preview.")
     ] = "float32",

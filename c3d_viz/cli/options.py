@@ -71,6 +71,7 @@ ClipArguments = Annotated[
 ]
 
 
+Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier one.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with one that was stopped.")]
 SKIPPED = 3  # status where some clips were left out

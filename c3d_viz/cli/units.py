@@ -7,8 +7,21 @@ from typing import Annotated
 
 import typer
 
-from .options import Network, Out, network_options
+from .options import Device, Network, Out, network_options
 from .progress import progress_bar, say
+
+RealClips = Annotated[
+    list[Path] | None,
+    typer.Option("--clip", metavar="CLIP", help="Real clip to compare; repeatable. [demo's]"),
+]
+LibraryFolder = Annotated[
+    Path | None,
+    typer.Option("--library", metavar="DIR", help="Cut-outs and backgrounds. [shapes]"),
+]
+Layers = Annotated[
+    list[str] | None,
+    typer.Option("--layer", metavar="LAYER", help="Repeatable. [C3D's convolutions]"),
+]
 
 units_app = typer.Typer(
     name="units",
@@ -47,10 +60,7 @@ def units_kernels(
 def units_tuning(
     *,
     out: Out,
-    layer: Annotated[
-        list[str] | None,
-        typer.Option("--layer", metavar="LAYER", help="Repeatable. [C3D's convolutions]"),
-    ] = None,
+    layer: Layers = None,
     channel: Annotated[
         list[int] | None,
         typer.Option(
@@ -64,9 +74,7 @@ def units_tuning(
         int, typer.Option("--permuted", metavar="N", help="Networks with shuffled weights too.")
     ] = 0,
     network: Network,
-    device: Annotated[
-        str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")
-    ] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Direction and speed every channel of a layer prefers, against untrained networks."""
     from ..units import TuningSettings, write_tuning
@@ -107,14 +115,9 @@ def units_maximise(
     untrained: Annotated[
         bool, typer.Option("--untrained/--no-untrained", help="An untrained network's beside it.")
     ] = True,
-    clip: Annotated[
-        list[Path] | None,
-        typer.Option("--clip", metavar="CLIP", help="Real clip to compare; repeatable. [demo's]"),
-    ] = None,
+    clip: RealClips = None,
     network: Network,
-    device: Annotated[
-        str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")
-    ] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """The film a channel answers to most, found by gradient ascent."""
     from ..units import StimulusSettings, write_stimulus
@@ -137,24 +140,16 @@ def units_maximise(
 def units_concepts(
     *,
     out: Out,
-    layer: Annotated[
-        list[str] | None,
-        typer.Option("--layer", metavar="LAYER", help="Repeatable. [C3D's convolutions]"),
-    ] = None,
+    layer: Layers = None,
     controls: Annotated[
         int, typer.Option("--controls", metavar="N", help="Re-initialised networks; 0: none.")
     ] = 5,
     clips: Annotated[
         int, typer.Option("--clips", metavar="N", help="For choices; as many to report.")
     ] = 40,
-    library: Annotated[
-        Path | None,
-        typer.Option("--library", metavar="DIR", help="Cut-outs and backgrounds. [shapes]"),
-    ] = None,
+    library: LibraryFolder = None,
     network: Network,
-    device: Annotated[
-        str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")
-    ] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Which labels of synthetic clips channels overlap, against untrained networks."""
     from ..units import ConceptSettings, write_concepts
@@ -180,18 +175,10 @@ def units_report(
         int, typer.Option("--controls", metavar="N", help="Untrained networks to compare with.")
     ] = 2,
     steps: Annotated[int, typer.Option("--steps", metavar="N", help="Steps of the climb.")] = 48,
-    clip: Annotated[
-        list[Path] | None,
-        typer.Option("--clip", metavar="CLIP", help="Real clip to compare; repeatable. [demo's]"),
-    ] = None,
-    library: Annotated[
-        Path | None,
-        typer.Option("--library", metavar="DIR", help="Cut-outs and backgrounds. [shapes]"),
-    ] = None,
+    clip: RealClips = None,
+    library: LibraryFolder = None,
     network: Network,
-    device: Annotated[
-        str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")
-    ] = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """One page of one channel: stimulus, tuning, concept, and a sentence."""
     from ..units import ReportSettings, write_report

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-STYLE = """
-:root { --ground: #fbfbf9; --card: #ffffff; --ink: #1d2127; --soft: #59616d; --line: #d9dce1;
-  --link: #0b5cad; --warn-ground: #fff1d6; --warn-ink: #5c3a00; --warn-line: #d9930d; }
-@media (prefers-color-scheme: dark) {
-  :root { --ground: #14171b; --card: #1d2228; --ink: #e8eaed; --soft: #a5adb8; --line: #363d46;
-    --link: #83bdf7; --warn-ground: #3a2b0c; --warn-ink: #ffe2ab; --warn-line: #b77f1b; } }
-* { box-sizing: border-box; }
-html { scroll-padding-top: 4rem; }
-body { margin: 0; background: var(--ground); color: var(--ink);
-  font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 90rem; margin: 0 auto; padding: 0 1.25rem 4rem; }
-a { color: var(--link); }
-nav { position: sticky; top: 0; z-index: 1; display: flex; gap: .25rem; overflow-x: auto;
-  align-items: center; padding: .5rem 1.25rem; background: var(--card);
-  border-bottom: 1px solid var(--line); }
-nav a { padding: .3rem .55rem; border-radius: .4rem; text-decoration: none; white-space: nowrap; }
-nav a:hover { background: var(--ground); text-decoration: underline; }
+from ..render import PAGE_STYLE
+
+STYLE = (
+    PAGE_STYLE
+    + """
 button { margin-left: auto; position: sticky; right: 0; font: inherit; padding: .3rem .8rem;
   border-radius: .4rem; border: 1px solid var(--line); background: var(--ground); color: var(--ink);
   white-space: nowrap; cursor: pointer; }
-:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 1.5rem 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.3rem; margin: 2rem 0 .75rem; }
 h3 { font-size: 1.2rem; margin: 0 0 .1rem; }
 h4 { font-size: 1rem; margin: 1rem 0 .5rem; color: var(--soft); }
@@ -54,6 +40,7 @@ footer { margin-top: 2.5rem; } footer p { overflow-wrap: anywhere; }
   h1 { font-size: 1.35rem; } }
 @media print { nav { display: none; } }
 """
+)
 
 # Only videos on screen play: a page of a hundred would keep a laptop busy otherwise.
 SCRIPT = """

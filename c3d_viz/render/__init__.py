@@ -7,7 +7,18 @@ them on a page, ``canvas`` draws the page, ``media`` writes files.
 from .activation import activation_sheet, time_note
 from .canvas import Canvas, Header, Legend, Picture, colour_table, enlarge, short
 from .contact import contact_sheet
-from .figures import DARK, LIGHT, REPORT_STYLE, Theme, dress, legend, new_figure, png, themed
+from .figures import (
+    DARK,
+    LIGHT,
+    PAGE_STYLE,
+    REPORT_STYLE,
+    Theme,
+    dress,
+    legend,
+    new_figure,
+    png,
+    themed,
+)
 from .filmstrip import filmstrip
 from .maps import (
     DIVERGING,

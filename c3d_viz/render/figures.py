@@ -28,6 +28,28 @@ class Theme:
 
 LIGHT = Theme("light", "#ffffff", "#1c1f24", "#d5d9df", "#0072b2", "#70757d", "#d55e00", "#009e73")
 DARK = Theme("dark", "#16191e", "#e4e7eb", "#3a4049", "#56b4e9", "#a3a9b3", "#e69f00", "#33c39b")
+# What every page with films begins with: colours, navigation, focus.
+PAGE_STYLE = """
+:root { --ground: #fbfbf9; --card: #ffffff; --ink: #1d2127; --soft: #59616d; --line: #d9dce1;
+  --link: #0b5cad; --warn-ground: #fff1d6; --warn-ink: #5c3a00; --warn-line: #d9930d; }
+@media (prefers-color-scheme: dark) {
+  :root { --ground: #14171b; --card: #1d2228; --ink: #e8eaed; --soft: #a5adb8; --line: #363d46;
+    --link: #83bdf7; --warn-ground: #3a2b0c; --warn-ink: #ffe2ab; --warn-line: #b77f1b; } }
+* { box-sizing: border-box; }
+html { scroll-padding-top: 4rem; }
+body { margin: 0; background: var(--ground); color: var(--ink);
+  font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+main { max-width: 90rem; margin: 0 auto; padding: 0 1.25rem 4rem; }
+a { color: var(--link); }
+nav { position: sticky; top: 0; z-index: 1; display: flex; gap: .25rem; overflow-x: auto;
+  align-items: center; padding: .5rem 1.25rem; background: var(--card);
+  border-bottom: 1px solid var(--line); }
+nav a { padding: .3rem .55rem; border-radius: .4rem; text-decoration: none; white-space: nowrap; }
+nav a:hover { background: var(--ground); text-decoration: underline; }
+:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 1.5rem 0 .5rem; overflow-wrap: anywhere; }
+"""
+
 REPORT_STYLE = """
 :root{--paper:#fff;--ink:#1c1f24;--soft:#5b626c;--line:#d5d9df;--card:#f5f6f8;--bad:#b3261e;
 --good:#1b7a43;--open:#8a5a00}

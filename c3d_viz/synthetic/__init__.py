@@ -21,6 +21,7 @@ from .library import (
     WHATS,
     Library,
     Split,
+    chosen_library,
     load_library,
     procedural_library,
     split_of,

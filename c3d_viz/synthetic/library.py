@@ -95,6 +95,15 @@ def load_library(
     )
 
 
+def chosen_library(folder: str | Path | None, seed: int) -> Library:
+    """All of a folder's cut-outs and backgrounds; None: the procedural ones of this seed.
+
+    Raises:
+        ClipError: as ``load_library``.
+    """
+    return procedural_library(seed) if folder is None else load_library(folder, "all", "all")
+
+
 def _in(path: Path, split: Split) -> bool:
     return split == "all" or split_of(path.name) == split
 

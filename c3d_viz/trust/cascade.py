@@ -18,9 +18,8 @@ from torch import Tensor, nn
 
 from ..engine import Unit, eval_view, recording
 from ..errors import LayerError
-from ..stats import blur_and_sample, partial_spearman, spearman
+from ..stats import blur_and_sample, spearman
 from .deletion import answer
-from .structural import ssim
 
 Importance = npt.NDArray[np.float32]
 _DRAWS = 10
@@ -102,18 +101,3 @@ def alike(first: Importance, second: Importance) -> float:
     if first.max() <= 0 or second.max() <= 0:
         return float("nan")
     return float(spearman(*(blur_and_sample(m).reshape(-1) for m in (first, second))))
-
-
-def beyond(first: Importance, second: Importance, shared: npt.NDArray[np.float64]) -> float:
-    """The same with a third map taken off; see ``partial_spearman``."""
-    if first.max() <= 0 or second.max() <= 0:
-        return float("nan")
-    a, b, c = (blur_and_sample(m).reshape(-1) for m in (first, second, shared))
-    return float(partial_spearman(a, b, c))
-
-
-def structural(first: Importance, second: Importance) -> float:
-    """SSIM of two maps, each over its maximum; NaN for an empty one."""
-    if first.max() <= 0 or second.max() <= 0:
-        return float("nan")
-    return ssim(first / first.max(), second / second.max())

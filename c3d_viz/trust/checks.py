@@ -13,15 +13,16 @@ from ..engine import Unit
 from ..errors import VizError
 from ..methods import METHODS
 from ..nets import C3D, CONV_LAYERS
-from ..stats import nanmean
+from ..stats import blur_and_sample, nanmean
 from .baselines import BASELINES
-from .cascade import alike, answering, beyond, randomised, steps_of, structural, weight_layers
+from .cascade import alike, answering, randomised, steps_of, weight_layers
 from .cases import Frames
 from .deletion import FILLINGS, average_drop, faithfulness
 from .localisation import localisation
 from .paths import path_counts
 from .perturbation import motion_specificity, stability
 from .sensitivity import infidelity, max_sensitivity
+from .similarity import map_similarity
 from .subject import Importance, Subject
 
 _ENVELOPES = 4  # networks whose mean map estimates what all of a shape share
@@ -64,10 +65,10 @@ def _randomisation(subject: Subject, methods: Sequence[str]) -> Iterator[Number]
                 if chosen == layers[:end]:
                     yield Number(method, f"cascade at {number}", alike(original, other))
                 if chosen == layers:
-                    shared = _envelope(subject, method, layers)
-                    yield Number(method, "cascade", alike(original, other))
-                    yield Number(method, "cascade beyond paths", beyond(original, other, shared))
-                    yield Number(method, "cascade ssim", structural(original, other))
+                    shared = blur_and_sample(_envelope(subject, method, layers)).reshape(-1)
+                    found = map_similarity(original[None], other[None], shared)
+                    for name, value in zip(("", " beyond paths", " ssim"), found, strict=True):
+                        yield Number(method, f"cascade{name}", value)
     for method, values in alone.items():
         yield Number(method, "one layer", float(nanmean(values)))
 

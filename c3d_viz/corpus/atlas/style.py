@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-STYLE = """
-:root { --ground: #fbfbf9; --card: #ffffff; --ink: #1d2127; --soft: #59616d; --line: #d9dce1;
-  --link: #0b5cad; --warn-ground: #fff1d6; --warn-ink: #5c3a00; --warn-line: #d9930d; }
-@media (prefers-color-scheme: dark) {
-  :root { --ground: #14171b; --card: #1d2228; --ink: #e8eaed; --soft: #a5adb8; --line: #363d46;
-    --link: #83bdf7; --warn-ground: #3a2b0c; --warn-ink: #ffe2ab; --warn-line: #b77f1b; } }
-* { box-sizing: border-box; }
-html { scroll-padding-top: 4rem; }
-body { margin: 0; background: var(--ground); color: var(--ink);
-  font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 110rem; margin: 0 auto; padding: 0 1.25rem 4rem; }
-a { color: var(--link); }
-nav { position: sticky; top: 0; z-index: 1; display: flex; gap: .25rem; overflow-x: auto;
-  align-items: center; padding: .5rem 1.25rem; background: var(--card);
-  border-bottom: 1px solid var(--line); }
-nav a { padding: .3rem .55rem; border-radius: .4rem; text-decoration: none; white-space: nowrap; }
-nav a:hover { background: var(--ground); text-decoration: underline; }
+from ...render import PAGE_STYLE
+
+STYLE = (
+    PAGE_STYLE
+    + """
+main { max-width: 110rem; }
 nav label { margin-left: auto; color: var(--soft); font-size: .92rem; white-space: nowrap; }
 #play { position: sticky; right: 0; }
 button, select { font: inherit; border-radius: .4rem; border: 1px solid var(--line);
   background: var(--ground); color: var(--ink); padding: .3rem .6rem; white-space: nowrap; }
 button { cursor: pointer; }
-:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 1.5rem 0 .5rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.3rem; margin: 2rem 0 .25rem; overflow-wrap: anywhere; }
 h3 { font-size: 1rem; margin: 0 0 .5rem; display: flex; align-items: center; min-height: 1.9rem;
   justify-content: space-between; gap: .5rem; overflow-wrap: anywhere; }
@@ -63,6 +50,7 @@ pre { overflow-x: auto; background: var(--card); border: 1px solid var(--line);
   article { padding: .6rem; } li { font-size: .8rem; } }
 @media print { nav { display: none; } }
 """
+)
 
 # Only what is on screen is loaded and plays: a browser has some dozens of decoders, and a page of
 # an atlas hundreds of videos.

@@ -17,7 +17,7 @@ from ...engine import device_named
 from ...errors import VizError
 from ...files import write_bytes, write_json, write_text
 from ...progress import Progress
-from ...synthetic import load_library, procedural_library
+from ...synthetic import chosen_library
 from ...weights import NetworkChoice
 from ..folder import check_new, folder_names, result_folder
 from ..tuning import Comparison, compare, untrained
@@ -70,11 +70,7 @@ def write_concepts(
         raise VizError(f"clips must be {_CLIPS[0]} to {_CLIPS[1]}, got {settings.clips}")
     device = device_named(settings.device)
     seed = settings.network.seed
-    library = (
-        procedural_library(seed)
-        if settings.library is None
-        else load_library(settings.library, "all", "all")
-    )
+    library = chosen_library(settings.library, seed)
     model, spec = settings.network.load()
     layers = layers_to_measure(model, settings.layers)
     networks: list[tuple[str, int | None]] = [("this network", None)]

@@ -13,7 +13,7 @@ from ...engine import device_named
 from ...errors import LayerError, VizError
 from ...nets import InputSpec, ModelSpec
 from ...progress import Progress
-from ...synthetic import load_library, procedural_library
+from ...synthetic import chosen_library
 from ...weights import NetworkChoice
 from ..concepts import ConceptClips, Concepts, concepts_of
 from ..kernels import KernelSet, first_kernels
@@ -108,11 +108,7 @@ def gather(settings: ReportSettings, progress: Progress | None = None) -> Eviden
         raise VizError(f"controls must be 1 to {_MOST} networks, got {settings.controls}")
     device = device_named(settings.device)
     seed = settings.network.seed
-    library = (
-        procedural_library(seed)
-        if settings.library is None
-        else load_library(settings.library, "all", "all")
-    )
+    library = chosen_library(settings.library, seed)
     model, spec = settings.network.load()
     layer = settings.layer
     networks = 1 + settings.controls
