@@ -131,7 +131,7 @@ def _page(judged: Judged, about: Mapping[str, Any], pictures: list[str], seconds
     def say(text: object) -> str:
         return html.escape(str(text))
 
-    state = "open" if judged.valid else "invalid"
+    state = "supported" if judged.valid else "invalid"
     head = (
         "All positive controls came out right."
         if judged.valid

@@ -15,7 +15,7 @@ from torch import nn
 
 import c3d_viz as viz
 from c3d_viz.errors import VizError
-from c3d_viz.nets import InputSpec, ModelSpec
+from c3d_viz.nets import InputSpec, ModelSpec, fingerprint
 from c3d_viz.render import write_image
 from c3d_viz.stats import bootstrap
 from c3d_viz.trust import (
@@ -26,6 +26,8 @@ from c3d_viz.trust import (
     read_facts,
     real_cases,
     run_check,
+    shipped_facts,
+    shipped_lines,
     synthetic_cases,
 )
 from c3d_viz.trust.judge import judge
@@ -141,6 +143,18 @@ def test_a_check_is_written_resumed_and_the_same(
     (tmp_path / "bad.json").write_text(json.dumps({"lines": {"a": 3}}))
     with pytest.raises(VizError, match=r"no facts\.json"):
         read_facts(tmp_path / "bad.json")
+
+
+def test_what_is_shipped_is_of_the_shipped_network() -> None:
+    facts = shipped_facts("compact")
+    model, spec = viz.load_model("compact")
+    assert facts is not None
+    assert facts["valid"]
+    assert facts["fingerprint"] == fingerprint(model)
+    lines = shipped_lines(model, spec.name, ["conv5b", "conv2a"], ["deconvnet", "rise"])
+    assert lines["conv5b"] == {"deconvnet": facts["lines"]["conv5b"]["deconvnet"]}
+    assert all(line.endswith("(measured at conv5b)") for line in lines["conv2a"]["deconvnet"])
+    assert shipped_facts("../secret") is None
 
 
 def test_the_rule_of_the_sentences() -> None:
