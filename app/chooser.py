@@ -8,6 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 from c3d_viz.errors import VizError
 
 from . import samples, state, ui, work
+from .pages import PAGES
 from .sessions import session
 from .uploads import (
     CLIP_LIMIT_MB,
@@ -17,14 +18,6 @@ from .uploads import (
 )
 from .view import UPLOADED
 
-ICONS = {
-    "clip": "movie",
-    "layers": "layers",
-    "motion": "timeline",
-    "compare": "compare",
-    "export": "download",
-}
-
 
 def bar() -> None:
     """Pages, clip and network in one line; notes from a link that could not be followed."""
@@ -32,7 +25,7 @@ def bar() -> None:
     with st.container(horizontal=True, key="bar", vertical_alignment="center", gap="small"):
         with st.container(horizontal=True, key="tabs", gap="small", width="content"):
             for name, page in st.session_state["pages"].items():
-                st.page_link(page, icon=f":material/{ICONS[name]}:", width="content")
+                st.page_link(page, icon=f":material/{PAGES[name].icon}:", width="content")
         with st.popover(f"Clip: {ui.plain(of.label)}", icon=":material/movie:"):
             clip_menu()
         with st.popover(f"Network: {net_name(state.view().net)}", icon=":material/hub:"):

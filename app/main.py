@@ -15,13 +15,6 @@ from typing import Any
 import streamlit as st
 
 HERE = Path(__file__).parent
-PAGES = {  # a module of views/ each
-    "clip": "Clip",
-    "layers": "Layers",
-    "motion": "Motion",
-    "compare": "Compare",
-    "export": "Export",
-}
 PACKAGE = "c3d_viz._app" if HERE.name == "_app" else "app"  # installed, or in a checkout
 if PACKAGE == "app" and str(HERE.parent) not in sys.path:  # Streamlit puts only HERE on the path
     sys.path.insert(0, str(HERE.parent))
@@ -34,7 +27,7 @@ def part(name: str) -> Any:
 
 def load() -> SimpleNamespace:
     """The app's parts. They bring PyTorch along, which takes seconds the first time."""
-    names = ("chooser", "state", "ui", *(f"views.{name}" for name in PAGES))
+    names = ("chooser", "state", "ui", *(f"views.{name}" for name in part("pages").there()))
     return SimpleNamespace(**{name.removeprefix("views."): part(name) for name in names})
 
 
@@ -45,8 +38,10 @@ def main() -> None:
     wait_for = part("waiting").wait_for
     app = wait_for(load, "Starting")  # the first visitor of a new server sees that it goes on
     pages = {
-        name: st.Page(getattr(app, name).page, title=title, url_path=name, default=name == "clip")
-        for name, title in PAGES.items()
+        name: st.Page(
+            getattr(app, name).page, title=page.title, url_path=name, default=name == "clip"
+        )
+        for name, page in part("pages").there().items()
     }
     st.session_state["pages"] = pages  # for links from page to page
     page = st.navigation(list(pages.values()), position="hidden")  # the bar has links of our own

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,12 +12,12 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 import c3d_viz as viz
-from c3d_viz.cli import NETWORK
 from c3d_viz.clips import motion_energy, span_of
 from c3d_viz.errors import ClipError
 from c3d_viz.weights import NetworkChoice
 
 from . import blocks, components, samples, ui, windows, work
+from .pages import started
 from .samples import Source
 from .sessions import in_own_names, session, sessions
 from .uploads import Stored
@@ -47,7 +46,7 @@ def nets() -> tuple[str, ...]:
 
 def given() -> NetworkChoice | None:
     """The network the server was started with, if with one."""
-    text = os.environ.get(NETWORK)
+    text = started("network")
     return None if text is None else NetworkChoice.from_json(json.loads(text))
 
 

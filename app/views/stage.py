@@ -14,6 +14,7 @@ from .. import components, drawing, patches, pictures, state, ui, work
 from ..tasks import report
 from ..tiles import tiles
 from ..waiting import wait_for
+from . import lines
 
 LEADER = "stage"  # the map's player, whose frame the clip beside it shows
 FIT = 372  # pixels of a screen's height that are not the map's
@@ -91,6 +92,7 @@ def answer(shown: state.Shown, unit: work.Spot) -> bool:
     st.caption(ui.plain(METHODS[view.method].sentence))
     for note in notes:
         ui.fact(note)
+    lines.draw(shown, unit, view.method)
     return True
 
 

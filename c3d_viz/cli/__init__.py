@@ -1,4 +1,4 @@
 """The command line. Light: what a command needs is imported when it runs."""
 
 from .commands import main
-from .dashboard import NETWORK, command
+from .dashboard import STARTED, command

@@ -18,7 +18,10 @@ from ..errors import VizError
 from .options import Network
 from .progress import say
 
-NETWORK = "C3D_VIZ_NETWORK"  # a NetworkChoice as JSON; app/state.py reads it
+STARTED = {  # what the server is started with: its environment, which app/pages.py reads
+    "network": "C3D_VIZ_NETWORK",  # a NetworkChoice as JSON
+}
+NETWORK = STARTED["network"]
 
 
 def command(host: str = "127.0.0.1", port: int = 8501) -> list[str]:
@@ -75,7 +78,7 @@ def serve(network: Network | None = None, *, host: str = "127.0.0.1", port: int 
         WeightsError: the checkpoint does not load.
     """
     check_port(host, port)
-    environment = {k: v for k, v in os.environ.items() if k != NETWORK}
+    environment = {k: v for k, v in os.environ.items() if k not in STARTED.values()}
     if network is not None and network.options() != ["--model", "compact"]:
         network.load()
         # the server may run in another folder

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from app import finding_work
+from app import finding_work, pages
 
 SHOTS = Path(__file__).resolve().parents[2] / "test-artefacts"
-PAGES = {"clip": "/", **{name: f"/{name}" for name in ("layers", "motion", "compare", "export")}}
+PAGES = {name: "/" if name == "clip" else f"/{name}" for name in pages.there()}
 
 
 def settle(page: Any) -> None:

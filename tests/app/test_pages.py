@@ -12,13 +12,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import c3d_viz as viz
-from app import components, samples, sessions, state, work
+from app import components, pages, samples, sessions, state, work
 from c3d_viz.cli.dashboard import NETWORK
 from c3d_viz.errors import ClipError
 from c3d_viz.weights import NetworkChoice
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("clip", "layers", "motion", "compare", "export")
+PAGES = tuple(pages.there())
 
 
 def of(page: str, **query: str) -> AppTest:
