@@ -50,6 +50,26 @@ def test_a_part_has_the_bits_of_the_whole(
         assert torch.equal(part, whole[(slice(None), *cells)]), box
 
 
+@pytest.mark.parametrize(
+    ("conv", "in_parts"),
+    [
+        (nn.Conv3d(64, 64, 1, 2), False),  # oneDNN splits the sum over channels by the level's size
+        (nn.Conv3d(64, 64, (3, 1, 1), 2, (1, 0, 0)), True),
+        (nn.Conv3d(64, 64, 3, padding=1, groups=4), False),
+        (nn.Conv3d(64, 64, 3, padding=1, groups=64), True),
+    ],
+)
+def test_which_convolutions_of_onednn_are_made_in_parts(conv: nn.Conv3d, in_parts: bool) -> None:
+    sizes, cell = (64, 8, 56, 56), ((1, 2), (5, 6), (7, 8))
+    plain = graph_for(nn.Conv3d(64, 64, 3, 2, 1), *sizes).steps[1]
+    if plain.backend != "onednn":
+        pytest.skip("this build of PyTorch has other kernels for these sizes")
+    graph = graph_for(conv, *sizes)
+    step = graph.steps[1]
+    assert step.in_parts == in_parts
+    assert step.exact(cell) == (cell if in_parts else graph.full(1))
+
+
 def test_a_pass_over_what_a_deep_unit_sees_finds_the_models_own_value() -> None:
     """In pieces, and only what the unit sees: still the same bits, with units on the way."""
     model = C3D(5, width=32, fc=8).eval()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from engines import by_graph, same
 from nets import RULES, Residual, clip, relative
 from torch import Tensor, nn
 
+from c3d_viz.engine.general import backproject
 from c3d_viz.engine.graph import record
 from c3d_viz.engine.graph.boxes import Box, Part, Stencil
 from c3d_viz.engine.graph.convolution import Conv
@@ -97,3 +99,76 @@ def test_only_a_relu_that_nobody_else_reads_leaves_its_rule_to_the_pooling(alone
     ]
     shortcuts = [step.shortcut for step in with_shortcuts(Graph(tuple(made)))]
     assert shortcuts == [False, alone, alone, False]
+
+
+class Views(nn.Module):
+    """A level and two flat views of it, the first of which a ReLU may not overwrite."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu, self.sum = nn.Conv3d(2, 3, 3), nn.ReLU(), nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        level = self.conv(x)
+        relu = self.relu(level.flatten(1))
+        return self.sum(relu + level.flatten(1))
+
+
+class Shared(nn.Module):
+    """The signal of a sum goes to two levels, and one of them gets another signal before the other
+    has been walked on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv3d(2, 3, 3), nn.Conv3d(2, 3, 3)
+        self.sum = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second = self.first(x), self.second(x)
+        twice = first * 2
+        return self.sum(first + second + twice)
+
+
+class Shifted(nn.Module):
+    """A ReLU whose own answer a unit above it does not tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu, self.shift = nn.Conv3d(2, 3, 3), nn.ReLU(), nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shift(self.relu(self.conv(x)) * 2 - 100)
+
+
+def test_what_two_levels_share_is_not_written_to() -> None:
+    torch.manual_seed(0)
+    x = clip((1, 2, 3, 4, 5))
+    for net in (Views().eval(), Shared().eval()):
+        with torch.no_grad():
+            answers = net(x)[0]
+        places = [(c,) for c in range(18)] if answers.ndim == 1 else [(0, 0, 0, 1), (2, 0, 1, 2)]
+        units = [Unit("sum", channel, tuple(at)) for channel, *at in places]
+        found = by_graph(net, x, units, "gradient")
+        for values, back in zip(found, backproject(net, x, units, "gradient"), strict=True):
+            assert back.values.any()
+            assert same(values, back.values, 1e-5), back.unit
+        graph = graph_of(net, x)
+        recorded = run(graph, x, graph.places(net, units), asks=False)
+        for place, at in zip(graph.places(net, units), places, strict=True):
+            assert recorded.found[place][1] == float(answers[at])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_relu_below_the_units_own_step_is_asked_for_its_own_answer(rule: str) -> None:
+    torch.manual_seed(0)
+    net, x = Shifted().eval(), clip((1, 2, 3, 4, 5))
+    with torch.no_grad():
+        taken = net.relu(net.conv(x))[0]
+    assert {bool(n > 0) for n in taken.flatten()} == {True, False}
+    units = [Unit("shift", c, (0, h, w)) for c in range(3) for h in range(2) for w in range(3)]
+    for values, back in zip(
+        by_graph(net, x, units, rule), backproject(net, x, units, rule), strict=True
+    ):
+        open_ = bool(taken[(back.unit.channel, *back.unit.at)] > 0)
+        assert bool(values.any()) == (open_ or rule == "deconvnet")
+        assert same(values, back.values, 1e-5), back.unit

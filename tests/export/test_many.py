@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -156,6 +157,21 @@ def test_what_no_clip_could_make_right_stops_all(
     (out / "clips.json").write_text("{}")
     with pytest.raises(ExportError, match="is a link"):
         export_clips([clips], out, settings, resume=True)
+
+
+def test_a_clip_whose_export_is_in_the_way_stops_all_and_is_not_listed_as_a_bad_clip(
+    clips: Path, settings: ExportSettings, tmp_path: Path
+) -> None:
+    """What stands in a folder is no fault of the clip, and the next clips would meet it as well."""
+    out, two = tmp_path / "out", [clips / "a.mp4", clips / "b.mp4", clips / "walk"]
+    export_clips(two[1:2], out, dataclasses.replace(settings, methods=("guided",)))
+    before = files(out / "b")
+    with pytest.raises(ExportError, match=r"/b holds an export with another methods"):
+        export_clips(two, out, settings, resume=True)
+    listed = json.loads((out / "clips.json").read_text())
+    assert [(entry["folder"], entry["error"]) for entry in listed["done"]] == [("a", None)]
+    assert files(out / "b") == before
+    assert not (out / "A-2").exists()
 
 
 def test_the_command(

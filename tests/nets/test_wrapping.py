@@ -97,7 +97,8 @@ def test_a_tensor_a_wrapper_and_a_forward_of_its_own() -> None:
     assert torch.equal(viz.wrap(nn.DataParallel(model), lambda clip: 2 * clip)(x), model(2 * x))
     patched = copy.deepcopy(model)
     patched.forward = lambda x: model(x) + 1  # type: ignore[method-assign]
-    assert torch.equal(viz.wrap(patched, lambda clip: (clip,))(x), model(x) + 1)
+    assert torch.equal(viz.wrap(patched, lambda clip: (2 * clip,))(x), model(2 * x) + 1)
+    assert torch.equal(patched(x), model(x) + 1)
     moved = viz.wrap(model, lambda clip: clip).double()
     assert model.weight.dtype == next(moved.parameters()).dtype == torch.float64
 
