@@ -7,7 +7,7 @@ above it, and lives on that layer's grid: conv5b has two time steps, and its map
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -35,7 +35,7 @@ from ..errors import LayerError, VizError
 from ..nets import layers_of
 from .answer import leaf_of
 from .settings import Settings, setting
-from .types import OnGrid
+from .types import Method, OnGrid
 
 _ELEMENTWISE = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Mish,
@@ -66,6 +66,9 @@ class Weighable:
     slope: Tensor
     unit: Unit
     layer: str
+
+
+Weigh = Callable[[Weighable], Tensor]  # the map (T', H', W') on the layer's own grid
 
 
 def weighable(model: nn.Module, x: Tensor, unit: Unit, layer: str = "") -> Weighable:
@@ -208,6 +211,27 @@ def on_clip(seen: Weighable, native: Tensor, x: Tensor) -> OnGrid:
     large = F.interpolate(native[None], size, mode="bilinear")
     step = (torch.arange(frames, device=x.device) * 2 + 1) * len(native) // (2 * frames)
     return OnGrid(large[:, None, step], native, seen.layer)
+
+
+def map_on_clip(
+    model: nn.Module, x: Tensor, unit: Unit, *, settings: CamSettings, weigh: Weigh
+) -> OnGrid:
+    """A class activation map drawn on the clip's grid; its own grid is kept beside it."""
+    seen = weighable(model, x, unit, settings.layer)
+    return on_clip(seen, weigh(seen), x)
+
+
+def cam_method(title: str, sentence: str, paper: str, weigh: Weigh) -> Method:
+    """The method whose map on the layer's own grid ``weigh`` makes."""
+    return Method(
+        title,
+        sentence,
+        paper,
+        function=partial(map_on_clip, weigh=weigh),
+        settings=CamSettings,
+        scope="model",
+        check=check_cam,
+    )
 
 
 def _convolves(module: nn.Module) -> bool:

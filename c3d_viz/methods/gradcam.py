@@ -25,8 +25,7 @@ from torch import Tensor, nn
 
 from ..engine import Unit
 from ..errors import VizError
-from .cam import CamSettings, Weighable, check_cam, on_clip, weighable
-from .types import Method, OnGrid
+from .cam import Weighable, cam_method, weighable
 
 Average = Literal["volume", "time_step"]
 
@@ -82,31 +81,17 @@ def weighed(seen: Weighable, average: Average) -> Tensor:
     return (weights * seen.activation).sum(dim=0).clamp_min(0)
 
 
-def grad_cam_on_clip(
-    model: nn.Module, x: Tensor, unit: Unit, *, average: Average, settings: CamSettings
-) -> OnGrid:
-    """Grad-CAM drawn on the clip's grid; its own grid is kept beside it."""
-    seen = weighable(model, x, unit, settings.layer)
-    return on_clip(seen, weighed(seen, average), x)
-
-
-GRADCAM = Method(
+GRADCAM = cam_method(
     "Grad-CAM",
     "The channels of a lower layer, each weighted by the unit's mean gradient over all times and "
     "places, added up; coarse in place and time.",
     "Selvaraju et al. 2017, Grad-CAM: Visual Explanations from Deep Networks",
-    function=partial(grad_cam_on_clip, average="volume"),
-    settings=CamSettings,
-    scope="model",
-    check=check_cam,
+    partial(weighed, average="volume"),
 )
-GRADCAM_TIME = Method(
+GRADCAM_TIME = cam_method(
     "Grad-CAM, weights per time step",
     "As Grad-CAM, with the gradient's mean taken at every time step by itself, so that a channel "
     "may count differently early and late.",
     "Selvaraju et al. 2017, Grad-CAM, with the mean per time step as common for video",
-    function=partial(grad_cam_on_clip, average="time_step"),
-    settings=CamSettings,
-    scope="model",
-    check=check_cam,
+    partial(weighed, average="time_step"),
 )

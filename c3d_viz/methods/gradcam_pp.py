@@ -14,11 +14,9 @@ Reference: Chattopadhay et al. 2018, Grad-CAM++: Improved Visual Explanations, e
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..engine import Unit
-from .cam import CamSettings, Weighable, check_cam, on_clip, weighable
-from .types import Method, OnGrid
+from .cam import Weighable, cam_method
 
 
 def weighed_pp(seen: Weighable) -> Tensor:
@@ -30,19 +28,10 @@ def weighed_pp(seen: Weighable) -> Tensor:
     return (weights * seen.activation).sum(dim=0).clamp_min(0)
 
 
-def grad_cam_pp(model: nn.Module, x: Tensor, unit: Unit, *, settings: CamSettings) -> OnGrid:
-    """Grad-CAM++ drawn on the clip's grid; its own grid is kept beside it."""
-    seen = weighable(model, x, unit, settings.layer)
-    return on_clip(seen, weighed_pp(seen), x)
-
-
-GRADCAM_PP = Method(
+GRADCAM_PP = cam_method(
     "Grad-CAM++",
     "As Grad-CAM, with weights that count the places where the unit's slope is positive, each "
     "by its share.",
     "Chattopadhay et al. 2018, Grad-CAM++: Improved Visual Explanations",
-    function=grad_cam_pp,
-    settings=CamSettings,
-    scope="model",
-    check=check_cam,
+    weighed_pp,
 )

@@ -13,18 +13,20 @@ Reference: Selvaraju et al. 2017, Grad-CAM: Visual Explanations from Deep Networ
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from torch import Tensor, nn
 
 from ..engine import Pass, Unit
-from .cam import CamSettings, check_cam
-from .gradcam import grad_cam_on_clip
+from .cam import CamSettings, check_cam, map_on_clip
+from .gradcam import weighed
 from .types import Method, OnGrid
 
 
 def guided_grad_cam(model: nn.Module, x: Tensor, unit: Unit, *, settings: CamSettings) -> OnGrid:
     """The product at the pixels (1, C, T, H, W); Grad-CAM's own grid is kept beside it."""
-    cam = grad_cam_on_clip(model, x, unit, average="volume", settings=settings)
+    average = partial(weighed, average="volume")
+    cam = map_on_clip(model, x, unit, settings=settings, weigh=average)
     guided = next(Pass(model, x).back([unit], "guided"))
     return replace(cam, values=guided.values[None] * cam.values, report=guided.report)
 

@@ -1,4 +1,4 @@
-"""Input x gradient: what each pixel adds to the answer, to first order.
+"""Input × gradient: what each pixel adds to the answer, to first order.
 
 Formula: R = x * df/dx, f the unit's activation. Captum's implementation.
 
@@ -27,7 +27,7 @@ def input_x_gradient(model: nn.Module, x: Tensor, unit: Unit) -> Tensor:
 
 
 INPUT_X_GRADIENT = Method(
-    "Input x gradient",
+    "Input × gradient",
     "The gradient times the pixel's own value: what each pixel adds, to first order.",
     "Shrikumar et al. 2016, Not Just a Black Box",
     function=input_x_gradient,

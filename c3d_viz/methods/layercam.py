@@ -10,11 +10,9 @@ Reference: Jiang et al. 2021, LayerCAM: Exploring Hierarchical Class Activation 
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..engine import Unit
-from .cam import CamSettings, Weighable, check_cam, on_clip, weighable
-from .types import Method, OnGrid
+from .cam import Weighable, cam_method
 
 
 def weighed_by_cell(seen: Weighable) -> Tensor:
@@ -22,19 +20,10 @@ def weighed_by_cell(seen: Weighable) -> Tensor:
     return (seen.slope.clamp_min(0) * seen.activation).sum(dim=0).clamp_min(0)
 
 
-def layer_cam(model: nn.Module, x: Tensor, unit: Unit, *, settings: CamSettings) -> OnGrid:
-    """LayerCAM drawn on the clip's grid; its own grid is kept beside it."""
-    seen = weighable(model, x, unit, settings.layer)
-    return on_clip(seen, weighed_by_cell(seen), x)
-
-
-LAYERCAM = Method(
+LAYERCAM = cam_method(
     "LayerCAM",
     "The cells of a lower layer, each weighted by its own positive gradient, added up over "
     "channels; coarse in place and time.",
     "Jiang et al. 2021, LayerCAM: Exploring Hierarchical Class Activation Maps",
-    function=layer_cam,
-    settings=CamSettings,
-    scope="model",
-    check=check_cam,
+    weighed_by_cell,
 )

@@ -1,7 +1,7 @@
 """The methods by name, and their settings as people give them.
 
 A method is ``(model, x, unit) -> tensor of x's shape``, unnormalised. To add one: write a file like
-``layercam.py`` and add a line to METHODS.
+``input_x_gradient.py`` and add a line to METHODS.
 """
 
 from __future__ import annotations
