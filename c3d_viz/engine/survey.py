@@ -32,14 +32,20 @@ class ModuleRow:
     parameters: int
 
 
-def called_layers(model: nn.Module, shape: Sequence[int]) -> dict[str, tuple[int, ...]]:
+def called_layers(
+    model: nn.Module, shape: Sequence[int], layers: Sequence[str] = ()
+) -> dict[str, tuple[int, ...]]:
     """Output shapes (C, ...) of all modules that give a tensor (1, C, ...), in the tree's order.
 
     Args:
         shape: (C, T, H, W) of the clip; the network runs once on an empty one.
+        layers: further names, of single calls of a module ("relu#0").
+
+    Raises:
+        LayerError: one of ``layers`` does not exist.
     """
     view = eval_view(model)
-    names = [name for name, _ in view.named_modules() if name]
+    names = [*(name for name, _ in view.named_modules() if name), *layers]
     example = next((p for p in view.parameters() if p.is_floating_point()), torch.empty(0))
 
     def keep(_name: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:

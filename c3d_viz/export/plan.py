@@ -67,16 +67,18 @@ def plan_of(
         return Plan(receptive_fields(net, spec.input.shape, layers), left_out)
     if progress is not None:
         progress(0, 1, "layers and receptive fields")
-    called = called_layers(net, spec.input.shape)
+    named = [name for name in settings.layers if name not in ("all", "conv")]
+    calls = [name for name in named if "#" in name]
+    shapes = called_layers(net, spec.input.shape, calls)
+    called = {name: shape for name, shape in shapes.items() if name not in calls}
     groups: list[str] = []
     if "all" in settings.layers:
         groups += groups_of(net, called)
     if "conv" in settings.layers:
         groups += [n for n in called if isinstance(net.get_submodule(n), nn.Conv3d)]
-    named = [name for name in settings.layers if name not in ("all", "conv")]
     unfit: dict[tuple[str, str], str] = {}
     for name in dict.fromkeys([*groups, *named]):
-        reason = _unfit(net, name, called)
+        reason = _unfit(net, name, shapes)
         if reason is not None and name in named:
             raise LayerError(f"{name} {reason}; choose from {', '.join(groups_of(net, called))}")
         if reason is not None:
@@ -123,10 +125,9 @@ def refusal(method: str, layer: str, others: Sequence[str]) -> VizError:
     )
 
 
-def _unfit(net: nn.Module, name: str, called: Mapping[str, tuple[int, ...]]) -> str | None:
-    module_name = name.rpartition("#")[0] or name
-    layer_module(net, module_name)
-    shape = called.get(name) or called.get(module_name)
+def _unfit(net: nn.Module, name: str, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    layer_module(net, name.rpartition("#")[0] or name)
+    shape = shapes.get(name)
     if shape is None:
         return "is not called by the forward pass, or gives no tensor (1, C, ...)"
     if len(shape) not in (1, 4):
