@@ -56,7 +56,14 @@ CASTS = {Tensor.float, Tensor.double, Tensor.half, Tensor.bfloat16, Tensor.to, T
 CASTS |= {Tensor.type_as}
 COPIES: _Functions = {Tensor.clone, torch.clone, Tensor.detach, torch.detach, Tensor.contiguous}
 COPIES |= {Tensor.data.__get__}  # type: ignore[attr-defined]
-NEGATIVES: _Functions = {torch.neg, torch.negative, Tensor.neg, Tensor.negative, Tensor.__neg__}
+_NEGATIVES = {torch.neg, torch.negative, Tensor.neg, Tensor.negative, Tensor.__neg__}
+_QUOTIENTS = {torch.div, torch.divide, torch.true_divide, Tensor.div, Tensor.divide}
+_QUOTIENTS |= {Tensor.true_divide, Tensor.__truediv__}
+# which of the two is taken off the other
+_DIFFERENCES = {
+    torch.sub: 1, torch.subtract: 1, Tensor.sub: 1, Tensor.subtract: 1, Tensor.__sub__: 1,
+    torch.rsub: 0, Tensor.__rsub__: 0,
+}  # fmt: skip
 NEGATIONS = {Tensor.logical_not, torch.logical_not, Tensor.bitwise_not, torch.bitwise_not}
 NEGATIONS |= {Tensor.__invert__}
 
@@ -92,6 +99,25 @@ def rectifier(
     return None
 
 
+def negated(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor
+) -> Tensor | None:
+    """The tensor of which the call's result is the negative, by its function and its numbers."""
+    found, pair = None, (*args, *kwargs.values())
+    if not result.requires_grad:
+        return None
+    if func in _NEGATIVES:
+        found = pair[0]
+    elif len(pair) == 2 and func in PRODUCTS and any(map(_is_minus_one, pair)):
+        found = pair[0] if _is_minus_one(pair[1]) else pair[1]
+    elif len(pair) == 2 and func in _QUOTIENTS and _is_minus_one(pair[1]):
+        found = pair[0]
+    elif len(pair) == 2 and func in _DIFFERENCES and is_zero(pair[1 - _DIFFERENCES[func]]):
+        found = pair[_DIFFERENCES[func]]
+    same = isinstance(found, Tensor) and (found.shape, found.dtype) == (result.shape, result.dtype)
+    return found if same else None
+
+
 def argument(
     args: tuple[Any, ...], kwargs: dict[str, Any], place: int, name: str, default: Any = None
 ) -> Any:
@@ -103,6 +129,12 @@ def is_zero(value: Any) -> bool:
     if isinstance(value, Tensor):
         return not value.requires_grad and not bool(value.any())
     return isinstance(value, int | float) and value == 0
+
+
+def _is_minus_one(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return value.numel() == 1 and not value.requires_grad and bool((value == -1).all())
+    return isinstance(value, int | float) and value == -1
 
 
 def _is_ceiling(value: Any) -> bool:

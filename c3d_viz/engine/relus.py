@@ -26,13 +26,13 @@ from .relu_forms import (
     HEAVISIDES,
     MAXIMA,
     NEGATIONS,
-    NEGATIVES,
     PRODUCTS,
     SUMS,
     WHERES,
     Rectified,
     argument,
     is_zero,
+    negated,
     rectifier,
 )
 from .report import COMPARED
@@ -188,8 +188,8 @@ class RuledReLUs(TorchFunctionMode):
                 role = {"positive": "negative", "negative": "positive"}.get(fact.role, "mask")
         elif func in COPIES and x.is_floating_point():
             role, of = "copy", self._value(x)
-        elif func in NEGATIVES and result.requires_grad:
-            role, of = "minus", self._value(x)
+        elif (minus := negated(func, args, kwargs, result)) is not None:
+            role, of = "minus", self._value(minus)
         if role is None and any(self._role(arg) in _MASKS for arg in args):
             if result.requires_grad and result.grad_fn is not None:
                 grad_fn: Any = result.grad_fn

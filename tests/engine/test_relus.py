@@ -89,6 +89,11 @@ FORMS: dict[str, Activation] = {
     "x + relu(-x)": lambda x: x + torch.relu(-x),
     "relu(-x) + x, of a copy": lambda x: F.relu(x.neg(), inplace=True) + x.clone(),
     "x += relu(-x)": added,
+    "x + relu(-1 * x)": lambda x: x + torch.relu(-1 * x),
+    "x + relu(x * -1)": lambda x: x + torch.relu(torch.mul(x, torch.tensor(-1.0))),
+    "x + relu(x / -1)": lambda x: x + torch.relu(x / -1),
+    "x + relu(0 - x)": lambda x: x + torch.relu(0 - x),
+    "x + relu(zeros - x)": lambda x: x + torch.relu(torch.sub(torch.zeros_like(x), x)),
     "torch.add": lambda x: torch.add(x, (-x).clamp(min=0)),
     "aten": lambda x: torch.ops.aten.relu.default(x),
 }
