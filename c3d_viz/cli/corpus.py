@@ -18,13 +18,14 @@ from .options import (
     Overwrite,
     network_options,
     path_named,
+    whole,
 )
 from .progress import progress_bar, say
 
-Batch = Annotated[int, typer.Option("--batch", metavar="N", help="Windows computed at a time.")]
+Batch = Annotated[int, whole("--batch", metavar="N", help="Windows computed at a time.")]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", metavar="N", help="Processes. [one a core; on a GPU one]"),
+    whole("--jobs", metavar="N", help="Processes. [one a core; on a GPU one]"),
 ]
 
 
@@ -40,7 +41,7 @@ def features(
     ],
     layer: Annotated[str, typer.Option("--layer", metavar="LAYER", help="Any layer.")] = "fc6",
     overlap: Annotated[
-        int, typer.Option("--overlap", metavar="N", help="Frames that neighbours share.")
+        int, whole("--overlap", metavar="N", help="Frames that neighbours share.")
     ] = 8,
     windows: Annotated[
         bool, typer.Option("--windows", help="A row a window, not one a video.")
@@ -77,14 +78,12 @@ def atlas(
         list[str] | None,
         typer.Option("--layer", metavar="LAYER", help="Repeatable; also conv, all. [conv]"),
     ] = None,
-    top: Annotated[
-        int, typer.Option("--top", metavar="K", help="Windows of each feature map.")
-    ] = 9,
+    top: Annotated[int, whole("--top", metavar="K", help="Windows of each feature map.")] = 9,
     stride: Annotated[
-        int, typer.Option("--stride", metavar="N", help="Frames from window to window.")
+        int, whole("--stride", metavar="N", help="Frames from window to window.")
     ] = 8,
     per_video: Annotated[
-        int, typer.Option("--per-video", metavar="N", help="At most so many of one video.")
+        int, whole("--per-video", metavar="N", help="At most so many of one video.")
     ] = 1,
     method: Annotated[
         str, typer.Option("--method", metavar="NAME", help="The way back to the pixels.")
@@ -130,7 +129,7 @@ def search(
             "--in", metavar="CORPUS", parser=path_named, help="Table of features, or an atlas."
         ),
     ],
-    k: Annotated[int, typer.Option("--k", metavar="K", help="So many, the nearest first.")] = 9,
+    k: Annotated[int, whole("--k", metavar="K", help="So many, the nearest first.")] = 9,
     layer: Annotated[
         str | None, typer.Option("--layer", metavar="LAYER", help="Of an atlas. [its last]")
     ] = None,
@@ -151,7 +150,7 @@ def map_(
         typer.Argument(metavar="FEATURES", parser=path_named, help="Table of c3d-viz features."),
     ],
     out: Out,
-    k: Annotated[int, typer.Option("--k", metavar="K", help="Neighbours of each video.")] = 5,
+    k: Annotated[int, whole("--k", metavar="K", help="Neighbours of each video.")] = 5,
     classes: Annotated[
         bool, typer.Option("--classes", help="Folders name classes; test a linear SVM.")
     ] = False,
@@ -159,7 +158,7 @@ def map_(
         str | None,
         typer.Option("--group", metavar="REGEX", help="What names of one group share. [UCF101's]"),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of all chance.")] = 0,
+    seed: Annotated[int, whole("--seed", metavar="N", help="Seed of all chance.")] = 0,
 ) -> None:
     """Draw a map of videos: nearest, PCA, t-SNE; classify them by folder."""
     from ..corpus import write_map

@@ -15,6 +15,7 @@ from .options import (
     Overwrite,
     Resume,
     network_options,
+    whole,
     whole_numbers,
 )
 from .progress import progress_bar, say
@@ -43,12 +44,10 @@ def export(
             "[deconvnet]",
         ),
     ] = None,
-    top: Annotated[
-        int, typer.Option("--top", metavar="K", help="Strongest channels of each layer.")
-    ] = 4,
+    top: Annotated[int, whole("--top", metavar="K", help="Strongest channels of each layer.")] = 4,
     channel: Annotated[
         list[int] | None,
-        typer.Option("--channel", metavar="N", help="This channel, not the strongest; repeatable."),
+        whole("--channel", metavar="N", help="This channel, not the strongest; repeatable."),
     ] = None,
     at: Annotated[
         str | None,
@@ -60,7 +59,7 @@ def export(
     ] = None,
     start: Annotated[
         int | None,
-        typer.Option(
+        whole(
             "--start",
             metavar="N",
             help="First frame. [0; several windows: all over the video]",
@@ -68,10 +67,10 @@ def export(
     ] = None,
     stride: Annotated[
         int | None,
-        typer.Option("--stride", metavar="N", help="Take every n-th frame. [as the network does]"),
+        whole("--stride", metavar="N", help="Take every n-th frame. [as the network does]"),
     ] = None,
     windows: Annotated[
-        int, typer.Option("--windows", metavar="N", help="So many windows over the whole video.")
+        int, whole("--windows", metavar="N", help="So many windows over the whole video.")
     ] = 1,
     network: Network,
     mode: Annotated[

@@ -53,6 +53,30 @@ def clip_named(name: str | Path) -> Path:
     return found[text]
 
 
+def whole(name: str, **more: Any) -> Any:
+    """An option that takes a whole number, in digits of ASCII: int() takes those of any script."""
+    return typer.Option(name, parser=_whole, **more)
+
+
+def real(name: str, **more: Any) -> Any:
+    """An option that takes a number, as ``whole``."""
+    return typer.Option(name, parser=_real, **more)
+
+
+def _whole(text: str | int) -> int:
+    try:
+        return int(_ascii(str(text)))
+    except ValueError:
+        raise typer.BadParameter(f"{str(text)!r} is no whole number") from None
+
+
+def _real(text: str | float) -> float:
+    try:
+        return float(_ascii(str(text)))
+    except ValueError:
+        raise typer.BadParameter(f"{str(text)!r} is no number") from None
+
+
 Out = Annotated[
     Path,
     typer.Option("--out", "-o", metavar="DIR", parser=path_named, help="Folder to write to."),
@@ -78,7 +102,8 @@ SKIPPED = 3  # status where some clips were left out
 
 
 def _option(kind: Any, name: str, metavar: str, what: str) -> Any:
-    return Annotated[kind, typer.Option(name, metavar=metavar, help=what)]
+    numbers = {int: whole, int | None: whole, float | None: real}
+    return Annotated[kind, numbers.get(kind, typer.Option)(name, metavar=metavar, help=what)]
 
 
 # One for each field of ``NetworkChoice``, in its order: (kind, default).

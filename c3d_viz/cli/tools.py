@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ClipArgument, ClipArguments, Network, Out, network_options, path_named
+from .options import ClipArgument, ClipArguments, Network, Out, network_options, path_named, whole
 from .progress import byte_progress, progress_bar, say
 
 weights_app = typer.Typer(
@@ -65,12 +65,12 @@ def finding_figure(
     layer: Annotated[str, typer.Option("--layer", metavar="LAYER", help="Any conv layer.")] = (
         "conv5b"
     ),
-    maps: Annotated[int, typer.Option("--maps", metavar="N", help="Strongest feature maps.")] = 2,
+    maps: Annotated[int, whole("--maps", metavar="N", help="Strongest feature maps.")] = 2,
     method: Annotated[
         str, typer.Option("--method", metavar="NAME", help="deconvnet, guided or gradient.")
     ] = "deconvnet",
     start: Annotated[
-        int | None, typer.Option("--start", metavar="N", help="First frame. [middle of the video]")
+        int | None, whole("--start", metavar="N", help="First frame. [middle of the video]")
     ] = None,
     network: Network,
 ) -> None:
@@ -98,12 +98,8 @@ def finding_test(
     *,
     clips: ClipArguments,
     out: Out,
-    reinit: Annotated[
-        int, typer.Option("--reinit", metavar="N", help="Re-initialised networks.")
-    ] = 10,
-    windows: Annotated[
-        int, typer.Option("--windows", metavar="N", help="Windows of each video.")
-    ] = 1,
+    reinit: Annotated[int, whole("--reinit", metavar="N", help="Re-initialised networks.")] = 10,
+    windows: Annotated[int, whole("--windows", metavar="N", help="Windows of each video.")] = 1,
     network: Network,
     twin: Annotated[
         str, typer.Option("--twin", metavar="NAME", help="The 2D control; 'none' leaves it out.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Network, Out, clip_named, network_options
+from .options import Network, Out, clip_named, network_options, whole
 from .progress import progress_bar, say
 
 
@@ -36,7 +36,7 @@ def check(
         typer.Option("--only", metavar="CHECK", help="Repeat; of docs/trust.md. [all]"),
     ] = None,
     synthetic: Annotated[
-        int, typer.Option("--synthetic", metavar="N", help="Synthetic clips beside yours.")
+        int, whole("--synthetic", metavar="N", help="Synthetic clips beside yours.")
     ] = 6,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Do not use finished work of an earlier run.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Device, Network, Out, network_options
+from .options import Device, Network, Out, network_options, real, whole
 from .progress import progress_bar, say
 
 RealClips = Annotated[
@@ -63,15 +63,15 @@ def units_tuning(
     layer: Layers = None,
     channel: Annotated[
         list[int] | None,
-        typer.Option(
+        whole(
             "--channel", metavar="N", help="Polar plot of this one; repeatable. [most selective]"
         ),
     ] = None,
     controls: Annotated[
-        int, typer.Option("--controls", metavar="N", help="Re-initialised networks; 0: none.")
+        int, whole("--controls", metavar="N", help="Re-initialised networks; 0: none.")
     ] = 10,
     permuted: Annotated[
-        int, typer.Option("--permuted", metavar="N", help="Networks with shuffled weights too.")
+        int, whole("--permuted", metavar="N", help="Networks with shuffled weights too.")
     ] = 0,
     network: Network,
     device: Device = "cpu",
@@ -99,18 +99,18 @@ def units_maximise(
     *,
     out: Out,
     layer: Annotated[str, typer.Option("--layer", metavar="LAYER", help="Any layer.")],
-    channel: Annotated[int, typer.Option("--channel", metavar="N", help="Channel of it.")],
-    films: Annotated[int, typer.Option("--films", metavar="N", help="Films, kept apart.")] = 2,
-    steps: Annotated[int, typer.Option("--steps", metavar="N", help="Steps of the climb.")] = 48,
+    channel: Annotated[int, whole("--channel", metavar="N", help="Channel of it.")],
+    films: Annotated[int, whole("--films", metavar="N", help="Films, kept apart.")] = 2,
+    steps: Annotated[int, whole("--steps", metavar="N", help="Steps of the climb.")] = 48,
     smoothness: Annotated[
         float,
-        typer.Option("--smoothness", metavar="X", help="0: frames differ freely; 4: slow motion."),
+        real("--smoothness", metavar="X", help="0: frames differ freely; 4: slow motion."),
     ] = 1.0,
     diversity: Annotated[
-        float, typer.Option("--diversity", metavar="X", help="How far the films are kept apart.")
+        float, real("--diversity", metavar="X", help="How far the films are kept apart.")
     ] = 0.5,
     jitter: Annotated[
-        int, typer.Option("--jitter", metavar="PIXELS", help="Moves at each step, at most.")
+        int, whole("--jitter", metavar="PIXELS", help="Moves at each step, at most.")
     ] = 8,
     untrained: Annotated[
         bool, typer.Option("--untrained/--no-untrained", help="An untrained network's beside it.")
@@ -142,10 +142,10 @@ def units_concepts(
     out: Out,
     layer: Layers = None,
     controls: Annotated[
-        int, typer.Option("--controls", metavar="N", help="Re-initialised networks; 0: none.")
+        int, whole("--controls", metavar="N", help="Re-initialised networks; 0: none.")
     ] = 5,
     clips: Annotated[
-        int, typer.Option("--clips", metavar="N", help="For choices; as many to report.")
+        int, whole("--clips", metavar="N", help="For choices; as many to report.")
     ] = 40,
     library: LibraryFolder = None,
     network: Network,
@@ -170,11 +170,11 @@ def units_report(
     *,
     out: Out,
     layer: Annotated[str, typer.Option("--layer", metavar="LAYER", help="Any layer.")],
-    channel: Annotated[int, typer.Option("--channel", metavar="N", help="Channel of it.")],
+    channel: Annotated[int, whole("--channel", metavar="N", help="Channel of it.")],
     controls: Annotated[
-        int, typer.Option("--controls", metavar="N", help="Untrained networks to compare with.")
+        int, whole("--controls", metavar="N", help="Untrained networks to compare with.")
     ] = 2,
-    steps: Annotated[int, typer.Option("--steps", metavar="N", help="Steps of the climb.")] = 48,
+    steps: Annotated[int, whole("--steps", metavar="N", help="Steps of the climb.")] = 48,
     clip: RealClips = None,
     library: LibraryFolder = None,
     network: Network,

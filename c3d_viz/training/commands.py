@@ -98,6 +98,17 @@ def _sprites(args: argparse.Namespace) -> None:
         print(printable(line), flush=True)
 
 
+def _whole(text: str) -> int:
+    return int(text.encode("ascii"))  # of a str it takes digits of any script
+
+
+def _real(text: str) -> float:
+    return float(text.encode("ascii"))
+
+
+_whole.__name__, _real.__name__ = "whole number", "number"  # what argparse says is invalid
+
+
 class _Parser(argparse.ArgumentParser):
     """Refuses in one line, as every command does."""
 
@@ -121,9 +132,9 @@ def parser() -> argparse.ArgumentParser:
     def run(sub: argparse.ArgumentParser, minutes: str) -> None:
         sub.add_argument("-o", "--out", type=Path, required=True, help="folder of the run")
         length = sub.add_mutually_exclusive_group()
-        length.add_argument("--minutes", type=float, help=f"length of the run ({minutes})")
-        length.add_argument("--clips", type=int, help="length of the run in clips or pictures")
-        sub.add_argument("--seed", type=int, default=0)
+        length.add_argument("--minutes", type=_real, help=f"length of the run ({minutes})")
+        length.add_argument("--clips", type=_whole, help="length of the run in clips or pictures")
+        sub.add_argument("--seed", type=_whole, default=0)
         sub.add_argument("--float32", action="store_true", help="no bfloat16 anywhere")
 
     sub = command("sprites", _sprites, "make sprites/ and backgrounds/ from Debian packages")
@@ -141,15 +152,15 @@ def parser() -> argparse.ArgumentParser:
     begin.add_argument(
         "--joint", type=Path, help="go on from this joint run at full clutter, with a new schedule"
     )
-    sub.add_argument("--depth", type=int, default=3, choices=(1, 3), help="1 is the 2D twin")
+    sub.add_argument("--depth", type=_whole, default=3, choices=(1, 3), help="1 is the 2D twin")
     sub.add_argument(
-        "--stills", type=int, default=0, metavar="N",
+        "--stills", type=_whole, default=0, metavar="N",
         help="N single pictures beside the 24 clips of every step, for what alone (0)",
     )  # fmt: skip
     sub.add_argument(
-        "--how-weight", type=float, metavar="W", help="weight of how's loss (1.0; what's is 1.5)"
+        "--how-weight", type=_real, metavar="W", help="weight of how's loss (1.0; what's is 1.5)"
     )
-    sub.add_argument("--lr", type=float, help="peak of the learning rate (0.0015)")
+    sub.add_argument("--lr", type=_real, help="peak of the learning rate (0.0015)")
     run(sub, "31")
 
     sub = command("pack", _pack, "fold a joint run's averaged net into a file for load_model")
@@ -175,8 +186,8 @@ def parser() -> argparse.ArgumentParser:
     run(sub, "60")
     sub.add_argument("--init", default="compact", help="compact, compact-2d, c3d or scratch")
     sub.add_argument("--weights", type=Path, help="checkpoint for --init c3d")
-    sub.add_argument("--batch", type=int, default=16)
-    sub.add_argument("--lr", type=float, help="peak of the learning rate (0.0003)")
+    sub.add_argument("--batch", type=_whole, default=16)
+    sub.add_argument("--lr", type=_real, help="peak of the learning rate (0.0003)")
     return parser
 
 

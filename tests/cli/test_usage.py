@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
+import typer
 from command_line import call
 
+from c3d_viz.cli.commands import app
 from c3d_viz.cli.options import clip_named
 from c3d_viz.clips import Clip, read_clip
 from c3d_viz.errors import ClipError
@@ -19,7 +24,7 @@ from c3d_viz.errors import ClipError
     [
         (
             ["export", "c", "-o", "o", "--layr", "x"],
-            "no such option: --layr .*--layer.*c3d-viz export",
+            "no such option:? .?--layr.*--layer.*c3d-viz export",
         ),
         (["finding", "test", "c", "-o", "o", "--twn", "x"], "--twin.*c3d-viz finding test --help"),
         (["exprt"], "no such command 'exprt'. Did you mean 'export'"),
@@ -28,8 +33,11 @@ from c3d_viz.errors import ClipError
         (["export", "c"], "missing option '--out' / '-o'"),
         (["export", "c", "-o"], "requires an argument"),
         (["layers", "--seed", "x"], "invalid value for '--seed'"),
+        (["layers", "--seed", "\u0663"], "value for '--seed': '\u0663' is no whole number"),
+        (["layers", "--input-scale", "\u0663"], "'--input-scale': '\u0663' is no number"),
+        (["export", "c", "-o", "o", "--top", "\u0967"], "'--top': '\u0967' is no whole number"),
         (["layers", "more\n"], r"unexpected extra argument"),
-        (["--nonsense"], "no such option: --nonsense"),
+        (["--nonsense"], "no such option:? .?--nonsense"),
         (["layers", "--" + "x" * 5000], "no such option.*xx … xx.*c3d-viz layers --help"),
     ],
 )
@@ -74,6 +82,43 @@ def test_an_empty_path_is_no_folder(
     assert (status, out, err.count("\n")) == (2, "", 1), err
     assert "is empty" in err
     assert [p.name for p in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+def commands(app: typer.Typer) -> Iterator[Callable[..., None]]:
+    for command in app.registered_commands:
+        assert command.callback is not None
+        yield command.callback
+    for group in app.registered_groups:
+        yield from commands(group.typer_instance)
+
+
+def test_every_number_is_in_digits_of_ascii() -> None:
+    """int() and float() take digits of any script, which look like other numbers."""
+    parsers = {
+        (command.__name__, parameter.name): parameter.annotation.__metadata__[0].parser
+        for command in commands(app)
+        for parameter in inspect.signature(command, eval_str=True).parameters.values()
+        if {int, float} & set(_kinds(parameter.annotation))
+    }
+    assert len(parsers) > 100
+    for of, parser in parsers.items():
+        assert parser is not None, of
+        assert parser("7") == parser(7) == 7, of
+        with pytest.raises(typer.BadParameter, match=r"is no (whole )?number"):
+            parser("\u0667")
+
+
+def test_training_takes_digits_of_ascii(capsys: pytest.CaptureFixture[str]) -> None:
+    for option, what in (("--seed", "whole number"), ("--minutes", "number")):
+        status, _, err = call(capsys, "train", "videos", "x", "-o", "y", option, "\u0663")
+        assert (status, err.count("\n")) == (2, 1)
+        assert f"argument {option}: invalid {what} value: '\u0663'" in err
+
+
+def _kinds(annotation: object) -> Iterator[object]:
+    yield annotation
+    for part in get_args(annotation):
+        yield from _kinds(part)
 
 
 def test_an_empty_path_in_python() -> None:
