@@ -25,7 +25,7 @@ from ..errors import ClipError, ExportError, LayerError, VizError, WeightsError,
 from ..files import read_json, try_folder, write_json, write_text
 from ..nets import ModelSpec
 from ..progress import Progress
-from .folder import MANIFEST, PAGE
+from .folder import MANIFEST, PAGE, check_folder
 from .page import document, weights_line
 from .plan import plan_of
 from .run import write_export
@@ -167,6 +167,8 @@ def _check(out: Path, found: Sequence[ExportedClip], *, resume: bool, overwrite:
     for clip in found:
         if clip.folder.is_symlink():
             raise ExportError(f"{clip.folder} is a link, which no export makes; remove it")
+        if os.path.lexists(clip.folder):  # a damaged one of the last clip is met before the first
+            check_folder(clip.folder, resume=resume, overwrite=overwrite)
         if overwrite and clip.path.resolve().is_relative_to(clip.folder.resolve()):
             raise ExportError(f"{clip.path} lies in {clip.folder}, which is to be replaced")
     try_folder(out)
