@@ -16,7 +16,7 @@ from .. import __version__
 from ..errors import WeightsError
 from ..files import sha256
 from ..progress import Progress
-from .files import reason, size_text
+from .files import named, reason, size_text
 
 # The suffix of each file name is the start of the file's SHA-256, as its publisher does it.
 DOWNLOADS: dict[str, str] = {
@@ -72,7 +72,7 @@ def download(
             f"{url}: give an https address of a file named like weights-1a2b3c4d.pth, where "
             f"1a2b3c4d is the start of its SHA-256"
         )
-    folder = Path(cache_dir) if cache_dir is not None else cache_folder()
+    folder = named(cache_dir) if cache_dir is not None else cache_folder()
     target = folder / file_name
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,17 @@ _BOMB_RATIO = 20  # trained float weights hardly compress at all
 _H5 = b"\x89HDF\r\n\x1a\n"
 
 
+def named(path: str | Path) -> Path:
+    """The path of a file or folder; ``Path("")`` would be the folder one is in.
+
+    Raises:
+        WeightsError: it is empty or blank.
+    """
+    if not str(path).strip():
+        raise WeightsError(f"the name of the file is empty, {str(path)!r}; give one")
+    return Path(path)
+
+
 def check_file(path: Path, max_bytes: int = MAX_BYTES) -> int:
     """Size of a readable, non-empty file no larger than the cap. Reads nothing of it.
 

@@ -116,7 +116,7 @@ def read_input(path: Path, spec: InputSpec, *, of_c3d: bool = True) -> InputSpec
     return stated
 
 
-def read_mean(path: Path) -> npt.NDArray[np.float32]:
+def read_mean(path: str | Path) -> npt.NDArray[np.float32]:
     """A mean volume (3, 16, height, width) float32 from ``.npy`` or Caffe's ``.binaryproto``.
 
     The kind is told from the content. The release's volumes are BGR, 128 x 171 or 128 x 128.
@@ -124,6 +124,7 @@ def read_mean(path: Path) -> npt.NDArray[np.float32]:
     Raises:
         WeightsError: missing, damaged, of another shape, or not in 0-255.
     """
+    path = files.named(path)
     files.check_file(path)
     with files.open_checked(path) as file:
         is_npy = file.read(6) == b"\x93NUMPY"

@@ -42,7 +42,7 @@ def save_model(
         WeightsError: the input needs a mean volume, which the format does not carry.
         ExportError: the file cannot be written.
     """
-    target = Path(path)
+    target = files.named(path)
     if spec.input.mean_volume is not None:
         raise WeightsError(
             f"{target}: the own format stores a mean per channel, not a mean volume; "

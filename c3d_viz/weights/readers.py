@@ -6,6 +6,7 @@ says is executed, and nothing larger than the cap is allocated.
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,12 @@ def read_safetensors(path: Path, max_bytes: int) -> Raw:
     """A safetensors file. Its library checks the header against the file's size."""
     from safetensors import safe_open
 
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        raise WeightsError(
+            f"{path}: safetensors opens no file whose name is not UTF-8; rename it"
+        ) from None
     with files.open_checked(path) as head:
         length = int.from_bytes(head.read(8), "little")
     if length > _MAX_HEADER:

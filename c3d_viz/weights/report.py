@@ -65,7 +65,7 @@ def inspect(path: str | Path, *, max_bytes: int = files.MAX_BYTES) -> Report:
     Raises:
         WeightsError: the file cannot be read at all, or is of no known format.
     """
-    path = Path(path)
+    path = files.named(path)
     raw = read(path, max_bytes)
     found = resolve(raw, path)
     digest = files.sha256(path)

@@ -48,7 +48,7 @@ def read_state(path: str | Path, *, max_bytes: int = files.MAX_BYTES) -> Raw:
     Raises:
         WeightsError: missing, too large, damaged or hostile file, or one of another kind.
     """
-    raw = read(Path(path), max_bytes)
+    raw = read(files.named(path), max_bytes)
     if raw.container not in _CONTAINERS:
         raise WeightsError(
             f"{path}: is a {raw.container} file, whose tensors lie otherwise than a PyTorch "
@@ -71,7 +71,7 @@ def load_state(
         WeightsError: the file cannot be read (see ``read_state``), or it does not fit: one line
             with the first missing, left-over, misshapen or not finite tensors and how many.
     """
-    path = Path(path)
+    path = files.named(path)
     own = {name: t for name, t in module.state_dict().items() if isinstance(t, Tensor)}
     if any(is_lazy(t) or t.is_meta for t in own.values()):
         raise WeightsError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,19 @@ from checkpoint_files import (
     rename,
 )
 from refusals import refused
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from c3d_viz.errors import WeightsError
-from c3d_viz.weights import format_report, inspect, load_model
+from c3d_viz.weights import (
+    download,
+    format_report,
+    inspect,
+    load_model,
+    load_state,
+    read_mean,
+    read_state,
+    save_model,
+)
 
 NASTY = "\x1b[31m\n\u202e\udc80"
 
@@ -48,3 +58,22 @@ def test_names_that_are_long(tmp_path: Path) -> None:
     refused(path, "a tensor's name has 100,000 letters")
     torch.save({"a" * 100_000: torch.zeros(1)}, path)
     refused(path, "a tensor's name has 100,000 letters")
+
+
+@pytest.mark.parametrize("name", ["", " ", Path(" ")])
+def test_an_empty_name_is_no_folder(name: str | Path) -> None:
+    net, spec = load_model("compact", "random")
+    for door in (
+        inspect, read_state, read_mean,
+        partial(load_state, net),
+        partial(save_model, model=net, spec=spec),
+        lambda folder: download("sports1m", cache_dir=folder),
+    ):  # fmt: skip
+        with pytest.raises(WeightsError, match="the name of the file is empty"):
+            door(name)
+
+
+def test_safetensors_of_a_name_that_is_no_utf_8(tmp_path: Path, weights: Weights) -> None:
+    (tmp_path / "w\udcff").write_bytes(save(weights))
+    with pytest.raises(WeightsError, match="name is not UTF-8; rename it"):
+        inspect(tmp_path / "w\udcff")
