@@ -25,7 +25,7 @@ from ..errors import VizError
 from .answer import answer_of, counted
 from .fills import FILLS, filled
 from .narrowed import asked_once
-from .settings import Settings, setting
+from .settings import Settings, check_in_time, setting
 from .types import Method, Progress
 
 
@@ -39,6 +39,7 @@ class OcclusionSettings(Settings):
 
     def check_clip(self, shape: tuple[int, ...]) -> None:
         """Windows lie within the clip and leave no gaps."""
+        check_in_time("occlusion", shape)
         if any(w > n for w, n in zip(self.window, shape, strict=True)):
             raise VizError(f"occlusion.window {self.window} is larger than the clip {shape}")
         if any(s > w for s, w in zip(self.stride, self.window, strict=True)):

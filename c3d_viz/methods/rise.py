@@ -26,7 +26,7 @@ from ..errors import VizError
 from .answer import Answer, answer_of, counted
 from .fills import FILLS, filled
 from .narrowed import asked_once
-from .settings import Settings, setting
+from .settings import Settings, check_in_time, setting
 from .types import Method, Progress
 
 
@@ -42,6 +42,7 @@ class RiseSettings(Settings):
 
     def check_clip(self, shape: tuple[int, ...]) -> None:
         """A mask has at most as many cells as the clip."""
+        check_in_time("rise", shape)
         if any(g > n for g, n in zip(self.grid, shape, strict=True)):
             raise VizError(f"rise.grid {self.grid} is finer than the clip {shape}")
 

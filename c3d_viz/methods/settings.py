@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ..errors import VizError
+from ..errors import ShapeError, VizError
 from ..nets import nearest
 
 
@@ -85,6 +85,19 @@ class Settings:
             f"{method}.{field.name}={_written(getattr(self, field.name))}"
             for field in dataclasses.fields(self)
             if getattr(self, field.name) != field.default
+        )
+
+
+def check_in_time(method: str, shape: tuple[int, ...]) -> None:
+    """Refuse a clip that is not (T, H, W) beside its batch and channels.
+
+    Raises:
+        ShapeError: it has another number of dimensions.
+    """
+    if len(shape) != 3:
+        raise ShapeError(
+            f"{method} covers frames, rows and columns: x must be (1, C, T, H, W), got "
+            f"{len(shape) + 2} dimensions"
         )
 
 

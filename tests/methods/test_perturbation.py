@@ -12,7 +12,7 @@ from quick import QUICK
 from torch import Tensor, nn
 
 from c3d_viz.engine import Unit
-from c3d_viz.errors import VizError
+from c3d_viz.errors import ShapeError, VizError
 from c3d_viz.methods import METHODS, attribute, attribute_many
 from c3d_viz.methods.fills import filled
 from c3d_viz.methods.occlusion import OcclusionSettings
@@ -86,6 +86,16 @@ def test_occlusion_refuses_gaps_and_windows_larger_than_the_clip() -> None:
     ):
         with pytest.raises(VizError, match=message):
             attribute_many(net, x, [Unit("relu2a", 0)], "occlusion", settings=settings)
+
+
+@pytest.mark.parametrize("method", ["occlusion", "rise"])
+def test_a_picture_has_no_time(method: str) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 2, 3))
+    for shape in ((1, 3, 9, 9), (1, 3, 9, 9, 9, 9)):
+        with pytest.raises(
+            ShapeError, match=rf"^{method} .* \(1, C, T, H, W\), got {len(shape)} d"
+        ):
+            attribute(net, torch.zeros(shape), Unit("0", 0), method)
 
 
 def test_rise_over_every_mask_is_the_mean_answer_when_a_cell_is_seen() -> None:
