@@ -155,13 +155,15 @@ def instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_operators_that_do_not_load_are_declared(instead: Path) -> None:
+    # PyTorch 2.6 lets no operator be described again, and its torchvision describes but one
+    names = ("first_of_the_test", "second_of_the_test")[: 1 + (torch.__version__ >= (2, 7))]
     instead.write_text(
         "import torch\n"
-        "for name in ('first_of_the_test', 'second_of_the_test'):\n"
+        f"for name in {names}:\n"
         "    torch.library.register_fake(f'torchvision::{name}')(lambda a, b, c: a)\n"
     )
     assert kinetics.video_models().there
-    assert hasattr(torch.ops.torchvision, "second_of_the_test")
+    assert all(hasattr(torch.ops.torchvision, name) for name in names)
 
 
 def test_a_torchvision_that_cannot_be_imported_is_one_line(
