@@ -78,6 +78,16 @@ def _curve(args: argparse.Namespace) -> None:
     print(draw(args.runs, args.out))
 
 
+def _depths(args: argparse.Namespace) -> None:
+    from .depths import Plan, run
+
+    plan = Plan()
+    chosen = {name: getattr(args, name) for name in ("clips", "epochs", "seeds")}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    run(args.sources, args.out, dataclasses.replace(plan, **given), _line)
+    print(printable(f"{args.out / 'depths.png'}, depths.md, depths.json"))
+
+
 def _videos(args: argparse.Namespace) -> None:
     from ..weights import NetworkChoice
     from .loop import Settings
@@ -180,6 +190,13 @@ def parser() -> argparse.ArgumentParser:
     sub = command("curve", _curve, "draw the learning curves of runs")
     sub.add_argument("runs", type=Path, nargs="+", help="log.jsonl files or folders of runs")
     sub.add_argument("-o", "--out", type=Path, required=True, help="picture (.png)")
+
+    sub = command("depths", _depths, "the paper's study of temporal kernel depths, small")
+    sub.add_argument("sources", type=Path, help=pictures)
+    sub.add_argument("-o", "--out", type=Path, required=True, help="folder of the study")
+    sub.add_argument("--clips", type=int, help="training clips, a multiple of 24")
+    sub.add_argument("--epochs", type=int, help="how often each is seen")
+    sub.add_argument("--seeds", type=int, help="networks of each depth (2)")
 
     sub = command("videos", _videos, "train or fine-tune on your own videos, a folder per class")
     sub.add_argument("folder", type=Path, help="FOLDER/<class>/*.avi, as UCF101")

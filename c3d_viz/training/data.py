@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ..nets import COMPACT_INPUT
 from ..synthetic import HOWS, WHATS, Dice, Library, render, sample_scenes
 from .loop import Batch
-from .nets import TrainNet
+from .nets import Headed
 
 SIZE = 112
 
@@ -105,7 +105,7 @@ def fixed_clips(library: Library, n: int, seed: int, frames: int = 16) -> Batch:
 
 
 @torch.no_grad()
-def accuracy(net: TrainNet, batches: list[Batch], bf16: bool = False) -> list[float]:
+def accuracy(net: Headed, batches: list[Batch], bf16: bool = False) -> list[float]:
     """Share of right answers of each head."""
     right: list[list[Tensor]] = [[] for _ in net.heads]
     for x, *targets in batches:

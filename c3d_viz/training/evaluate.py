@@ -72,17 +72,18 @@ def wilson(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
 
 
 def cluster_interval(
-    right: npt.NDArray[np.bool_], cluster: Ints, draws: int = 2000, seed: int = 0
+    right: npt.NDArray[Any], cluster: Ints, draws: int = 2000, seed: int = 0, tail: float = 2.5
 ) -> tuple[float, float]:
-    """95 % bootstrap interval of a share when clips of one cut-out are not independent.
+    """95 % bootstrap interval of a share (or mean) when clips of one cut-out are not independent.
 
-    Whole clusters are drawn with replacement; percentiles 2.5 and 97.5 of the resampled share.
+    Whole clusters are drawn with replacement; ``tail`` per cent of the resampled shares lie beyond
+    either end.
     """
     _, index = np.unique(cluster, return_inverse=True)
     hits, sizes = np.bincount(index, weights=right), np.bincount(index)
     pick = np.random.default_rng(seed).integers(0, len(sizes), (draws, len(sizes)))
     shares = hits[pick].sum(1) / sizes[pick].sum(1)
-    low, high = np.percentile(shares, [2.5, 97.5])
+    low, high = np.percentile(shares, [tail, 100 - tail])
     return float(low), float(high)
 
 

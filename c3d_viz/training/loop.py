@@ -10,15 +10,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ..files import whole_file, write_text
 from ..progress import Progress
-from .nets import TrainNet
+from .nets import Headed
 
 _WITH_STATE, _COUNTS = ("net", "ema", "optimiser"), ("step", "seen", "stills", "spent")
+Net = TypeVar("Net", bound=Headed)
 Batch = tuple[Tensor, ...]  # input first, then one int64 target per head
 Batches = Callable[[int, float], Batch]  # (seed, share of the run done) -> batch
 
@@ -62,11 +64,11 @@ class Settings:
 
 
 @dataclass
-class State:
+class State(Generic[Net]):
     """A run at one moment; what a checkpoint holds."""
 
-    net: TrainNet
-    ema: TrainNet
+    net: Net
+    ema: Net
     optimiser: torch.optim.Optimizer
     step: int = 0
     seen: int = 0
@@ -74,7 +76,7 @@ class State:
     spent: float = 0.0  # seconds of training
 
 
-def start(net: TrainNet, settings: Settings) -> State:
+def start(net: Net, settings: Settings) -> State[Net]:
     """A run that has made no step."""
     net = net.to(memory_format=net.memory_format)  # type: ignore[call-overload,unused-ignore]
     optimiser = torch.optim.AdamW(
@@ -83,7 +85,7 @@ def start(net: TrainNet, settings: Settings) -> State:
     return State(net, copy.deepcopy(net), optimiser)
 
 
-def save(state: State, path: Path) -> None:
+def save(state: State[Net], path: Path) -> None:
     """Write a checkpoint, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     saved = {name: getattr(state, name).state_dict() for name in _WITH_STATE}
@@ -92,7 +94,7 @@ def save(state: State, path: Path) -> None:
         torch.save(saved, part)
 
 
-def restore(state: State, path: Path) -> None:
+def restore(state: State[Net], path: Path) -> None:
     """Continue from a checkpoint that ``save`` wrote, in place."""
     saved = torch.load(path, weights_only=True)
     for name in _WITH_STATE:
@@ -101,7 +103,7 @@ def restore(state: State, path: Path) -> None:
         setattr(state, name, saved.get(name, 0))  # older checkpoints have no stills
 
 
-def share_done(state: State, settings: Settings) -> float:
+def share_done(state: State[Net], settings: Settings) -> float:
     """How much of the run is over, 0-1."""
     if settings.steps is not None:
         return min(1.0, state.step / max(1, settings.steps))
@@ -120,17 +122,17 @@ def step_seed(seed: int, step: int) -> int:
 
 
 def fit(
-    state: State,
+    state: State[Net],
     batches: Batches,
     settings: Settings,
     out: Path,
     *,
-    evaluate: Callable[[TrainNet], dict[str, float]] | None = None,
+    evaluate: Callable[[Net], dict[str, float]] | None = None,
     evaluate_every: float = 180.0,
     progress: Progress | None = None,
     stop_after: int | None = None,
     stills: Batches | None = None,
-) -> State:
+) -> State[Net]:
     """Train until the budget is spent; checkpoint ``out/checkpoint.pt``, log ``out/log.jsonl``.
 
     Args:
@@ -186,7 +188,9 @@ def _first_step(seconds: float, settings: Settings) -> str:
     return line
 
 
-def _one_step(state: State, batches: Batches, settings: Settings, stills: Batches | None) -> float:
+def _one_step(
+    state: State[Net], batches: Batches, settings: Settings, stills: Batches | None
+) -> float:
     share, seed = share_done(state, settings), step_seed(settings.seed, state.step)
     x, *targets = batches(seed, share)
     for group in state.optimiser.param_groups:
@@ -217,7 +221,7 @@ def _one_step(state: State, batches: Batches, settings: Settings, stills: Batche
 
 
 @torch.no_grad()
-def _average(state: State, decay: float) -> None:
+def _average(state: State[Net], decay: float) -> None:
     pairs = zip(state.ema.state_dict().values(), state.net.state_dict().values(), strict=True)
     for mean, now in pairs:
         if mean.is_floating_point():
@@ -228,7 +232,7 @@ def _average(state: State, decay: float) -> None:
 
 def _log(
     out: Path,
-    state: State,
+    state: State[Net],
     settings: Settings,
     numbers: dict[str, float],
     made: int,

@@ -30,7 +30,7 @@ JOINT = Settings(
 
 def train_stills(
     sources: Path, out: Path, settings: Settings = STILLS, progress: Progress | None = None
-) -> State:
+) -> State[TrainNet]:
     """Phase 1: *what* alone, on single composed pictures, with the flat net."""
     library = load_library(sources)
     unseen = load_library(sources, "val", "val")
@@ -75,7 +75,7 @@ def train_joint(
     *,
     warm: bool = False,
     pictures: int = 0,
-) -> State:
+) -> State[TrainNet]:
     """Phase 2: *what* and *how* on clips, from the inflated flat net (depth 1: the 2D twin).
 
     Args:
