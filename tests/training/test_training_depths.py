@@ -36,7 +36,7 @@ def test_the_paper_s_six_depths_differ_in_their_convolutions_alone() -> None:
         total = sum(p.numel() for p in net.parameters())
         counts[name] = total - wanted
         net.eval()
-        assert net(torch.zeros(1, 3, 16, 48, 48)).shape == (1, len(WHATS) + len(HOWS))
+        assert net(torch.zeros(1, 3, 16, 40, 40)).shape == (1, len(WHATS) + len(HOWS))
     assert len(set(counts.values())) == 1
 
 

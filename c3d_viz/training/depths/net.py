@@ -49,7 +49,7 @@ class DepthNet(Headed):
         width: int = 8,
         fc: int = 128,
         frames: int = 16,
-        size: int = 48,
+        size: int = 40,
         heads: Sequence[int] = HEADS,
     ) -> None:
         if len(depths) != len(_MULTIPLES) or any(d < 1 or d % 2 == 0 for d in depths):

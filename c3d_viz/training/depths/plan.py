@@ -31,17 +31,17 @@ class Plan:
 
     names: tuple[str, ...] = tuple(DEPTHS)
     seeds: int = 2
-    clips: int = 6000
-    epochs: int = 6
-    curve: int = 600
-    test: int = 2400
+    clips: int = 3000
+    epochs: int = 4
+    curve: int = 480
+    test: int = 1800
     frames: int = 16
-    size: int = 48
-    clutter: float = 1.0
+    size: int = 40
+    clutter: float = 0.0
     width: int = 8
     fc: int = 128
-    batch: int = 24
-    lr: float = 1.5e-3
+    batch: int = 12
+    lr: float = 3e-3
 
     @property
     def runs(self) -> list[tuple[str, int]]:
