@@ -10,7 +10,7 @@ from c3d_viz.errors import VizError
 from c3d_viz.methods import METHODS
 from c3d_viz.render import Patch
 
-from .. import components, drawing, patches, pictures, state, ui, work
+from .. import components, drawing, measured, patches, pictures, state, ui, work
 from ..tasks import report
 from ..tiles import tiles
 from ..waiting import wait_for
@@ -90,6 +90,8 @@ def answer(shown: state.Shown, unit: work.Spot) -> bool:
     )
     ui.scale(view.look, f"answers {unit.activation:.3g}, above {ui.share(rank)} of {unit.layer}")
     st.caption(ui.plain(METHODS[view.method].sentence))
+    said, meaning = measured.line(shown.net, unit.layer, view.method)
+    st.caption(ui.plain(said), help=meaning)
     for note in notes:
         ui.fact(note)
     lines.draw(shown, unit, view.method)

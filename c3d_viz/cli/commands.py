@@ -20,7 +20,7 @@ from ..errors import VizError, memory_ended, printable
 from ..setup_check import missing_screen_library
 from .corpus import atlas, features, map_, search
 from .export import export
-from .options import Network, Out, Overwrite, Resume, network_options, whole
+from .options import Facts, Network, Out, Overwrite, Resume, network_options, whole
 from .progress import progress_bar, say
 from .tools import finding_app, weights_app
 from .trust import check
@@ -171,11 +171,12 @@ def dashboard(
         str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")
     ] = "127.0.0.1",
     port: Annotated[int, whole("--port", metavar="N", help="Port to listen on.")] = 8501,
+    facts: Facts = None,
 ) -> None:
     """Serve the dashboard on this machine."""
     from .dashboard import serve
 
-    raise typer.Exit(serve(network, host=host, port=port))
+    raise typer.Exit(serve(network, host=host, port=port, facts=facts))
 
 
 @app.command(

@@ -20,6 +20,7 @@ from .progress import say
 
 STARTED = {  # what the server is started with: its environment, which app/pages.py reads
     "network": "C3D_VIZ_NETWORK",  # a NetworkChoice as JSON
+    "facts": "C3D_VIZ_FACTS",  # path of a facts.json
 }
 NETWORK = STARTED["network"]
 
@@ -64,7 +65,13 @@ def check_port(host: str, port: int) -> None:
         ) from None
 
 
-def serve(network: Network | None = None, *, host: str = "127.0.0.1", port: int = 8501) -> int:
+def serve(
+    network: Network | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8501,
+    facts: Path | None = None,
+) -> int:
     """Run the dashboard until it is stopped; returns Streamlit's exit status.
 
     Args:
@@ -72,21 +79,36 @@ def serve(network: Network | None = None, *, host: str = "127.0.0.1", port: int 
             error here and not in the page. None or the default one leaves it to the page.
         host: loopback unless other machines are meant to reach the page.
         port: a free port.
+        facts: facts.json of a check on that network, for what is said beside its maps.
 
     Raises:
-        VizError: the port is taken, or something is not installed.
+        VizError: the port is taken, facts are of another network, something is not installed.
         WeightsError: the checkpoint does not load.
     """
     check_port(host, port)
     environment = {k: v for k, v in os.environ.items() if k not in STARTED.values()}
-    if network is not None and network.options() != ["--model", "compact"]:
+    plain = network is None or network.options() == ["--model", "compact"]
+    if facts is not None:
+        check_facts(network, facts)
+        environment[STARTED["facts"]] = str(facts.absolute())
+    elif network is not None and not plain:
         network.load()
+    if network is not None and not plain:
         # the server may run in another folder
         environment[NETWORK] = json.dumps(network.absolute().to_json())
     words = command(host, port)
     shown = f"[{host}]" if ":" in host else host
     say(f"dashboard: http://{shown}:{port} (stop it with Ctrl-C)")
     return run(words, environment)
+
+
+def check_facts(network: Network | None, facts: Path) -> None:
+    """Raise VizError unless a facts.json is of the network that the page opens with."""
+    from ..trust import facts_for
+    from ..weights import NetworkChoice
+
+    model, spec = (network or NetworkChoice()).load()
+    facts_for(model, spec.name, facts)
 
 
 def run(words: list[str], environment: Mapping[str, str]) -> int:

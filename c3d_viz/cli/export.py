@@ -10,6 +10,7 @@ from .options import (
     SKIPPED,
     ClipArguments,
     Device,
+    Facts,
     Network,
     Out,
     Overwrite,
@@ -91,6 +92,7 @@ def export(
             help="A method's setting, as in gradcam.layer=conv5b; repeatable.",
         ),
     ] = None,
+    facts: Facts = None,
     resume: Resume = False,
     overwrite: Overwrite = False,
     timings: Annotated[bool, typer.Option("--timings", help="Say where the time went.")] = False,
@@ -116,6 +118,7 @@ def export(
         "scale": scale,
         "device": device,
         "precision": precision,
+        "facts": facts and str(facts),
     }
     spent: dict[str, float] = {}
     one = is_one_clip(clips)

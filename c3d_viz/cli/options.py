@@ -95,6 +95,15 @@ ClipArguments = Annotated[
 ]
 
 
+Facts = Annotated[
+    Path | None,
+    typer.Option(
+        "--facts",
+        metavar="FILE",
+        parser=path_named,
+        help="facts.json of c3d-viz check on this network: said beside its maps.",
+    ),
+]
 Device = Annotated[str, typer.Option("--device", metavar="DEVICE", help="cpu, cuda or cuda:N.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier one.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with one that was stopped.")]

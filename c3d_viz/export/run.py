@@ -29,7 +29,7 @@ from ..files import sha256, write_text
 from ..methods import Given
 from ..nets import C3D, ModelSpec
 from ..progress import Progress
-from ..trust import shipped_lines
+from ..trust import facts_for, lines_beside
 from ..weights import NetworkChoice, choose
 from . import page as export_page
 from .draw import Window
@@ -69,6 +69,7 @@ def export_clip(
     device: str = "cpu",
     precision: str = "float32",
     settings: Mapping[str, Given] | None = None,
+    facts: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -97,6 +98,8 @@ def export_clip(
         device: "cpu" or "cuda[:N]".
         precision: "bf16" is a faster preview (see ``attribute``).
         settings: of the methods, as in ``{"gradcam": {"layer": "conv4b"}}`` (see ``attribute``).
+        facts: facts.json of ``check`` on this very network, for what stands beside its maps; None:
+            what ships, which is of the shipped networks.
         resume: go on with a stopped export of the same clip, network and settings; only what is
             missing is made. A folder that does not exist is begun.
         overwrite: replace an earlier export in ``out``; a folder of other things is never touched.
@@ -140,6 +143,7 @@ def export_clip(
         device=device,
         precision=precision,
         settings=settings,
+        facts=None if facts is None else str(facts),
     )
     return write_export(
         Path(path),
@@ -186,6 +190,7 @@ def write_export(
         net, spec = loaded or settings.network.load()
         if any(p.device.type != torch.device(settings.device).type for p in net.parameters()):
             net = copy.deepcopy(net).to(torch.device(settings.device))  # the caller's stays put
+        facts = facts_for(net, spec.name, settings.facts)
     frames, stride = spec.input.frames, settings.stride or spec.input.stride
     settings = dataclasses.replace(settings, stride=stride)
     with clock("read the clip"):
@@ -232,7 +237,7 @@ def write_export(
             "model": describe_model(net, spec),
             "versions": versions(),
             **({"left_out": plan.layers_left_out} if plan.layers_left_out else {}),
-            "trust": shipped_lines(net, spec.name, plan.layers, settings.methods),
+            "trust": lines_beside(facts, plan.layers, settings.methods),
         }
     steps = _Steps(progress, len(starts) * answers.steps(settings, plan))
     if progress is not None and len(starts) < settings.windows:

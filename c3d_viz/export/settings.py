@@ -34,7 +34,7 @@ class ExportSettings:
     """Every choice of an export; what each means stands at ``export_clip``.
 
     ``of`` takes the spellings that ``export_clip`` takes. ``tuned`` has the methods' settings that
-    are not at their default, as ``METHOD.NAME=VALUE``.
+    are not at their default, as ``METHOD.NAME=VALUE``. ``facts`` is the path of a facts.json.
     """
 
     network: NetworkChoice = field(default_factory=NetworkChoice)
@@ -51,6 +51,7 @@ class ExportSettings:
     device: str = "cpu"
     precision: str = "float32"
     tuned: tuple[str, ...] = ()
+    facts: str | None = None
 
     @classmethod
     def of(
@@ -94,7 +95,7 @@ class ExportSettings:
 
     def to_json(self) -> dict[str, object]:
         """Plain values by name, those of the network among them; tuples as lists."""
-        left_out = ("network", "tuned")
+        left_out = {"network", "tuned", *(("facts",) if self.facts is None else ())}
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         plain = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
         settings = {method: values.to_json() for method, values in self.of_methods().items()}
@@ -123,6 +124,8 @@ class ExportSettings:
                 words += [f"--{name}", str(value)]
         for word in self.tuned:
             words += ["--set", word]
+        if self.facts is not None:
+            words += ["--facts", self.facts]
         return " ".join(map(_quoted, words))
 
 
@@ -260,7 +263,7 @@ def check_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
         ExportError: names the first difference and what to do.
     """
 
-    left_out = {f.name for f in fields(NetworkChoice)} - {*_COMPARED_OF_NETWORK}
+    left_out = {"facts", *(f.name for f in fields(NetworkChoice))} - {*_COMPARED_OF_NETWORK}
 
     def facts(manifest: dict[str, Any]) -> dict[str, Any]:
         parameters = cast(dict[str, Any], manifest.get("parameters") or {})
@@ -273,6 +276,7 @@ def check_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
             "input": model.get("input"),
             "pool5": model.get("pool5"),
             "class names' SHA-256": model.get("classes_sha256"),
+            "set of facts": manifest.get("trust") or {},
             **{k: v for k, v in parameters.items() if k not in left_out},
             "c3d-viz": (manifest.get("versions") or {}).get("c3d-viz"),
             "torch": (manifest.get("versions") or {}).get("torch"),

@@ -12,11 +12,11 @@ from .deletion import (
     faithfulness,
     importance_of,
 )
-from .facts import believed, read_facts, shipped_facts, shipped_lines
+from .facts import Facts, facts_for, lines_beside, read_facts, shipped_facts
 from .judge import Judged, Summary
 from .localisation import Localisation, localisation
 from .paths import path_counts
-from .perturbation import MotionSpecificity, motion_specificity, stability
+from .perturbation import MotionSpecificity, little_changes, motion_specificity, stability
 from .randomisation import (
     Similarity,
     permuted,

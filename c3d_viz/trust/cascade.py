@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..engine import Unit, eval_view, recording
 from ..errors import LayerError
 from ..stats import blur_and_sample, spearman
-from .deletion import answer
+from .asked import answer
 
 Importance = npt.NDArray[np.float32]
 _DRAWS = 10

@@ -17,6 +17,7 @@ from ..errors import ClipError
 from ..nets import InputSpec
 from ..progress import Progress
 from ..synthetic import HOWS, sample_clip
+from .baselines import BASELINES, Maps
 
 Frames = npt.NDArray[np.uint8]
 Masks = npt.NDArray[np.bool_]
@@ -42,6 +43,13 @@ class Case:
     frames: Frames = field(repr=False)
     masks: Masks | None = field(repr=False, default=None)
     synthetic: bool = False
+    _baselines: dict[tuple[str, int], Maps] = field(default_factory=dict, repr=False, compare=False)
+
+    def baseline(self, name: str, seed: int) -> Maps:
+        """A map (T, H, W) of BASELINES that no network made; one that layers and checks share."""
+        if (name, seed) not in self._baselines:
+            self._baselines[name, seed] = BASELINES[name](self.frames, seed)
+        return self._baselines[name, seed]
 
     @cached_property
     def sha256(self) -> str:

@@ -9,18 +9,16 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from ..engine import Unit
 from ..errors import VizError
 from ..methods import METHODS
 from ..nets import C3D, CONV_LAYERS
 from ..stats import blur_and_sample, nanmean
 from .baselines import BASELINES
 from .cascade import alike, answering, randomised, steps_of, weight_layers
-from .cases import Frames
 from .deletion import FILLINGS, average_drop, faithfulness
 from .localisation import localisation
 from .paths import path_counts
-from .perturbation import motion_specificity, stability
+from .perturbation import little_changes, motion_specificity, stability
 from .sensitivity import infidelity, max_sensitivity
 from .similarity import map_similarity
 from .subject import Importance, Subject
@@ -48,68 +46,74 @@ Measure = Callable[[Subject, Sequence[str]], Iterator[Number]]
 
 def _randomisation(subject: Subject, methods: Sequence[str]) -> Iterator[Number]:
     layers = weight_layers(subject.model, subject.x, subject.unit)
-    steps, alone = steps_of(len(layers)), dict[str, list[float]]()
     given: dict[str, Importance] = {}
     for method in methods:
         try:
             given[method] = subject.explain(method)
         except VizError as error:
             yield Number(method, "cascade", float("nan"), str(error))
-    for number, end in enumerate(steps):
-        for chosen in (layers[:end], [layers[end - 1]]):
-            network = answering(subject.model, chosen, subject.x, subject.unit, subject.seed)
-            for method, original in given.items():
-                other = subject.explain_in(method, network)
-                if len(chosen) == 1:
-                    alone.setdefault(method, []).append(alike(original, other))
-                if chosen == layers[:end]:
-                    yield Number(method, f"cascade at {number}", alike(original, other))
-                if chosen == layers:
-                    shared = blur_and_sample(_envelope(subject, method, layers)).reshape(-1)
-                    found = map_similarity(original[None], other[None], shared)
-                    for name, value in zip(("", " beyond paths", " ssim"), found, strict=True):
-                        yield Number(method, f"cascade{name}", value)
-    for method, values in alone.items():
-        yield Number(method, "one layer", float(nanmean(values)))
+    ends = steps_of(len(layers))
+    cascade = [layers[:end] for end in ends]
+    alone = [[layers[end - 1]] for end in ends]
+    found: dict[tuple[str, ...], dict[str, Importance]] = {}
+    for names in map(tuple, [*cascade, *alone]):
+        if names not in found:  # the first layer alone may be a step of both
+            network = answering(subject.model, names, subject.x, subject.unit, subject.seed)
+            asked = subject.asked(network)
+            found[names] = {method: subject.explain_in(asked, method) for method in given}
+    shared = _envelopes(subject, list(given), layers)
+    for method, original in given.items():
+        for number, chosen in enumerate(cascade):
+            value = alike(original, found[tuple(chosen)][method])
+            yield Number(method, f"cascade at {number}", value)
+        numbers = map_similarity(
+            original[None],
+            found[tuple(layers)][method][None],
+            blur_and_sample(shared[method]).reshape(-1),
+        )
+        for name, value in zip(("", " beyond paths", " ssim"), numbers, strict=True):
+            yield Number(method, f"cascade{name}", value)
+        each = [alike(original, found[tuple(chosen)][method]) for chosen in alone]
+        yield Number(method, "one layer", float(nanmean(each)))
 
 
-def _envelope(subject: Subject, method: str, layers: Sequence[str]) -> npt.NDArray[np.float64]:
-    """What all networks of the shape share: paths of a C3D, elsewhere an estimate."""
+def _envelopes(
+    subject: Subject, methods: Sequence[str], layers: Sequence[str]
+) -> dict[str, npt.NDArray[np.float64]]:
+    """What all networks of the shape share: paths of a C3D, elsewhere an estimate a method."""
     if isinstance(subject.model, C3D) and subject.unit.layer in CONV_LAYERS:
-        return path_counts(subject.model, subject.unit)
-    maps = [
-        subject.explain_in(method, randomised(subject.model, layers, subject.seed + 7 + i))
-        for i in range(_ENVELOPES)
-    ]
-    return np.asarray(np.mean(maps, axis=0), np.float64)
+        return dict.fromkeys(methods, path_counts(subject.model, subject.unit))
+    shared = {method: np.zeros(subject.x.shape[2:]) for method in methods}
+    for i in range(_ENVELOPES):
+        asked = subject.asked(randomised(subject.model, layers, subject.seed + 7 + i))
+        for method in methods:
+            shared[method] += subject.explain_in(asked, method) / _ENVELOPES
+    return shared
 
 
 def _faithfulness(subject: Subject, methods: Sequence[str]) -> Iterator[Number]:
+    about = (subject.model, subject.x, subject.unit)
+    asked = subject.asked()
     for name, importance, why in _maps(subject, methods, ("random", "frame difference")):
         if importance is None:
             yield Number(name, "faithfulness grey", float("nan"), why)
             continue
         for filling in FILLINGS:
-            found = faithfulness(
-                subject.model, subject.x, subject.unit, importance, steps=STEPS, filling=filling
-            )
+            found = faithfulness(*about, importance, steps=STEPS, filling=filling, asked=asked)
             yield Number(name, f"faithfulness {filling}", found.score)
             yield Number(name, f"deletion {filling}", found.deletion_area)
             yield Number(name, f"insertion {filling}", found.insertion_area)
-        drop = average_drop(subject.model, subject.x, subject.unit, importance)
+        drop = average_drop(*about, importance, asked=asked)
         yield Number(name, "average drop", drop)
 
 
 def _sensitivity(subject: Subject, methods: Sequence[str]) -> Iterator[Number]:
+    x, unit, seed, asked = subject.x, subject.unit, subject.seed, subject.asked()
     for method in methods:
-        explain = partial(subject.signed, method)
+        explain = partial(subject.signed, asked, method)
         try:
-            values = explain(subject.x)
-            off = infidelity(subject.model, subject.x, subject.unit, values, subject.seed)
-            yield Number(method, "infidelity", off)
-            yield Number(
-                method, "max-sensitivity", max_sensitivity(explain, subject.x, subject.seed)
-            )
+            yield Number(method, "infidelity", infidelity(asked, x, unit, explain(x), seed))
+            yield Number(method, "max-sensitivity", max_sensitivity(explain, x, seed))
         except VizError as error:
             yield Number(method, "infidelity", float("nan"), str(error))
 
@@ -131,11 +135,11 @@ def _localisation(subject: Subject, methods: Sequence[str]) -> Iterator[Number]:
 def _motion(subject: Subject, methods: Sequence[str]) -> Iterator[Number]:
     if not subject.case.synthetic or not subject.unit.at:
         return
+    frames, unit, asked = subject.case.frames, subject.unit, subject.asked()
     for method in methods:
+        explain = partial(subject.explain_by, asked, method)
         try:
-            found = motion_specificity(
-                partial(_explain, subject, method), subject.case.frames, subject.unit, subject.steps
-            )
+            found = motion_specificity(explain, frames, unit, subject.steps)
         except VizError as error:
             yield Number(method, "motion specificity", float("nan"), str(error))
             continue
@@ -145,19 +149,17 @@ def _motion(subject: Subject, methods: Sequence[str]) -> Iterator[Number]:
 
 
 def _stability(subject: Subject, methods: Sequence[str]) -> Iterator[Number]:
+    frames, asked = subject.case.frames, subject.asked()
+    changes = little_changes(frames, subject.seed)
     for method in methods:
-        explain = partial(_explain, subject, method)
+        explain = partial(subject.explain_by, asked, method)
         try:
-            found = stability(explain, subject.case.frames, subject.unit, subject.seed)
+            found = stability(explain, frames, subject.unit, changes)
         except VizError as error:
             yield Number(method, "stability shift", float("nan"), str(error))
             continue
         for name, value in found.items():
             yield Number(method, f"stability {name}", value)
-
-
-def _explain(subject: Subject, method: str, frames: Frames, unit: Unit) -> Importance:
-    return subject.explain(method, frames, unit)
 
 
 # name -> (function, about how many passes it takes for a method)

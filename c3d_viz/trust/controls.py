@@ -6,6 +6,7 @@ docs/trust.md, "Positive controls". Where one comes out wrong, the report is inv
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -145,7 +146,7 @@ def _filter() -> list[ControlResult]:
     for depth, name in ((4, "it is specific to the direction of motion"), (1, "without time, not")):
         subject = moving if depth == 4 else _strongest(_matched(1), frames, masks)
         score = motion_specificity(
-            lambda f, u, s=subject: s.explain("input_x_gradient", f, u),  # type: ignore[misc]
+            partial(subject.explain_by, subject.asked(), "input_x_gradient"),
             frames,
             subject.unit,
             subject.steps,

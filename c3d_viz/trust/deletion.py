@@ -17,10 +17,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..engine import Unit, activation, trace
+from ..engine import Unit
 from ..errors import ShapeError, VizError
 from ..methods import Attribution
 from ..stats import Floats
+from .asked import Asked
 
 BLUR = 8.0  # pixels, of the filling that has no detail
 _SMOOTH = 2.0  # pixels, of a map that multiplies the clip
@@ -123,8 +124,14 @@ def faithfulness(
     *,
     steps: int = 10,
     filling: str = "grey",
+    asked: Asked | None = None,
 ) -> Faithfulness:
-    """``deletion_insertion`` of any map (T, H, W); see there."""
+    """``deletion_insertion`` of any map (T, H, W); see there.
+
+    Args:
+        asked: the model with what it has answered already, where other maps were measured before.
+    """
+    asked = asked or Asked(model)
     if tuple(x.shape[2:]) != importance.shape:
         raise ShapeError(f"the map {importance.shape} is not of the clip {tuple(x.shape[2:])}")
     if filling not in FILLINGS or steps < 1:
@@ -141,29 +148,29 @@ def faithfulness(
         chosen = torch.zeros(flat.numel(), dtype=torch.bool)
         chosen[order[: round(part * flat.numel())]] = True
         mask = chosen.reshape(x.shape[2:]).to(x.device)
-        # both ends of both curves are two clips only
-        gone.append(back[0] if gone and part == 1 else answer(model, fill(x, mask), unit))
-        back.append(gone[0] if part == 1 else answer(model, fill(x, ~mask), unit))
+        gone.append(asked.answer(fill(x, mask), unit))
+        back.append(asked.answer(fill(x, ~mask), unit))
     scale = gone[0] if gone[0] > 0 else float("nan")
     return Faithfulness(share, np.asarray(gone) / scale, np.asarray(back) / scale)
 
 
-def answer(model: nn.Module, x: Tensor, unit: Unit) -> float:
-    """The unit's activation on another clip."""
-    return activation(trace(model, x, [unit.layer]), unit)
-
-
 def average_drop(
-    model: nn.Module, x: Tensor, unit: Unit, importance: npt.NDArray[np.floating]
+    model: nn.Module,
+    x: Tensor,
+    unit: Unit,
+    importance: npt.NDArray[np.floating],
+    *,
+    asked: Asked | None = None,
 ) -> float:
     """Share of the answer that is lost when the clip is multiplied by the map, 0 to 1.
 
     The map is blurred by 2 pixels and divided by its maximum; NaN where it is empty or the unit
     does not answer.
     """
-    before = answer(model, x, unit)
+    asked = asked or Asked(model)
+    before = asked.answer(x, unit)
     smooth = np.stack([cv2.GaussianBlur(f, (0, 0), _SMOOTH) for f in importance.astype(np.float32)])
     if before <= 0 or smooth.max() <= 0:
         return float("nan")
     weight = torch.from_numpy(smooth / smooth.max()).to(x)
-    return max(0.0, before - answer(model, x * weight, unit)) / before
+    return max(0.0, before - asked.answer(x * weight, unit)) / before

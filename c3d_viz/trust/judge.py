@@ -58,6 +58,7 @@ class Judged:
     Attributes:
         summaries: every mean with its interval.
         sentences: (layer, method) -> lines for people, the rule's words.
+        short: the same in one line.
         controls: the positive controls; ``valid`` is whether all came out right.
         refusals: (layer, method) -> why a method gave no map, where it gave none.
     """
@@ -66,6 +67,7 @@ class Judged:
     methods: tuple[str, ...]
     summaries: tuple[Summary, ...]
     sentences: dict[tuple[str, str], tuple[str, ...]]
+    short: dict[tuple[str, str], str]
     controls: tuple[ControlResult, ...]
     refusals: dict[tuple[str, str], str]
 
@@ -120,10 +122,12 @@ def judge(
                     summaries.append(
                         Summary(layer, method, metric, clips, base, _mean(chosen, off))
                     )
-    judged = Judged(tuple(layers), tuple(methods), tuple(summaries), {}, tuple(controls), {})
+    judged = Judged(tuple(layers), tuple(methods), tuple(summaries), {}, {}, tuple(controls), {})
     for layer in layers:
         for method in methods:
-            judged.sentences[layer, method] = tuple(_sentences(judged, layer, method))
+            said = _sentences(judged, layer, method)
+            judged.sentences[layer, method] = tuple(line for line, _ in said)
+            judged.short[layer, method] = "; ".join(short for _, short in said if short)
     for row in rows:
         why = getattr(row, "why", "")
         if why:
@@ -140,27 +144,33 @@ def _mean(chosen: dict[str, Measured], off: dict[str, float]) -> Interval:
     return bootstrap(values, [row.source for row in chosen.values()])
 
 
-def _sentences(judged: Judged, layer: str, method: str) -> list[str]:
+def _sentences(judged: Judged, layer: str, method: str) -> list[tuple[str, str]]:
+    """Each sentence of the rule, and what is left of it where there is room for one line."""
     lines = []
     left = judged.find(layer, method, "cascade")
     if left is not None and not math.isnan(left.value):
         little = "changes little" if left.value >= KEPT else "changes"
-        line = f"{little} when the weights are random: {left.value:.2f} of 1 is left"
+        short = f"{little} when the weights are random: {left.value:.2f}"
+        line = f"{short} of 1 is left"
         apart = judged.find(layer, method, "cascade beyond paths")
         if apart is not None and not math.isnan(apart.value):
             line += f" ({apart.value:.2f} beyond what all networks of its shape share)"
-        lines.append(line)
-    for clips, what in (("real", "real"), ("synthetic", "synthetic")):
+        lines.append((line, short))
+    real = False
+    for clips in ("real", "synthetic"):
         beyond = judged.find(layer, method, "iou", clips, "frame difference")
         if beyond is not None and beyond.clusters >= ENOUGH:
-            words = (
-                "finds the moving object better than a frame difference"
-                if beyond.low > 0
-                else "no better than a frame difference at finding the moving object"
-            )
-            lines.append(f"{words} on {beyond.clusters} {what} clips")
+            on = f"on {beyond.clusters} {clips} clips"
+            if beyond.low > 0:
+                line = short = f"finds the moving object better than a frame difference {on}"
+            else:
+                line = f"no better than a frame difference at finding the moving object {on}"
+                short = f"no better than a frame difference {on}"
+            lines.append((line, "" if real else short))  # real clips speak where there is one line
+            real = True
     faith = judged.find(layer, method, "faithfulness grey", "all", "random")
     if faith is not None and not math.isnan(faith.value):
         more = "more" if faith.low > 0 else "no more"
-        lines.append(f"the pixels it marks matter {more} than random ones ({faith.value:+.2f})")
+        line = f"the pixels it marks matter {more} than random ones ({faith.value:+.2f})"
+        lines.append((line, f"its pixels matter {more} than random ones"))
     return lines

@@ -9,7 +9,7 @@ depth 1 in time maps the reversed clip to the reversed map.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,20 +74,27 @@ def _change(first: Importance, second: Importance) -> float:
     return 1 - alike(first, second)
 
 
-def stability(explain: Explain, frames: Frames, unit: Unit, seed: int) -> dict[str, float]:
+def little_changes(frames: Frames, seed: int) -> dict[str, Frames]:
+    """The clip shifted by one pixel, with noise of one grey level a value, and as H.264."""
+    return {
+        "shift": np.roll(frames, 1, axis=2),
+        "noise": _noisy(frames, seed),
+        "compression": _compressed(frames),
+    }
+
+
+def stability(
+    explain: Explain, frames: Frames, unit: Unit, changes: Mapping[str, Frames]
+) -> dict[str, float]:
     """Spearman of a unit's map with itself in the shifted, noisy and compressed clip.
 
     Args:
         explain, frames, unit: as ``motion_specificity``.
-        seed: of the noise, one grey level up or down a value.
+        changes: of ``little_changes``.
     """
     original = explain(frames, unit)
     found = {}
-    for name, changed in (
-        ("shift", np.roll(frames, 1, axis=2)),
-        ("noise", _noisy(frames, seed)),
-        ("compression", _compressed(frames)),
-    ):
+    for name, changed in changes.items():
         other = explain(changed, unit)
         if name == "shift":
             other, mine = other[:, :, 1:], original[:, :, :-1]  # the column that came round is left

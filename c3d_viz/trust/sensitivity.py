@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..engine import Unit
-from .deletion import answer
+from .asked import Asked
 
 NOISE = 0.2  # of the clip's own spread, for infidelity
 RADIUS = 0.05  # the same for sensitivity
@@ -23,10 +23,11 @@ SAMPLES = 8
 TRIALS = 3
 
 
-def infidelity(model: nn.Module, x: Tensor, unit: Unit, values: Tensor, seed: int) -> float:
+def infidelity(asked: Asked, x: Tensor, unit: Unit, values: Tensor, seed: int) -> float:
     """Share of the answers' changes that the map does not foretell, 0 at best.
 
     Args:
+        asked: the model.
         x: clip (1, C, T, H, W). values: its signed map of the same shape.
         seed: of the ``SAMPLES`` perturbations, normal noise of ``NOISE`` times the clip's spread.
 
@@ -37,7 +38,7 @@ def infidelity(model: nn.Module, x: Tensor, unit: Unit, values: Tensor, seed: in
 
     generator = torch.Generator().manual_seed(seed)
     changes: list[float] = []
-    before = answer(model, x, unit)
+    before = asked.answer(x, unit)
 
     def perturb(inputs: Tensor, *_: object) -> tuple[Tensor, Tensor]:
         noise = torch.randn(inputs.shape, generator=generator).to(inputs)
@@ -45,7 +46,7 @@ def infidelity(model: nn.Module, x: Tensor, unit: Unit, values: Tensor, seed: in
         return noise, inputs - noise
 
     def forward(inputs: Tensor) -> Tensor:
-        found = [answer(model, one[None], unit) for one in inputs]
+        found = [asked.answer(one[None], unit) for one in inputs]
         changes.extend(value - before for value in found)
         return torch.tensor(found)
 

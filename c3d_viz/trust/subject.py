@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,9 +13,8 @@ from torch import Tensor, nn
 
 from ..clips import preprocess_frames
 from ..engine import Unit
-from ..methods import attribute
 from ..nets import InputSpec
-from .baselines import BASELINES
+from .asked import Asked
 from .cases import Case, Frames
 from .deletion import importance_of
 
@@ -23,7 +23,7 @@ Importance = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Subject:
-    """What the checks look at.
+    """What the checks look at; several threads may.
 
     Attributes:
         model: in eval mode; never changed.
@@ -40,6 +40,7 @@ class Subject:
     steps: int
     seed: int = 0
     _maps: dict[str, Importance] = field(default_factory=dict, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @cached_property
     def x(self) -> Tensor:
@@ -50,28 +51,39 @@ class Subject:
         """Other frames as the network takes them."""
         return preprocess_frames(frames, self.spec).to(_device(self.model))
 
-    def explain(
-        self, method: str, frames: Frames | None = None, unit: Unit | None = None
-    ) -> Importance:
-        """The map (T, H, W) of the unit, or of another, in the clip, or in other frames."""
-        if frames is None and unit is None:
+    @cached_property
+    def _asked(self) -> Asked:
+        return Asked(self.model)
+
+    def asked(self, model: nn.Module | None = None) -> Asked:
+        """The network, or another of the same shape, to be asked by one thread."""
+        return Asked(model or self.model, dict(self._asked.layers))
+
+    def explain(self, method: str) -> Importance:
+        """The map (T, H, W) of the unit in the clip.
+
+        Raises:
+            VizError: the method gives none here.
+        """
+        with self._lock:
             if method not in self._maps:
-                self._maps[method] = self._map(self.model, self.x, self.unit, method)
+                self._maps[method] = _importance(self._asked, method, self.x, self.unit)
             return self._maps[method]
-        x = self.x if frames is None else self.input_of(frames)
-        return self._map(self.model, x, unit or self.unit, method)
 
-    def explain_in(self, method: str, model: nn.Module) -> Importance:
+    def explain_in(self, asked: Asked, method: str) -> Importance:
         """The unit's map in another network of the same shape."""
-        return self._map(model, self.x, self.unit, method)
+        return _importance(asked, method, self.x, self.unit)
 
-    def signed(self, method: str, x: Tensor) -> Tensor:
-        """The signed map (1, C, T, H, W)."""
-        values = torch.from_numpy(attribute(self.model, x, self.unit, method).values)[None]
+    def explain_by(self, asked: Asked, method: str, frames: Frames, unit: Unit) -> Importance:
+        """The map of a unit in other frames."""
+        if frames is self.case.frames and unit == self.unit:
+            return self.explain(method)
+        return _importance(asked, method, self.input_of(frames), unit)
+
+    def signed(self, asked: Asked, method: str, x: Tensor) -> Tensor:
+        """The signed map (1, C, T, H, W) of the unit in another clip."""
+        values = torch.from_numpy(asked.attribute(method, x, self.unit).values)[None]
         return values.to(x).expand(x.shape)  # of a grid there is one map for all channels
-
-    def _map(self, model: nn.Module, x: Tensor, unit: Unit, method: str) -> Importance:
-        return importance_of(attribute(model, x, unit, method).values)
 
     @cached_property
     def box(self) -> npt.NDArray[np.bool_]:
@@ -89,7 +101,11 @@ class Subject:
 
     def baseline(self, name: str) -> Importance:
         """A map that no network made, cut to the box."""
-        return np.asarray(BASELINES[name](self.case.frames, self.seed) * self.box, np.float32)
+        return np.asarray(self.case.baseline(name, self.seed) * self.box, np.float32)
+
+
+def _importance(asked: Asked, method: str, x: Tensor, unit: Unit) -> Importance:
+    return importance_of(asked.attribute(method, x, unit).values)
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -20,6 +20,7 @@ from command_line import call
 
 from c3d_viz.cli import dashboard
 from c3d_viz.errors import VizError
+from c3d_viz.nets import fingerprint
 from c3d_viz.nets.spec import COMPACT_INPUT, ModelSpec
 from c3d_viz.weights import NetworkChoice, save_model
 
@@ -96,6 +97,20 @@ def test_the_dashboard_gets_its_weights(
     status, _, error = call(capsys, "app", *port, *given[:2], "--channel-order", "XYZ")
     assert (status, seen) == (2, {})
     assert "XYZ" in error
+
+    # what a check found of the network that the page opens with, and of no other
+    known = {
+        **{"schema": 1, "model": "own", "valid": True, "lines": {}, "short": {}},
+        "fingerprint": fingerprint(NetworkChoice(weights=path).load()[0]),  # stored in half
+    }
+    Path("facts.json").write_text(json.dumps(known))
+    assert call(capsys, "app", *port, *given[:2], "--facts", "facts.json")[0] == 0
+    assert seen["env"][dashboard.STARTED["facts"]] == str(tmp_path / "facts.json")
+    assert NetworkChoice.from_json(json.loads(seen["env"][dashboard.NETWORK])).weights == str(path)
+    seen.clear()
+    status, _, error = call(capsys, "app", *port, "--facts", "facts.json")
+    assert (status, seen) == (2, {})
+    assert "is of another network" in error
 
 
 def _free_port() -> int:

@@ -13,6 +13,7 @@ import pytest
 from exported import LINE, files, links, manifest_of
 
 from c3d_viz import clips
+from c3d_viz.errors import ExportError, VizError
 from c3d_viz.export import run
 from c3d_viz.export.run import export_clip
 from c3d_viz.nets import fingerprint
@@ -105,22 +106,41 @@ def test_the_page_in_a_browser(tree: Path, browser: Any, width: int) -> None:
 def test_what_was_measured_stands_beside_the_maps(
     clip: Path, tiny_c3d: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The facts of a check, for this network alone."""
+    """The facts of a check, for this network alone: those that ship, or those that are given."""
     spec = ModelSpec("own", "own weights", True, COMPACT_INPUT, 5)
-    (tmp_path / "own.json").write_text(
-        json.dumps({
-            "fingerprint": fingerprint(tiny_c3d),
-            "lines": {"fc8": {"guided": ["no <better> than a frame difference"]}},
-        })
-    )  # fmt: skip
+    of_check = {
+        "schema": 1,
+        "model": "own",
+        "valid": True,
+        "fingerprint": fingerprint(tiny_c3d),
+        "lines": {"fc8": {"guided": ["no <better> than a frame difference"]}},
+        "short": {"fc8": {"guided": "no better"}},
+    }
+    given = tmp_path / "own.json"
+    given.write_text(json.dumps(of_check))
+    common: dict[str, Any] = {"layers": "fc8", "top": 1, "methods": ("guided", "deconvnet")}
+    bare, told, shipped = (tmp_path / name for name in ("bare", "told", "shipped"))
+    export_clip(clip, bare, loaded=(tiny_c3d, spec), **common)
+    assert "Measured" not in (bare / "index.html").read_text(encoding="utf-8")
+    export_clip(clip, told, loaded=(tiny_c3d, spec), facts=given, **common)
+    assert f"--facts {given}" in manifest_of(told)["command"]
     monkeypatch.setattr(facts, "SHIPPED", tmp_path)
-    out = tmp_path / "out"
-    given: dict[str, Any] = {"layers": "fc8", "top": 1, "methods": ("guided", "deconvnet")}
-    export_clip(clip, out, loaded=(tiny_c3d, spec), **given)
-    assert manifest_of(out)["trust"] == {"fc8": {"guided": ["no <better> than a frame difference"]}}
-    text = (out / "index.html").read_text(encoding="utf-8")
-    assert text.count("May it be believed? Measured: no &lt;better&gt; than") == 1
     facts.shipped_facts.cache_clear()
+    export_clip(clip, shipped, loaded=(tiny_c3d, spec), **common)
+    facts.shipped_facts.cache_clear()
+    for out in (told, shipped):
+        assert manifest_of(out)["trust"] == {
+            "fc8": {"guided": ["no <better> than a frame difference"]}
+        }
+        text = (out / "index.html").read_text(encoding="utf-8")
+        assert text.count("May it be believed? Measured: no &lt;better&gt; than") == 1
+
+    # other facts would be half of each
+    of_check["lines"] = {"fc8": {"guided": ["something else"]}}
+    given.write_text(json.dumps(of_check))
+    with pytest.raises(ExportError, match="another set of facts"):
+        export_clip(clip, told, loaded=(tiny_c3d, spec), facts=given, resume=True, **common)
     other = type(tiny_c3d)(5, width=2, fc=16).eval()
-    assert facts.shipped_lines(other, "own", ["fc8"], ["guided"]) == {}
-    facts.shipped_facts.cache_clear()
+    with pytest.raises(VizError, match="of another network"):
+        export_clip(clip, tmp_path / "out", loaded=(other, spec), facts=given, **common)
+    assert not (tmp_path / "out").exists()

@@ -11,8 +11,8 @@ from c3d_viz.engine import Unit
 from c3d_viz.errors import LayerError
 from c3d_viz.stats import blur_and_sample
 from c3d_viz.trust import map_similarity
+from c3d_viz.trust.asked import answer
 from c3d_viz.trust.cascade import alike, answering, randomised, steps_of, weight_layers
-from c3d_viz.trust.deletion import answer
 
 
 class Branching(nn.Module):

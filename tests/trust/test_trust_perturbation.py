@@ -11,7 +11,14 @@ from tiny import tiny
 
 from c3d_viz.engine import Unit, top_units, trace
 from c3d_viz.nets import COMPACT_INPUT
-from c3d_viz.trust import Case, motion_specificity, run_controls, stability
+from c3d_viz.trust import (
+    Case,
+    little_changes,
+    motion_specificity,
+    run_controls,
+    stability,
+)
+from c3d_viz.trust import subject as subject_of
 from c3d_viz.trust.perturbation import MotionSpecificity
 from c3d_viz.trust.subject import Subject
 
@@ -31,7 +38,7 @@ def subject(depth: int) -> Subject:
 def test_a_network_without_time_is_not_specific_to_motion(method: str) -> None:
     flat, deep = subject(1), subject(3)
     scores = [
-        motion_specificity(partial(s.explain, method), s.case.frames, s.unit, s.steps)
+        motion_specificity(partial(s.explain_by, s.asked(), method), s.case.frames, s.unit, s.steps)
         for s in (flat, deep)
     ]
     assert abs(scores[0].direction) < 1e-6
@@ -67,7 +74,8 @@ def test_stability_of_maps_that_are_known() -> None:
         seen.append(frames)
         return frames.astype(np.float32).sum(-1)
 
-    found = stability(follows, frames, Unit("a", 0, (0, 0, 0)), 0)
+    changes = little_changes(frames, 0)
+    found = stability(follows, frames, Unit("a", 0, (0, 0, 0)), changes)
     assert found["shift"] == pytest.approx(1.0)  # it moves with the clip
     assert found["noise"] > 0.99
     assert found["compression"] > 0.5
@@ -76,18 +84,18 @@ def test_stability_of_maps_that_are_known() -> None:
     assert seen[3].shape == frames.shape
 
     fixed = rng.random((4, 48, 48), dtype=np.float32)
-    assert stability(lambda *_: fixed, frames, Unit("a", 0, (0, 0, 0)), 0)["shift"] < 0.95
+    assert stability(lambda *_: fixed, frames, Unit("a", 0, (0, 0, 0)), changes)["shift"] < 0.95
 
 
 def test_the_positive_controls_come_out_right(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [c.says for c in run_controls() if not c.right] == []
     # a broken explanation is noticed: the maps of another place
-    plain = Subject._map
+    plain = subject_of._importance
 
-    def shifted(self: Subject, *args: object) -> np.ndarray:
-        return np.roll(plain(self, *args), 20, axis=2)  # type: ignore[arg-type]
+    def shifted(*args: object) -> np.ndarray:
+        return np.roll(plain(*args), 20, axis=2)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Subject, "_map", shifted)
+    monkeypatch.setattr(subject_of, "_importance", shifted)
     wrong = [c.name for c in run_controls() if not c.right]
     assert any("corner" in name for name in wrong)
     assert any("square" in name for name in wrong)
@@ -97,6 +105,9 @@ def test_odd_frames_survive_the_compression() -> None:
     frames = np.random.default_rng(0).integers(0, 255, (3, 31, 33, 3), dtype=np.uint8)
     torch.manual_seed(0)
     found = stability(
-        lambda f, _u: f.astype(np.float32).sum(-1), frames, Unit("a", 0, (0, 0, 0)), 0
+        lambda f, _u: f.astype(np.float32).sum(-1),
+        frames,
+        Unit("a", 0, (0, 0, 0)),
+        little_changes(frames, 0),
     )
     assert set(found) == {"shift", "noise", "compression"}

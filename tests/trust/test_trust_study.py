@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from pathlib import Path
 
@@ -21,13 +20,10 @@ from c3d_viz.stats import bootstrap
 from c3d_viz.trust import (
     CheckSettings,
     ControlResult,
-    believed,
     default_layers,
     read_facts,
     real_cases,
     run_check,
-    shipped_facts,
-    shipped_lines,
     synthetic_cases,
 )
 from c3d_viz.trust.judge import judge
@@ -132,29 +128,10 @@ def test_a_check_is_written_resumed_and_the_same(
     assert "http" not in page.replace("http-equiv", "")
 
     facts = read_facts(tmp_path / "out" / "facts.json")
-    lines = believed(facts, facts["fingerprint"], "3", "gradient")
-    assert lines == judged.sentences["3", "gradient"]
-    assert lines
-    assert believed(facts, "another", "3", "gradient") == ()
-    assert all(
-        line.endswith("(measured at 3)")
-        for line in believed(facts, facts["fingerprint"], "1", "gradient")
-    )
-    (tmp_path / "bad.json").write_text(json.dumps({"lines": {"a": 3}}))
-    with pytest.raises(VizError, match=r"no facts\.json"):
-        read_facts(tmp_path / "bad.json")
-
-
-def test_what_is_shipped_is_of_the_shipped_network() -> None:
-    facts = shipped_facts("compact")
-    model, spec = viz.load_model("compact")
-    assert facts is not None
-    assert facts["valid"]
-    assert facts["fingerprint"] == fingerprint(model)
-    lines = shipped_lines(model, spec.name, ["conv5b", "conv2a"], ["deconvnet", "rise"])
-    assert lines["conv5b"] == {"deconvnet": facts["lines"]["conv5b"]["deconvnet"]}
-    assert all(line.endswith("(measured at conv5b)") for line in lines["conv2a"]["deconvnet"])
-    assert shipped_facts("../secret") is None
+    assert facts.fingerprint == fingerprint(model)
+    assert facts.about("3", "gradient") == judged.sentences["3", "gradient"]
+    assert facts.briefly("3", "gradient") == judged.short["3", "gradient"]
+    assert facts.briefly("3", "gradient").startswith("changes")
 
 
 def test_the_rule_of_the_sentences() -> None:
@@ -184,6 +161,10 @@ def test_the_rule_of_the_sentences() -> None:
         "changes when the weights are random: 0.10 of 1 is left",
         "finds the moving object better than a frame difference on 8 real clips",
         "the pixels it marks matter more than random ones (+0.15)",
+    )
+    assert judged.short["l", "good"] == (
+        "changes when the weights are random: 0.10; finds the moving object better than a frame "
+        "difference on 8 real clips; its pixels matter more than random ones"
     )
     assert judged.sentences["l", "bad"] == (
         "changes little when the weights are random: 0.90 of 1 is left",

@@ -1,0 +1,119 @@
+"""The small file that a check leaves: what is believed of one that somebody gives."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import c3d_viz as viz
+from c3d_viz.errors import VizError
+from c3d_viz.nets import fingerprint
+from c3d_viz.trust import facts_for, lines_beside, read_facts, shipped_facts
+
+NET = nn.Sequential(nn.Conv3d(3, 2, 1))
+
+
+def plain() -> dict[str, Any]:
+    """Facts of NET, as a check writes them."""
+    return {
+        "schema": 1,
+        "model": "own",
+        "fingerprint": fingerprint(NET),
+        "valid": True,
+        "lines": {"0": {"guided": ["changes", "no better"]}, "1": {"guided": ["of the last"]}},
+        "short": {"0": {"guided": "in short"}, "1": {"guided": "the last"}},
+    }
+
+
+def written(folder: Path, value: object) -> Path:
+    path = folder / "facts.json"
+    path.write_text(json.dumps(value))
+    return path
+
+
+def test_facts_are_of_one_network(tmp_path: Path) -> None:
+    path = written(tmp_path, plain())
+    facts = facts_for(NET, "own", path)
+    assert facts == read_facts(path)
+    assert facts is not None
+    assert facts.about("0", "guided") == ("changes", "no better")
+    assert facts.briefly("0", "guided") == "in short"
+    # a layer that was not checked has what was found at the last one, and says so
+    assert facts.about("2", "guided") == ("of the last (measured at 1)",)
+    assert facts.briefly("2", "guided") == "the last (measured at 1)"
+    assert (facts.about("0", "rise"), facts.briefly("0", "rise")) == ((), "")
+    assert lines_beside(facts, ["0"], ["guided", "rise"]) == {
+        "0": {"guided": ["changes", "no better"]}
+    }
+    assert lines_beside(facts, ["0"], ["rise"]) == lines_beside(None, ["0"], ["guided"]) == {}
+    other = nn.Sequential(nn.Conv3d(3, 2, 1))
+    with pytest.raises(VizError, match="of another network, own with other weights") as caught:
+        facts_for(other, "own", path)
+    assert "\n" not in str(caught.value)
+    with torch.no_grad():
+        other[0].weight.copy_(NET[0].weight)
+        other[0].bias.copy_(NET[0].bias)
+    assert facts_for(other, "another name", path) == facts  # weights count, not names
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"schema": 2},
+        {"valid": None},
+        {"model": 3},
+        {"model": "two\nlines"},
+        {"fingerprint": "abc"},
+        {"fingerprint": ["a"] * 64},
+        {"lines": [1]},
+        {"lines": {"a": 3}},
+        {"lines": {"a": {"guided": "no list"}}},
+        {"lines": {"a": {"guided": ["two\nlines"]}}},
+        {"lines": {"a": {"guided": ["\u202ereversed"]}}},
+        {"lines": {"a": {"guided": ["long" * 100]}}},
+        {"lines": {"a": {"guided": ["one"] * 11}}},
+        {"lines": {"a": {"guided": [{"deep": []}]}}},
+        {"lines": {f"layer {i}": {} for i in range(2001)}},
+        {"lines": {"a": {f"method {i}": [] for i in range(101)}}},
+        {"lines": {"n" * 301: {}}},
+        {"short": None},
+        {"short": {"a": {"guided": ["no text"]}}},
+    ],
+)
+def test_hostile_facts_are_refused_in_one_line(tmp_path: Path, changed: dict[str, Any]) -> None:
+    with pytest.raises(VizError, match=r"is no facts\.json of c3d-viz check \(") as caught:
+        read_facts(written(tmp_path, {**plain(), **changed}))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_what_is_no_file_of_facts(tmp_path: Path) -> None:
+    with pytest.raises(VizError, match="does not exist"):
+        read_facts(tmp_path / "none.json")
+    with pytest.raises(VizError, match="no ordinary file"):
+        read_facts(tmp_path)
+    for text in ("[]", "{", "[" * 100_000, ""):
+        (tmp_path / "facts.json").write_text(text)
+        with pytest.raises(VizError, match="holds no JSON object"):
+            read_facts(tmp_path / "facts.json")
+    with pytest.raises(VizError, match="positive controls came out wrong"):
+        read_facts(written(tmp_path, {**plain(), "valid": False}))
+
+
+@pytest.mark.parametrize("name", ["compact"])
+def test_what_is_shipped_is_of_the_shipped_network(name: str) -> None:
+    model, spec = viz.load_model(name)
+    facts = facts_for(model, spec.name)
+    assert facts is not None
+    assert facts == shipped_facts(name)
+    assert facts.about("conv5b", "deconvnet")
+    with torch.no_grad():
+        next(model.parameters()).mul_(2)
+    assert facts_for(model, name) is None
+    assert shipped_facts("../secret") is None
+    assert shipped_facts("nothing ships") is None
