@@ -25,7 +25,7 @@ Layers = Annotated[
 
 units_app = typer.Typer(
     name="units",
-    help="What a unit responds to at all: kernels, tuning, stimulus, concepts.",
+    help="What a unit responds to at all: kernels, tuning, stimulus, concepts, static or dynamic.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -161,6 +161,33 @@ def units_concepts(
     for name, (_, row) in found.items():
         share = f"{row.share:.0%} [{row.low:.0%}, {row.high:.0%}] of {row.channels} channels"
         say(f"{name}: {share} beyond the untrained networks' 95 %: {row.answer}")
+    say(f"open {out / 'layers.png'}")
+
+
+@units_app.command(name="dynamic")
+@network_options
+def units_dynamic(
+    *,
+    out: Out,
+    layer: Layers = None,
+    pairs: Annotated[
+        int, typer.Option("--pairs", metavar="N", help="Pairs of clips for each factor.")
+    ] = 40,
+    controls: Annotated[
+        int, typer.Option("--controls", metavar="N", help="Re-initialised networks; 0: none.")
+    ] = 3,
+    network: Network,
+    device: Device = "cpu",
+) -> None:
+    """Which channels follow looks (static), which motion (dynamic), which both, by layer."""
+    from ..units import SharingSettings, write_sharing
+
+    settings = SharingSettings(network, tuple(layer or ()), pairs, controls, device)
+    with progress_bar("dynamic") as progress:
+        found = write_sharing(out, settings, progress)
+    for name, row in found.items():
+        said = ", ".join(f"{kind} {share:.0%}" for kind, share in row.share.items())
+        say(f"{name}: {said}")
     say(f"open {out / 'layers.png'}")
 
 

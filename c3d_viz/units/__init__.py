@@ -2,9 +2,9 @@
 
 ``spectrum`` reads one kernel off, ``kernels`` those of a network, ``sheet`` draws them; ``tuning``
 has the responses to drifting patterns against untrained networks; ``preferred`` finds the film that
-a channel answers to most, ``concepts`` the labels it overlaps with, ``report`` puts
-it all on one page; ``folder`` is what every
-command of this package writes.
+a channel answers to most, ``concepts`` the labels it overlaps with, ``sharing`` whether it follows
+looks or motion; ``report`` puts it all on one page; ``folder`` is what every command of this
+package writes.
 """
 
 from .concepts import (
@@ -24,6 +24,7 @@ from .preferred import (
     write_stimulus,
 )
 from .report import Evidence, ReportSettings, gather, sentence, write_report
+from .sharing import KINDS, SharingSettings, answers, paired_clips, shares, write_sharing
 from .sheet import kernel_frames, kernel_sheet
 from .spectrum import KernelReading, read_kernel
 from .tuning import (

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ...stats import LEVEL, RESAMPLES, Floats, Interval, nanmean
+from ...units import shares
 from ..measure.contrasts import paired_positional, perturbation_parts, positional
-from ..measure.sharing import shares
 from ..measure.study import Study
 from ..measure.windows import ClipWindow
 from ..types import DECIDING, DELTA, LAYER, TRAINED, TWIN, Control, Effect, Verdict

@@ -12,13 +12,13 @@ from ...clips import preprocess_frames
 from ...engine import top_units, trace
 from ...nets import InputSpec
 from ...trust import weight_randomisation
+from ...units import answers, paired_clips
 from ...work import Piece
 from ..types import DECIDING, LAYER, Arrays, Recipe, StudySettings
 from .contrasts import single_contrast
 from .maps import measure
 from .networks import Networks
 from .perturbation import perturb
-from .sharing import answers, paired_clips
 from .windows import ClipWindow, frozen, shuffled
 
 #: Raised when a definition changes, so that no measurement of an older one is used again.

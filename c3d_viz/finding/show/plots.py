@@ -10,9 +10,9 @@ import numpy as np
 from ...nets import CONV_LAYERS
 from ...render import Theme, legend, new_figure
 from ...stats import Floats, nanmean
+from ...units import KINDS, shares
 from ..judge.analysis import Analysis
 from ..judge.description import stacked
-from ..measure.sharing import KINDS, shares
 from ..measure.study import Study
 from ..types import DECIDING, DELTA, TRAINED, TWIN
 
