@@ -51,22 +51,18 @@ def net_name(key: str) -> str:
 
 
 def clip_menu() -> None:
-    """Samples and this session's own clip by name."""
-    keys = list(samples.samples())
-    own = session().clip
-    if own is not None:
-        keys.append(UPLOADED)
+    """This session's own clips and the samples by name."""
+    own = session().clips
+    keys = [*reversed(own), *samples.samples()]
 
     def title(key: str) -> str:
-        if key == UPLOADED and own is not None:
-            return ui.plain(own.label)
-        return samples.samples()[key].title
+        return ui.plain(own[key].label) if key in own else samples.samples()[key].title
 
     chosen = st.radio("Clip", keys, index=keys.index(state.view().clip), format_func=title)
     if chosen != state.view().clip:
         state.change(state.view().with_clip(chosen))
         st.rerun()
-    st.caption("Upload a clip of your own on the first page.")
+    st.caption("Upload further clips on the first page.")
 
 
 def upload_clip() -> None:
@@ -89,12 +85,8 @@ def upload_clip() -> None:
         return
     finally:
         del data
-    if owner.clip is not None:
-        owner.clip.path.unlink(missing_ok=True)
-        work.forget(owner.clip.digest)
-    owner.clip = stored
     owner.uploads += 1
-    state.change(state.view().with_clip(UPLOADED))
+    state.change(state.view().with_clip(owner.keep(stored)))
     st.rerun()
 
 

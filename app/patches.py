@@ -29,6 +29,24 @@ def field_of(net: Net, layer: str) -> ReceptiveField | None:
     return kept(("field", net.key, layer), make)[layer]
 
 
+def cells(net: Net, win: Prepared, layer: str) -> list[list[float]]:
+    """The middles of a layer's cells along time, height and width, as shares of the window.
+
+    Empty where its units have no place.
+    """
+    counts, sizes = work.grid(net, win, layer)[1:], win.frames.shape[:3]
+    if len(counts) != 3:
+        return []
+    field = field_of(net, layer)
+    if field is None or not all(field.step):
+        return [[(i + 0.5) / n for i in range(n)] for n in counts]
+    axes = zip(field.start, field.size, field.step, counts, sizes, strict=True)
+    return [
+        [round((start + size / 2 + i * step) / whole, 5) for i in range(n)]
+        for start, size, step, n, whole in axes
+    ]
+
+
 def patch_of(net: Net, win: Prepared, unit: Spot) -> Patch | None:
     """What a unit sees of the window, where that is so little that it has to be enlarged."""
     field = field_of(net, unit.layer) if len(unit.at) == 3 else None

@@ -120,10 +120,11 @@ def _info(path: Path) -> VideoInfo:
     return video_info(path)
 
 
-def strip(of: Source) -> str:
-    """Stills along a clip, side by side, as a data address."""
-    _, stills = read_thumbnails(of.path, 12, height=84)
-    return pictures.jpeg(pictures.side_by_side(stills), 80)
+def stills(of: Source) -> list[tuple[int, str]]:
+    """Stills along a clip: frame numbers and data addresses; more of a long one."""
+    count = min(48, max(12, of.info.frames // 20))
+    numbers, frames = read_thumbnails(of.path, count, height=84)
+    return [(n, pictures.jpeg(frame, 80)) for n, frame in zip(numbers, frames, strict=True)]
 
 
 def thumb(of: Source, start: int) -> str:

@@ -24,6 +24,7 @@ from .view import UPLOADED
 log = logging.getLogger("c3d_viz.app")
 GRACE = 75.0  # seconds a closed page may come back to its files; above disconnectedSessionTTL
 LOOK = 15.0
+CLIPS = 6  # uploads of one session; a further one takes the place of the oldest
 COOKIE = "_streamlit_xsrf"
 
 
@@ -33,18 +34,37 @@ class Session:
 
     folder: Path
     browser: str = ""  # tells one browser from another; empty where nothing does
-    clip: Stored | None = None
+    clips: dict[str, Stored] = field(default_factory=dict)  # by their key in the address
     weights: Stored | None = None
     jobs: dict[str, Task] = field(default_factory=dict)
     uploads: int = 0  # a new key empties Streamlit's uploader, and with it the file in memory
+    kept: int = 0  # clips that were ever taken in
     notes: list[str] = field(default_factory=list)
+
+    def keep(self, stored: Stored) -> str:
+        """Take an uploaded clip in, in place of the oldest where there are CLIPS; its key.
+
+        A clip that is here already is not kept twice.
+        """
+        for key, other in self.clips.items():
+            if other.digest == stored.digest:
+                stored.path.unlink(missing_ok=True)
+                return key
+        while len(self.clips) >= CLIPS:
+            old = self.clips.pop(next(iter(self.clips)))
+            old.path.unlink(missing_ok=True)
+            work.forget(old.digest)
+        self.kept += 1
+        key = UPLOADED if self.kept == 1 else f"{UPLOADED}-{self.kept}"
+        self.clips[key] = stored
+        return key
 
     def close(self) -> None:
         """Stop its work, remove its files, forget its results."""
         for job in self.jobs.values():
             job.cancel()
         shutil.rmtree(self.folder, ignore_errors=True)
-        for stored in (self.clip, self.weights):
+        for stored in (*self.clips.values(), self.weights):
             if stored is not None:
                 work.CACHE.drop(stored.digest)
                 work.NETS.drop(stored.digest)
@@ -144,7 +164,7 @@ def browser_of(cookies: Mapping[str, str]) -> str:
 
 def in_own_names(text: str, of: Session) -> str:
     """A message with files called as their person calls them, not as they are stored here."""
-    for stored in filter(None, (of.clip, of.weights)):
+    for stored in filter(None, (*of.clips.values(), of.weights)):
         for name in (str(stored.path), stored.path.name, stored.path.stem):
             text = text.replace(name, stored.label)
     return text.replace(f"{of.folder}/", "")

@@ -93,11 +93,10 @@ def read_address() -> None:
     if not first and not (query and went_back() and query != to_query(view())):
         return
     query.setdefault("net", nets()[0])
-    uploaded = (UPLOADED,) if session().clip is not None else ()
     with place:  # another network may have to be loaded for its layers
         st.session_state["view"], notes = from_query(
             query,
-            clips=(*samples.samples(), *uploaded),
+            clips=(*samples.samples(), *session().clips),
             nets=nets(),
             layers=layers,
             methods=tuple(viz.METHODS),
@@ -142,8 +141,8 @@ def write_address() -> None:
 def source(key: str | None = None) -> Source:
     """A clip by key, the chosen one by default."""
     key = key or view().clip
-    stored = session().clip
-    if key == UPLOADED and stored is not None and stored.info is not None:
+    stored = session().clips.get(key)
+    if stored is not None and stored.info is not None:
         return Source(stored.digest, stored.path, stored.label, stored.info, stored.label)
     known = samples.samples()
     if key not in known:  # an upload that was taken away
@@ -157,9 +156,9 @@ def energy(of: Source) -> work.Floats:
     return work.kept(("energy", of.key), lambda: motion_energy(of.path))
 
 
-def strip(of: Source) -> str:
+def stills(of: Source) -> list[tuple[int, str]]:
     """Stills along a clip, for the timeline."""
-    return work.kept(("strip", of.key), lambda: samples.strip(of))
+    return work.kept(("stills", of.key), lambda: samples.stills(of))
 
 
 def thumb(of: Source) -> str:

@@ -23,12 +23,13 @@ class Tile:
 
     Attributes:
         src: sprite of ``frames`` frames, twice as wide as high where it is ``near``.
+        near: of a patch, where that lies on the frame (left, top, width, height as shares).
     """
 
     spot: Spot
     src: str
     frames: int
-    near: bool
+    near: tuple[float, float, float, float] | None
 
 
 def tiles(
@@ -73,7 +74,7 @@ def _drawn(net: Net, win: Prepared, one: Spot, method: str, look: str, key: Key)
 def _tile(net: Net, win: Prepared, one: Spot, att: viz.Attribution, look: str) -> Tile:
     patch = patches.patch_of(net, win, one)
     if patch is not None:
-        return Tile(one, patches.tile(net, win, att, patch), len(patch.frames), True)
+        return Tile(one, patches.tile(net, win, att, patch), len(patch.frames), patch.box)
     small = kept(("small", win.key), lambda: pictures.resized(win.sharp, win.frames.shape[1]))
     drawn = render.overlay(small, att, mode=cast(Any, look))
-    return Tile(one, pictures.sprite(drawn, quality=82), len(win.frames), False)
+    return Tile(one, pictures.sprite(drawn, quality=82), len(win.frames), None)

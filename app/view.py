@@ -105,7 +105,7 @@ def from_query(
         given = query.get(name, default)
         if given in allowed:
             return given
-        if given == UPLOADED:
+        if given == UPLOADED or given.startswith(f"{UPLOADED}-"):
             kind = "clip" if name == "clip" else "set of weights"
             notes.append(
                 f"The link was made with an uploaded {kind}. It stays with the person who uploaded "

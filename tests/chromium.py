@@ -14,6 +14,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",  # a camera that is always there
+    "--use-fake-ui-for-media-stream",  # and always allowed
 ]
 
 

@@ -16,12 +16,16 @@ from typing import Any
 import streamlit as st
 
 _HERE = Path(__file__).parent
+SHARED = {"player": ("link",), "tiles": ("link", "camera"), "cells": ("link",)}  # further scripts
 
 
 @cache
 def _sources(name: str) -> tuple[str, str]:
-    style = (_HERE / "base.css").read_text() + (_HERE / f"{name}.css").read_text()
-    return style, (_HERE / f"{name}.js").read_text()
+    style, script = (
+        "".join((_HERE / f"{part}.{kind}").read_text() for part in parts)
+        for kind, parts in (("css", ("base", name)), ("js", (name, *SHARED.get(name, ()))))
+    )
+    return style, script
 
 
 def _mount(name: str, key: str, data: dict[str, Any], picked: Callable[[Any], None] | None) -> None:
@@ -55,15 +59,18 @@ def tiles(
     width: int = 132,
     ratio: float = 1.0,
     notes: bool = True,
+    cells: Sequence[Sequence[float]] = (),
     uploader: str = "",
     upload_label: str = "",
 ) -> None:
     """A grid of moving pictures of which one is chosen.
 
-    ``items``: ``id``, ``title``, ``note``, ``alt``, and ``src`` (sprite) with ``frames``.
+    ``items``: ``id``, ``title``, ``note``, ``alt``, and ``src`` (sprite) with ``frames``; ``at``,
+    the cell that is pointed at with the tile, and ``box``, the part of the window its picture shows
+    where that is not all of it (left, top, width, height as shares). ``cells``: see ``player``.
     ``width`` is the least width of a tile in pixels, ``ratio`` width to height of a picture;
     without ``notes`` they are only said on pointing. ``uploader`` is the selector of one of
-    Streamlit's, for which a last tile stands.
+    Streamlit's, for which a last tile stands, with a button that records with the camera.
     """
     data = {
         "label": label,
@@ -72,6 +79,7 @@ def tiles(
         "width": width,
         "ratio": ratio,
         "notes": notes,
+        "cells": list(cells),
         "uploader": uploader,
         "uploadLabel": upload_label,
     }
@@ -97,6 +105,9 @@ def player(
     leads: str = "",
     follows: str = "",
     turns: Sequence[int] | None = None,
+    cells: Sequence[Sequence[float]] = (),
+    chosen: Sequence[int] = (),
+    picked: Callable[[tuple[int, ...]], None] | None = None,
 ) -> None:
     """Pictures that move together, frame by frame: a slider, a play button, a strip of frames.
 
@@ -111,6 +122,10 @@ def player(
     are only so wide that a screen less so many pixels holds them. A player that ``follows`` shows
     the frame of the one that ``leads`` under this name, and has no controls of its own. It plays
     through ``turns``, numbers of frames, which are all where it is None.
+    ``cells``: the middles of the layer's cells along time, height and width, as shares of the
+    window, on panels with a ``part`` (what the network gets of the picture: left, top, width and
+    height as shares). Pointing at one lights it in every picture of the page, a click chooses it;
+    ``chosen`` is ringed.
     """
     data = {
         "panels": list(panels),
@@ -129,8 +144,11 @@ def player(
         "leads": leads,
         "follows": follows,
         "turns": None if turns is None else list(turns),
+        "cells": list(cells),
+        "chosen": list(chosen),
+        "picks": picked is not None,
     }
-    _mount("player", key, data, None)
+    _mount("player", key, data, picked and (lambda at: picked(tuple(int(i) for i in at))))
 
 
 def timeline(
@@ -141,14 +159,14 @@ def timeline(
     fps: float,
     start: int,
     span: int,
-    strip: str | None,
+    stills: Sequence[tuple[int, str]],
     trace: tuple[Sequence[int], Sequence[float]] | None,
     picked: Callable[[int, bool], None],
 ) -> None:
     """The whole video with its motion drawn on it, and the window, which can be moved.
 
-    ``trace``: frames and what a unit answers there. ``picked`` is told the first frame, and whether
-    the window is still being dragged.
+    ``stills``: frames and their pictures. ``trace``: frames and what a unit answers there.
+    ``picked`` is told the first frame, and whether the window is still being dragged.
     """
     data = {
         "energy": [round(float(e), 4) for e in energy],
@@ -156,7 +174,7 @@ def timeline(
         "fps": fps,
         "start": start,
         "span": span,
-        "strip": strip,
+        "stills": list(stills),
         "trace": trace and {"frames": list(trace[0]), "values": [round(v, 4) for v in trace[1]]},
     }
     _mount("timeline", key, data, lambda value: picked(int(value[0]), bool(value[1])))

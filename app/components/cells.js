@@ -5,6 +5,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const [T, H, W] = data.grid;
   let at = [...data.at];
   let wait = 0;
+  const own = data.grid.map((n) => Array.from({ length: n }, (_, i) => (i + 0.5) / n));
+  const light = sign("lit");
   const board = document.createElement("div");
   board.className = "board";
   board.tabIndex = 0;
@@ -14,10 +16,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   slices.className = "slices";
   const least = T <= 2 ? 150 : T <= 4 ? 110 : T <= 8 ? 84 : 64;
   slices.style.gridTemplateColumns = `repeat(auto-fill, minmax(${least}px, 1fr))`;
-  const ring = document.createElement("span");
-  ring.className = "ring";
-  const dot = document.createElement("span");
-  dot.className = "dot";
+  const ring = sign("ring");
+  const dot = sign("dot");
   dot.title = "strongest cell";
   const maps = [];
   for (let t = 0; t < T; t++) {
@@ -30,15 +30,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
       `aspect-ratio:${W}/${H};background-image:url(${data.src});background-size:${T * 100}% 100%;` +
       `background-position-x:${T > 1 ? (t / (T - 1)) * 100 : 0}%`;
     slice.append(film);
-    slice.onclick = (event) => {
-      const area = slice.getBoundingClientRect();
-      const inside = (share, n) => Math.min(n - 1, Math.max(0, Math.floor(share * n)));
-      choose([
-        t,
-        inside((event.clientY - area.top) / area.height, H),
-        inside((event.clientX - area.left) / area.width, W),
-      ], 0);
-    };
+    const at = (event) => under(event, slice, own, [0, 0, 1, 1], own[0][t]);
+    slice.onclick = (event) => at(event) && choose(at(event), 0);
+    slice.onpointermove = (event) => tell(at(event));
+    slice.onpointerleave = () => tell(null);
     const caption = document.createElement("div");
     caption.className = "caption";
     caption.textContent = data.labels[t];
@@ -70,18 +65,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
     wait = setTimeout(() => setTriggerValue("picked", at), delay);
   }
   function mark(sign, [t, h, w], centre) {
-    const put = (name, value) => (sign.style[name] = `${100 * value}%`);
     if (centre) {
-      put("left", (w + 0.5) / W);
-      put("top", (h + 0.5) / H);
-    } else {
-      put("left", w / W);
-      put("top", h / H);
-      put("width", 1 / W);
-      put("height", 1 / H);
-      sign.style.minWidth = sign.style.minHeight = "7px";
-    }
+      sign.style.left = `${(100 * (w + 0.5)) / W}%`;
+      sign.style.top = `${(100 * (h + 0.5)) / H}%`;
+    } else cover(sign, own, [t, h, w], [0, 0, 1, 1]);
     maps[t].append(sign);
   }
-  return () => clearTimeout(wait);
+  const deaf = hear((cell) => (cell ? mark(light, cell, false) : light.remove()));
+  return () => (deaf(), clearTimeout(wait));
 }

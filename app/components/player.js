@@ -1,12 +1,13 @@
 // Several sprites shown at one and the same frame. data: panels, first, stride, fps, bars, barsLabel,
 // strip, width, autoplay, begin, about, fit, leads, follows,
-// turns, count. The frame and whether it plays live here,
+// turns, count, cells, chosen, picks. The frame and whether it plays live here,
 // so nothing runs on a server. It begins at `begin`, and again when it shows something else (`about`).
 // A player that follows another (by the name it leads under) has no controls and shows its frame.
 const led = (globalThis.c3dVizFrames ??= {});
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const N = data.count;
+  const linked = data.cells.length > 0;
   const root = parentElement.querySelector("#root");
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const state = (root.player ??= {
@@ -28,6 +29,7 @@ export default function ({ data, parentElement }) {
   const films = [];
   const boxes = []; // with the frames in which what they show is seen
   const numbers = []; // each panel's own frame, where they are of different windows
+  const lights = []; // what lights the cell that is pointed at
   for (const panel of data.panels) {
     const figure = element("figure");
     const film = sprite(panel.src, panel.count ?? N, panel.ratio);
@@ -44,6 +46,7 @@ export default function ({ data, parentElement }) {
     const box = panel.box && frame(panel.box);
     if (box) film.append(box);
     if (box && panel.frames) boxes.push([box, new Set(panel.frames)]);
+    if (linked && panel.part) link(film, panel.part);
     figure.append(film, caption);
     panels.append(figure);
     films.push(film);
@@ -60,7 +63,8 @@ export default function ({ data, parentElement }) {
 
   const strip = element("div", "strip");
   strip.style.gridTemplateColumns = innerWidth > 620 ? `repeat(${Math.min(N, 16)}, 1fr)` : "";
-  if (data.bars) strip.setAttribute("aria-label", data.barsLabel);
+  strip.setAttribute("role", "group");
+  strip.setAttribute("aria-label", data.barsLabel || "Frames");
   const cells = [];
   for (let i = 0; data.strip && i < N; i++) {
     const cell = element("button", "cell");
@@ -95,14 +99,35 @@ export default function ({ data, parentElement }) {
     const follow = (event) => event.detail === data.follows && showFilms(led[data.follows]);
     showFilms(led[data.follows] ?? data.begin);
     document.addEventListener("c3d-viz-frame", follow);
-    return () => document.removeEventListener("c3d-viz-frame", follow);
+    const deaf = hear(lit);
+    return () => (deaf(), document.removeEventListener("c3d-viz-frame", follow));
   }
   slider.oninput = () => (stop(), show(+slider.value));
   play.onclick = () => (state.playing ? stop() : start());
   if (state.playing) start();
   else stop();
   show(state.frame);
+  const deaf = hear(lit);
 
+  function link(film, part) {
+    const light = sign("lit");
+    light.hidden = true;
+    film.append(light);
+    lights.push((cell) => ((light.hidden = !cell), cell && cover(light, data.cells, cell, part)));
+    if (data.chosen.length) {
+      const ring = sign("ring");
+      cover(ring, data.cells, data.chosen, part);
+      film.append(ring);
+    }
+    const at = (event) => under(event, film, data.cells, part, (film.now + 0.5) / film.count);
+    film.onpointermove = (event) => tell(at(event));
+    film.onpointerleave = () => tell(null);
+    film.classList.toggle("picks", data.picks);
+    if (data.picks) film.onclick = (event) => at(event) && setTriggerValue("picked", at(event));
+  }
+  function lit(cell) {
+    lights.forEach((light) => light(linked ? cell : null));
+  }
   function show(i) {
     state.frame = i;
     slider.value = i;
@@ -140,7 +165,7 @@ export default function ({ data, parentElement }) {
     play.setAttribute("aria-label", name);
     play.title = name;
   }
-  return () => clearInterval(state.timer);
+  return () => (deaf(), clearInterval(state.timer));
 }
 
 function element(tag, className = "", text) {
@@ -165,6 +190,6 @@ function frame(box) {
 }
 
 function place(film, frame, count) {
-  const i = Math.min(frame, count - 1); // of a window with fewer frames the last
+  const i = (film.now = Math.min(frame, count - 1)); // of a window with fewer frames the last
   film.style.backgroundPositionX = `${count > 1 ? (i / (count - 1)) * 100 : 0}%`;
 }

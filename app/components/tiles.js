@@ -1,12 +1,14 @@
 // A radio group of moving pictures. data: label, items, selected, width, ratio, notes,
-// uploader, uploadLabel.
-// Where an uploader is named (a selector), a last tile stands for it: a click, or a file dropped there.
+// cells, uploader, uploadLabel.
+// Where an uploader is named (a selector), a last tile stands for it: a click, a file dropped there, or the
+// camera.
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector("#root");
   const signature = JSON.stringify([data.label, data.items, data.width, data.uploader]);
   if (root.dataset.made !== "" + hash(signature)) {
     root.dataset.made = hash(signature);
-    root.replaceChildren(build());
+    root.camera ??= data.uploader && camera(give); // stays open when the tiles change
+    root.replaceChildren(build(), ...(root.camera ? [root.camera.panel] : []));
   }
   const tiles = [...root.querySelectorAll("[role=radio]")];
   const chosen = Math.max(0, tiles.findIndex((tile) => tile.dataset.id === data.selected));
@@ -21,6 +23,29 @@ export default function ({ data, parentElement, setTriggerValue }) {
       tiles[(i + step + tiles.length) % tiles.length].focus();
     };
   });
+  const deaf = data.cells.length ? link() : () => {};
+  return () => (deaf(), setTimeout(() => root.isConnected || root.camera?.end?.())); // the page is gone
+
+  // Where a tile shows the whole of what the network gets, the place pointed at is lit on it; where it
+  // shows a patch, the tile is, if that place lies in it.
+  function link() {
+    const lights = data.items.map((item, i) => {
+      const tile = tiles[i];
+      tile.onpointerenter = () => tell(item.at ?? null);
+      tile.onpointerleave = () => tell(null);
+      if (item.box) return (cell) => tile.classList.toggle("sees", !!cell && inside(cell, item.box));
+      const film = tile.querySelector(".film");
+      const light = film.querySelector(".lit") ?? film.appendChild(sign("lit"));
+      light.hidden = true;
+      return (cell) => ((light.hidden = !cell), cell && cover(light, data.cells, cell, [0, 0, 1, 1]));
+    });
+    return hear((cell) => lights.forEach((light) => light(cell)));
+  }
+
+  function inside([, row, column], [left, top, width, height]) {
+    const [y, x] = [data.cells[1][row] - top, data.cells[2][column] - left];
+    return x >= 0 && x <= width && y >= 0 && y <= height;
+  }
 
   function pick(tile) {
     tiles.forEach((other) => other.setAttribute("aria-checked", other === tile));
@@ -28,23 +53,34 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 
   function upload() {
-    const tile = document.createElement("button");
-    tile.type = "button";
+    const own = document.createElement("div");
+    own.className = "own";
+    const tile = button("", () => input()?.click());
     tile.className = "tile upload";
     tile.innerHTML = "<i aria-hidden=true>+</i><b>Your clip</b>";
     tile.setAttribute("aria-label", data.uploadLabel);
     tile.title = data.uploadLabel;
-    const input = () => document.querySelector(`${data.uploader} input[type=file]`);
-    tile.onclick = () => input()?.click();
     tile.ondragover = (event) => event.preventDefault();
-    tile.ondrop = (event) => {
-      event.preventDefault();
-      const field = input();
-      if (!field || !event.dataTransfer.files.length) return;
-      field.files = event.dataTransfer.files;
-      field.dispatchEvent(new Event("change", { bubbles: true }));
-    };
-    return tile;
+    tile.ondrop = (event) => (event.preventDefault(), give(...event.dataTransfer.files));
+    const film = button("Camera", () => root.camera.open());
+    film.className = "tile";
+    film.title = "Record two seconds with the camera";
+    own.append(tile, film);
+    return own;
+  }
+
+  function input() {
+    return document.querySelector(`${data.uploader} input[type=file]`);
+  }
+
+  // Gives a file to the uploader, as if it had been chosen there.
+  function give(file) {
+    const field = input();
+    if (!field || !file) return;
+    const held = new DataTransfer();
+    held.items.add(file);
+    field.files = held.files;
+    field.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
   function build() {

@@ -1,5 +1,5 @@
-// The whole video with the window on it. data: energy, frames, fps, start, span, strip, trace.
-// Drag on the picture, use the slider below it (arrow keys move by one frame), or type the first frame.
+// The whole video with the window on it. data: energy, frames, fps, start, span, stills, trace.
+// Drag on the picture, click on a peak of the trace (the window then lies around it), use the slider below it (arrow keys move by one frame), or type the first frame.
 // While it is dragged the page is asked anew as soon as it has answered (live). What is being moved stays
 // as it is, and keeps the focus, when the page is drawn again meanwhile.
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -25,30 +25,62 @@ function make(root) {
   field.setAttribute("aria-label", "Go to frame");
   const text = document.createElement("span");
   box.title = "Height: how much moves. Drag the window, or use the slider.";
-  foot.append("Frames ", field, text);
-  root.replaceChildren(box, slider, foot);
+  const [less, more] = ["\u2212", "+"].map((sign) => {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "zoom", textContent: sign });
+    foot.append(button);
+    return button;
+  });
+  less.setAttribute("aria-label", "Show more of the video");
+  more.setAttribute("aria-label", "Show less of the video, larger");
+  foot.prepend("Frames ", field, text);
+  const thumbs = document.createElement("div");
+  thumbs.className = "thumbs";
+  const port = document.createElement("div"); // through which the box is seen: all of it, or a part
+  port.className = "port";
+  port.append(box);
+  root.replaceChildren(port, slider, foot);
+  let zoom = 1, from = 0, moved = false;
   let data, tell, drawn, last, start, sent, wait = 0, asked = 0, live = false;
 
   const at = (event) => {
     const area = box.getBoundingClientRect();
     const share = (event.clientX - area.left) / area.width;
-    return Math.min(last, Math.max(0, Math.round(share * data.frames - data.span / 2)));
+    return clip(share * data.frames - data.span / 2);
   };
+  const clip = (frame) => Math.min(last, Math.max(0, Math.round(frame)));
+  const release = () => (box.classList.remove("held"), send());
   const held = () => wait || box.classList.contains("held");
   box.onpointerdown = (event) => {
     box.setPointerCapture(event.pointerId);
     box.classList.add("held");
+    [from, moved] = [event.clientX, false];
     move(at(event));
   };
   box.onpointermove = (event) => {
     if (!box.classList.contains("held")) return;
+    moved ||= Math.abs(event.clientX - from) > 3;
     move(at(event));
+    follow();
     stir();
   };
-  box.onpointerup = box.onpointercancel = () => (box.classList.remove("held"), send());
-  field.onchange = () => (move(Math.min(last, Math.max(0, Math.round(+field.value || 0)))), send());
+  box.onpointerup = (event) => {
+    const peak = moved ? undefined : peakNear(event);
+    if (peak !== undefined) move(clip(peak - data.span / 2));
+    release();
+  };
+  box.onpointercancel = release;
+  less.onclick = () => look(zoom / 2);
+  more.onclick = () => look(zoom * 2);
+  port.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey) return; // a page that scrolls goes on scrolling
+    event.preventDefault();
+    look(event.deltaY < 0 ? zoom * 1.25 : zoom / 1.25);
+  }, { passive: false });
+  field.onchange = () => (move(clip(+field.value || 0)), follow(), send());
   slider.oninput = () => {
     move(+slider.value);
+    follow();
     clearTimeout(wait);
     wait = setTimeout(send, 350);
   };
@@ -56,7 +88,7 @@ function make(root) {
   function show(now, answer) {
     [data, tell] = [now, answer];
     last = Math.max(0, data.frames - data.span);
-    const picture = JSON.stringify([data.energy, data.strip, data.frames, data.trace]);
+    const picture = JSON.stringify([data.energy, data.stills, data.frames, data.trace]);
     if (picture !== drawn) {
       drawn = picture;
       box.setAttribute(
@@ -64,12 +96,9 @@ function make(root) {
         `The whole video, ${data.frames} frames, with how much moves at each moment`,
       );
       box.innerHTML = curve(data.energy, data.trace, data.frames);
-      if (data.strip) {
-        const thumbs = document.createElement("img");
-        Object.assign(thumbs, { className: "thumbs", alt: "", draggable: false, src: data.strip });
-        box.prepend(thumbs);
-      }
+      if (data.stills.length) box.prepend(thumbs);
       box.append(mark);
+      fill();
     }
     slider.max = field.max = last;
     if (data.start === sent) asked = 0; // what was asked for is on the page
@@ -77,6 +106,45 @@ function make(root) {
     slider.disabled = last === 0;
     if (!held()) start = sent = data.start;
     move(Math.min(start, last));
+    look(zoom);
+  }
+  // Shows the box so many times as wide as it fits, at most so that a window fills a third of it.
+  function look(times) {
+    const most = Math.max(1, data.frames / data.span / 3);
+    const anew = Math.min(most, Math.max(1, times));
+    less.disabled = anew === 1;
+    more.disabled = anew === most;
+    if (anew === zoom) return;
+    zoom = anew;
+    fill();
+    box.style.width = `${100 * zoom}%`;
+    port.scrollLeft = ((start + data.span / 2) / data.frames) * port.scrollWidth - port.clientWidth / 2;
+  }
+  // Stills side by side, of each part of the box the nearest one; in a wide part over and over again.
+  function fill() {
+    const parts = Math.round(Math.min(12 * zoom, Math.max(12, data.stills.length)));
+    thumbs.replaceChildren(...Array.from({ length: data.stills.length && parts }, (_, i) => {
+      const middle = ((i + 0.5) / parts) * data.frames;
+      const away = ([frame]) => Math.abs(frame - middle);
+      const part = document.createElement("span");
+      part.style.backgroundImage = `url(${data.stills.reduce((a, b) => (away(b) < away(a) ? b : a))[1]})`;
+      return part;
+    }));
+  }
+  // Scrolls the window into sight.
+  function follow() {
+    const [left, right] = [mark.offsetLeft, mark.offsetLeft + mark.offsetWidth];
+    if (left < port.scrollLeft) port.scrollLeft = left;
+    if (right > port.scrollLeft + port.clientWidth) port.scrollLeft = right - port.clientWidth;
+  }
+  // The frame of the trace's peak that was clicked on, if it was one.
+  function peakNear(event) {
+    const { frames = [], values = [] } = data.trace ?? {};
+    const area = box.getBoundingClientRect();
+    const away = (frame) => Math.abs(area.left + (frame / data.frames) * area.width - event.clientX);
+    const peaks = frames.filter((_, i) => values[i] > 0 && values[i] >= (values[i - 1] ?? 0) && values[i] >= (values[i + 1] ?? 0));
+    peaks.sort((a, b) => away(a) - away(b));
+    return away(peaks[0]) <= 12 ? peaks[0] : undefined;
   }
   function move(value) {
     start = value;

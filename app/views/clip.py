@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from c3d_viz.nets import InputSpec
 
 from .. import chooser, components, drawing, samples, state, ui, words, work
 from ..samples import Source
+from ..sessions import session
 from ..uploads import CLIP_LIMIT_MB
-from ..view import STRIDES, UPLOADED
+from ..view import STRIDES
 from ..waiting import wait_for
 from . import along, stage
 
@@ -41,7 +43,7 @@ def page() -> None:
                 unit = None
     if shown is not None:
         with filmed:
-            as_filmed(shown)
+            as_filmed(shown, unit)
     with above:  # the look along the whole clip: the picture does not wait for it
         window(state.source(), shown, unit)
     if shown is not None and unit is not None:
@@ -73,18 +75,18 @@ def below(shown: state.Shown) -> None:
 def choose() -> None:
     """Samples, and this session's own clip, as moving tiles."""
     items = wait_for(sample_items(state.sessions().storage.root), "Preparing the samples")
-    own = chooser.session().clip
-    if own is not None:
-        of = state.source(UPLOADED)
+    own = []
+    for key, stored in reversed(session().clips.items()):  # the latest first
+        of = state.source(key)
         try:
-            thumb = wait_for(lambda: state.thumb(of), "Looking through the clip")
+            thumb = wait_for(functools.partial(state.thumb, of), "Looking through the clip")
         except ClipError:
             thumb = ""  # the page says elsewhere what is wrong
-        items = [tile(UPLOADED, own.label, "your clip", thumb), *items]
+        own.append(tile(key, stored.label, "your clip", thumb))
     components.tiles(
         "samples",
         "Clip",
-        items,
+        [*own, *items],
         state.view().clip,
         lambda key: state.change(state.view().with_clip(key)),
         width=96,
@@ -122,13 +124,13 @@ def window(of: Source, shown: state.Shown | None, unit: work.Spot | None) -> Non
     stride = state.fitting_stride(of, spec.frames, state.view().stride * spec.stride)
     start = state.view().start or 0 if shown is None else shown.window.start
 
-    def look() -> tuple[list[float], str | None]:
+    def look() -> tuple[list[float], list[tuple[int, str]]]:
         try:
-            return state.energy(of).tolist(), state.strip(of)
+            return state.energy(of).tolist(), state.stills(of)
         except ClipError:
-            return [], None
+            return [], []
 
-    energy, strip = wait_for(look, "Looking through the clip")
+    energy, stills = wait_for(look, "Looking through the clip")
 
     def move(start: int, live: bool) -> None:
         view = state.view()
@@ -144,7 +146,7 @@ def window(of: Source, shown: state.Shown | None, unit: work.Spot | None) -> Non
         fps=of.info.fps,
         start=start,
         span=span_of(stride, spec.frames),
-        strip=strip,
+        stills=stills,
         trace=along.trace(shown, unit) if shown and unit else None,
         picked=move,
     )
@@ -170,11 +172,12 @@ def window(of: Source, shown: state.Shown | None, unit: work.Spot | None) -> Non
         st.caption(ui.plain(note))
 
 
-def as_filmed(shown: state.Shown) -> None:
+def as_filmed(shown: state.Shown, unit: work.Spot | None) -> None:
     """The window in the clip's own shape, with an outline on what the network gets of it."""
     win = shown.window
     height, width = win.wide.shape[1:3]
     src = wait_for(lambda: drawing.frame_sprite(win, 260, "wide"), "Drawing the frames")
+    part = seen_part(shown.net.spec.input, width, height)
     components.player(
         "filmed",
         [
@@ -183,7 +186,8 @@ def as_filmed(shown: state.Shown) -> None:
                 "is inside of the outline",
                 "src": src,
                 "ratio": width / height,
-                "box": seen_part(shown.net.spec.input, width, height),
+                "box": part,
+                "part": part,
             }
         ],
         first=win.start,
@@ -192,6 +196,7 @@ def as_filmed(shown: state.Shown) -> None:
         fps=1,
         follows=stage.LEADER,
         fit=LEFT_FIT,
+        **(stage.linked(shown, unit) if unit else {}),
     )
 
 

@@ -158,8 +158,7 @@ def options(kind: str) -> list[str]:
     if kind == "layer":
         return [layer for layer in state.layers(view.net)[0] if layer != view.layer]
     if kind == "clip":
-        own = [UPLOADED] if session().clip is not None else []
-        return [c for c in (*samples.samples(), *own) if c != view.clip]
+        return [c for c in (*samples.samples(), *session().clips) if c != view.clip]
     nets = [n for n in state.nets() if n != view.net]
     return sorted(nets, key=lambda n: n != work.UNTRAINED)
 

@@ -75,14 +75,18 @@ def untrained(shown: state.Shown, unit: work.Spot) -> None:
     components.player(
         "untrained",
         [
-            {"title": "These weights", "note": "", "alt": alt, "src": own},
-            {"title": "Random weights", "note": "", "alt": f"{alt}, untrained", "src": other},
+            {"title": title, "note": "", "alt": said, "src": src, "part": stage.WHOLE}
+            for title, said, src in (
+                ("These weights", alt, own),
+                ("Random weights", f"{alt}, untrained", other),
+            )
         ],
         first=win.start,
         count=len(win.frames),
         stride=win.stride,
         fps=1,
         follows=stage.LEADER,
+        **stage.linked(shown, unit),
     )
     if likeness is not None:
         ui.fact(
@@ -118,6 +122,8 @@ def places(shown: state.Shown, unit: work.Spot) -> None:
                 "src": src,
                 "frames": len(patch.frames),
                 "alt": f"What the cell {spot.at} of map {unit.channel} sees, moving",
+                "at": spot.at,
+                "box": patch.box,
             }
         )
     components.tiles(
@@ -128,6 +134,7 @@ def places(shown: state.Shown, unit: work.Spot) -> None:
         lambda at: state.changed(channel=unit.channel, at=tuple(int(i) for i in at.split("-"))),
         width=118,
         ratio=2,
+        cells=patches.cells(shown.net, shown.window, unit.layer),
     )
     st.space("small")
 
@@ -154,21 +161,23 @@ def frame_by_frame(shown: state.Shown, unit: work.Spot) -> None:
         [
             {
                 "title": "Clip", "note": "the part the network sees",
-                "alt": "The clip", "src": frames,
+                "alt": "The clip", "src": frames, "part": stage.WHOLE,
             },
             {
                 "title": "Map on the clip", "note": method,
-                "alt": side.alt(unit, view.method), "src": over,
+                "alt": side.alt(unit, view.method), "src": over, "part": stage.WHOLE,
             },
             {
                 "title": "Map in colour", "note": "grey is zero, as in the paper's Figure 4",
                 "alt": f"{method} as a colour picture around grey", "src": raw,
+                "part": stage.WHOLE,
             },
         ],
         first=win.start, count=len(win.frames), stride=win.stride,
         fps=pictures.watchable(win.fps, win.stride),
         begin=bars.index(max(bars)), about=drawing.about(win, unit), strip=strip,
         bars=bars, bars_label="Share of the map in each frame",
+        **stage.linked(shown, unit),
     )  # fmt: skip
 
 
@@ -203,9 +212,6 @@ def where(shown: state.Shown, unit: work.Spot) -> None:
         f"{height} by {width} cells.",
         picked=lambda at: state.changed(channel=unit.channel, at=at),
     )
-    if unit.at != peak and st.button("Back to the strongest cell", icon=":material/my_location:"):
-        state.changed(channel=unit.channel, at=None)
-        st.rerun()
     st.caption(f"This cell answers {unit.activation:.3g}.")
     with st.expander("What is a feature map?"):
         st.markdown(words.FEATURE_MAP)

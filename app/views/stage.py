@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -17,6 +19,7 @@ from ..waiting import wait_for
 from . import lines
 
 LEADER = "stage"  # the map's player, whose frame the clip beside it shows
+WHOLE = [0, 0, 1, 1]  # of a picture the network gets
 FIT = 372  # pixels of a screen's height that are not the map's
 
 
@@ -87,6 +90,7 @@ def answer(shown: state.Shown, unit: work.Spot) -> bool:
         fit=FIT + (44 if patch else 0) + (48 if inner else 0),  # the captions of a patch
         leads=LEADER,
         turns=patch and patch.frames,
+        **linked(shown, unit),
     )
     ui.scale(view.look, f"answers {unit.activation:.3g}, above {ui.share(rank)} of {unit.layer}")
     st.caption(ui.plain(METHODS[view.method].sentence))
@@ -94,8 +98,29 @@ def answer(shown: state.Shown, unit: work.Spot) -> bool:
     st.caption(ui.plain(said), help=meaning)
     for note in notes:
         ui.fact(note)
+    back_to_strongest(shown, unit)
     lines.draw(shown, unit, view.method)
     return True
+
+
+def linked(shown: state.Shown, unit: work.Spot) -> dict[str, Any]:
+    """What makes a player show the cell that is pointed at, and choose the one clicked on."""
+    return {
+        "cells": patches.cells(shown.net, shown.window, unit.layer),
+        "chosen": unit.at if state.view().at is not None else (),
+        "picked": lambda at: state.changed(channel=unit.channel, at=at),
+    }
+
+
+def back_to_strongest(shown: state.Shown, unit: work.Spot) -> None:
+    """A way back from a cell chosen by hand."""
+    if state.view().at is None:
+        return
+    if unit.at != work.spot(
+        shown.net, shown.window, unit.layer, unit.channel, None
+    ).at and st.button("Back to the strongest cell", icon=":material/my_location:"):
+        state.changed(channel=unit.channel, at=None)
+        st.rerun()
 
 
 def _panels(
@@ -109,6 +134,7 @@ def _panels(
         "alt": f"{said} over the frames; bright where the pixels take part",
         "src": drawing.overlay_sprite(win, att, look, 336 if patch is None else 240),
         "ratio": win.ratio,
+        "part": WHOLE,
     }
     if patch is None:
         return [whole]
@@ -204,10 +230,12 @@ def strongest(shown: state.Shown, unit: work.Spot) -> None:
             "src": tile.src,
             "frames": tile.frames,
             "alt": f"What feature map {tile.spot.channel} of {unit.layer} sees, moving",
+            "at": tile.spot.at,
+            "box": tile.near,
         }
         for tile in found
     ]
-    near = found[0].near
+    near = found[0].near is not None
     components.tiles(
         "maps",
         f"Feature map of {view.layer}",
@@ -216,6 +244,7 @@ def strongest(shown: state.Shown, unit: work.Spot) -> None:
         lambda channel: state.change(state.view().with_channel(int(channel))),
         width=105 if near else 78,
         ratio=2 if near else 1,
+        cells=patches.cells(shown.net, shown.window, view.layer),
     )
     channels = work.grid(shown.net, shown.window, view.layer)[0]
     chosen = st.number_input(

@@ -153,7 +153,21 @@ def test_frame_slider_and_play(open_page: Any) -> None:
     assert "3/16" in player.locator("output").inner_text()
 
 
-def test_a_click_on_the_activation_map_chooses_a_cell(open_page: Any) -> None:
+def lit(picture: Any) -> tuple[float, float, float, float] | None:
+    """Left, top, width and height of what is lit on a picture, as shares of it; None if nothing."""
+    mark = picture.locator(".lit:visible")
+    if not mark.count():
+        return None
+    box, whole = mark.bounding_box(), picture.bounding_box()
+    return (
+        (box["x"] - whole["x"]) / whole["width"],
+        (box["y"] - whole["y"]) / whole["height"],
+        box["width"] / whole["width"],
+        box["height"] / whole["height"],
+    )
+
+
+def test_pointing_at_a_place_lights_the_others_and_a_click_chooses_it(open_page: Any) -> None:
     page = open_page("/layers")
     settle(page)
     cell = page.locator(".slice").first
@@ -164,6 +178,37 @@ def test_a_click_on_the_activation_map_chooses_a_cell(open_page: Any) -> None:
     no_error(page)
     page.get_by_role("button", name="Back to the strongest cell").click()
     page.wait_for_function("!location.search.includes('at=')")
+    settle(page)
+    # pointing at that cell lights its place in the map on the clip and in every tile
+    slices = page.locator(".slice")
+    slices.first.hover(position={"x": box["width"] * 0.9, "y": box["height"] * 0.1})
+    over = page.locator(".st-key-answer .film")
+    corner = (6 / 7, 0, 1 / 7, 1 / 7)
+    assert lit(over) == pytest.approx(corner, abs=0.02)
+    tiles = page.locator(".st-key-maps .tile .film")
+    assert [lit(tile) for tile in tiles.all()] == [pytest.approx(corner, abs=0.1)] * 12
+    whole = over.bounding_box()
+    over.hover(position={"x": whole["width"] * 0.1, "y": whole["height"] * 0.5})
+    row = [lit(slices.nth(n)) for n in range(2)]
+    assert [where for where in row if where] == [pytest.approx((0, 3 / 7, 1 / 7, 1 / 7), abs=0.05)]
+    tiles.nth(5).hover()  # of another map: where that one answers most
+    assert len([n for n in range(2) if lit(slices.nth(n))]) == 1
+    page.mouse.move(2, 2)
+    assert lit(over) is None
+    page = open_page("/")  # the clip as it was filmed: its outline is what the network gets
+    settle(page)
+    filmed = page.get_by_role("img", name="as filmed")
+    outline, whole = filmed.locator(".outline").bounding_box(), filmed.bounding_box()
+    left, top = outline["x"] - whole["x"], outline["y"] - whole["y"]
+    spot = {"x": left + outline["width"] * 0.5, "y": top + outline["height"] * 0.93}
+    filmed.hover(position=spot)
+    assert lit(answer(page)) == pytest.approx((3 / 7, 6 / 7, 1 / 7, 1 / 7), abs=0.02)
+    filmed.click(position=spot)
+    page.wait_for_function("/at=[01]-6-3/.test(location.search)")
+    settle(page)
+    no_error(page)
+    filmed.hover(position={"x": 2, "y": whole["height"] / 2})  # beside the outline
+    assert lit(answer(page)) is None
 
 
 def test_the_window_moves_on_the_timeline(open_page: Any) -> None:
@@ -196,10 +241,38 @@ def test_the_window_moves_on_the_timeline(open_page: Any) -> None:
     page.keyboard.press("Enter")
     page.wait_for_function("location.search.includes('start=42')")
     settle(page)
+    # nearer: the window is drawn larger and stays in sight
+    mark, port, nearer = (
+        page.locator(".box .window"),
+        page.locator(".port").bounding_box(),
+        page.get_by_role("button", name="Show less of the video"),
+    )
+    small = mark.bounding_box()["width"]
+    for _ in range(3):
+        nearer.click()
+    assert nearer.is_disabled()  # a window fills a third of what is seen
+    assert mark.bounding_box()["width"] == pytest.approx(port["width"] / 3, abs=2)
+    assert mark.bounding_box()["width"] > 3 * small
+    page.get_by_label("Go to frame").fill("230")
+    page.keyboard.press("Enter")
+    page.wait_for_function("location.search.includes('start=230')")
+    settle(page)
+    inside = mark.bounding_box()
+    assert port["x"] - 1 <= inside["x"]
+    assert inside["x"] + inside["width"] <= port["x"] + port["width"] + 1
     no_error(page)
-    page = open_page("/?clip=shapes")
+    page = open_page("/?clip=shapes&start=24")
     page.get_by_role("button", name="Follow map").click()
     page.locator("polyline").wait_for()  # what the map answers along the video
-    assert page.locator("polyline").get_attribute("points").count(",") == 4
+    points = page.locator("polyline").get_attribute("points").split()
+    assert len(points) == 4
+    settle(page)
+    # the trace's windows begin at 0, 8, 16, 24; beside its peak a click goes to that window
+    best = min(range(4), key=lambda n: float(points[n].split(",")[1]))
+    box = page.locator(".box").bounding_box()
+    middle = box["x"] + (8 * best + 8) / 40 * box["width"]
+    page.mouse.click(middle + 9, box["y"] + 60)
+    start = f"start={8 * best}"
+    page.wait_for_function(f"location.search.split('&').includes({start!r})")
     settle(page)
     no_error(page)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browsing import PAGES, SHOTS, no_error, not_blank, picture, settle, stored_verdict
 
+from app.pages import there
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+CONTRAST = Path(__file__).with_name("contrast.js").read_text()
+RULES = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
+    "resultTypes": ["violations", "incomplete"],
+}
 
 
 def test_compare_and_motion_have_pictures(open_page: Any) -> None:
@@ -40,24 +50,41 @@ def test_long_work_can_be_stopped(open_page: Any) -> None:
     assert page.get_by_role("button", name="Download the zip").count() == 0
 
 
+def accessible(page: Any, within: str | None = None) -> None:
+    """WCAG 2.2 A and AA, as far as axe-core can tell, and the contrast of what it cannot."""
+    found = Axe().run(page, context=within, options=RULES).response
+    wrong = found["violations"] + [
+        one for one in found["incomplete"] if one["id"] != "color-contrast"
+    ]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in wrong] == []
+    assert page.evaluate(CONTRAST) == []
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", list(PAGES))
-def test_every_page_wide_and_narrow_light_and_dark(
-    open_page: Any, name: str, width: int, theme: str
-) -> None:
-    page = open_page(PAGES[name], width=width, theme=theme)
-    settle(page)
-    no_error(page)
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    assert wide <= width, "the page scrolls sideways"
-    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-    page.set_viewport_size({"width": width, "height": height + 20})
-    page.wait_for_timeout(700)
+def test_every_page_wide_and_narrow_light_and_dark(open_page: Any, width: int, theme: str) -> None:
+    page = open_page("/", width=width, theme=theme, motion="reduce")
     SHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=SHOTS / f"{name}-{width}-{theme}.png")
-    pictures = page.locator("[role=img], img")
-    named = pictures.evaluate_all(
-        "all => all.map(x => x.getAttribute('aria-label') ?? x.getAttribute('alt'))"
-    )
-    assert all(text is not None for text in named)
+    for name, address in PAGES.items():
+        page.set_viewport_size({"width": width, "height": 860})
+        page.get_by_role("link", name=there()[name].title, exact=True).first.click()
+        page.wait_for_function(f"location.pathname === {address!r}")
+        settle(page)
+        no_error(page)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{name} scrolls sideways"
+        height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+        page.set_viewport_size({"width": width, "height": height + 20})
+        page.wait_for_timeout(300)
+        page.screenshot(path=SHOTS / f"{name}-{width}-{theme}.png")
+        pictures = page.locator("[role=img], img")
+        named = pictures.evaluate_all(
+            "all => all.map(x => x.getAttribute('aria-label') ?? x.getAttribute('alt'))"
+        )
+        assert all(text is not None for text in named)
+        accessible(page)
+    if width > 390:
+        return
+    page.get_by_role("button", name=re.compile("Network:")).click()  # what opens on the pages
+    page.get_by_role("radio", name="2D twin").wait_for()
+    accessible(page, "[data-testid=stPopoverBody]")

@@ -129,13 +129,52 @@ def test_two_sessions_at_once_see_their_own_clip(open_page: Any, clips: list[Pat
     assert np.abs(first - second).mean() > 5
 
 
-def test_temporary_files_go_with_the_session(
+def test_two_seconds_of_the_camera_are_a_clip(open_page: Any) -> None:
+    page = open_page("/?clip=shapes")
+    settle(page)
+    camera = page.get_by_role("button", name="Camera", exact=True)
+    said = page.get_by_role("group", name="Camera").get_by_role("status")
+    for error, says in (("NotAllowedError", "not allowed"), ("NotFoundError", "no camera here")):
+        page.evaluate(
+            "error => navigator.mediaDevices.getUserMedia ="
+            " async () => { throw new DOMException('', error) }",
+            error,
+        )
+        camera.click()
+        said.filter(has_text=says).wait_for()
+        assert page.get_by_role("button", name="Record two seconds").count() == 0
+    page.evaluate("delete navigator.mediaDevices.getUserMedia")
+    camera.click()
+    page.get_by_role("button", name="Record two seconds").click()
+    page.wait_for_function("location.search.includes('clip=upload')")
+    settle(page)
+    no_error(page)
+    assert page.locator(".tile").first.inner_text().startswith("camera ")
+    assert page.get_by_role("group", name="Camera").count() == 0  # it is off again
+    # Chromium's camera is green, with a disc
+    seen = picture(page, page.get_by_role("img", name="as filmed"))
+    assert (seen[..., 1] - seen[..., [0, 2]].max(axis=2) > 60).mean() > 0.5
+    upload_text = re.search(r"of (\d+)", page.locator(".foot").inner_text())
+    assert int(upload_text[1]) >= 16
+
+
+def test_clips_side_by_side_and_their_files_go_with_the_session(
     open_page: Any, server: Any, clips: list[Path]
 ) -> None:
     page = open_page("/")
     settle(page)
-    upload(page, clips[3])
-    page.wait_for_function("location.search.includes('clip=upload')")
+    for number, key in ((4, "upload"), (3, "upload-2")):
+        upload(page, clips[number])
+        page.wait_for_function(f"new URLSearchParams(location.search).get('clip') === {key!r}")
+        settle(page)
+    tiles = page.get_by_role("radiogroup", name="Clip").get_by_role("radio")
+    assert [tiles.nth(n).inner_text() for n in range(2)] == [clips[3].name, clips[4].name]
+    second = picture(page, answer(page))
+    tiles.nth(1).click()
+    page.wait_for_function("new URLSearchParams(location.search).get('clip') === 'upload'")
+    settle(page)
+    no_error(page)
+    assert np.abs(picture(page, answer(page)) - second).mean() > 5
     content = clips[3].read_bytes()
 
     def kept() -> list[Path]:

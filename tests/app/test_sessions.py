@@ -21,7 +21,7 @@ def test_a_closed_session_takes_its_files_and_results_along(tmp_path: Path) -> N
         assert register.of("gone") is gone
         file = gone.folder / "clip.mp4"
         file.write_bytes(b"x")
-        gone.clip = Stored(file, "clip.mp4", "digest-of-the-clip")
+        gone.clips["upload"] = Stored(file, "clip.mp4", "digest-of-the-clip")
         work.CACHE.get(("window", "digest-of-the-clip", 0), lambda: b"x" * 100)
         now = 1e9
         register.reap(lambda name: True, now)
@@ -70,6 +70,28 @@ def test_a_page_loaded_again_goes_on_with_its_upload(monkeypatch: pytest.MonkeyP
         register.storage.close()
 
 
+def test_clips_are_kept_side_by_side_and_the_oldest_makes_room(tmp_path: Path) -> None:
+    session = Session(tmp_path)
+
+    def stored(n: int, copy: str = "") -> Stored:
+        path = tmp_path / f"{n}{copy}.mp4"
+        path.write_bytes(b"x")
+        return Stored(path, f"clip {n}.mp4", f"digest {n}")
+
+    keys = [session.keep(stored(n)) for n in range(sessions.CLIPS)]
+    assert keys == ["upload", *(f"upload-{n}" for n in range(2, sessions.CLIPS + 1))]
+    again = stored(1, "again")
+    assert session.keep(again) == "upload-2"  # the same content: the one that is there
+    assert not again.path.exists()
+    work.CACHE.get(("strip", "digest 0"), lambda: "kept")
+    new = session.keep(stored(99))
+    assert new == f"upload-{sessions.CLIPS + 1}"
+    assert list(session.clips) == [*keys[1:], new]
+    assert not (tmp_path / "0.mp4").exists()
+    assert (tmp_path / "1.mp4").exists()
+    assert ("strip", "digest 0") not in work.CACHE
+
+
 def test_a_browser_is_told_by_the_secret_under_the_mask() -> None:
     def cookie(secret: bytes, mask: bytes, time: int = 1) -> dict[str, str]:
         masked = bytes(b ^ mask[i % 4] for i, b in enumerate(secret))
@@ -86,6 +108,7 @@ def test_a_browser_is_told_by_the_secret_under_the_mask() -> None:
 
 def test_messages_name_a_file_as_its_person_does(tmp_path: Path) -> None:
     session = Session(tmp_path / "session-x")
-    session.clip = Stored(tmp_path / "session-x" / "0123456789abcdef.mp4", "my clip.mp4", "d")
-    text = f"{session.clip.path} is damaged; 0123456789abcdef.mp4, see {session.folder}/out"
+    clip = Stored(tmp_path / "session-x" / "0123456789abcdef.mp4", "my clip.mp4", "d")
+    session.clips["upload"] = clip
+    text = f"{clip.path} is damaged; 0123456789abcdef.mp4, see {session.folder}/out"
     assert in_own_names(text, session) == "my clip.mp4 is damaged; my clip.mp4, see out"
