@@ -41,6 +41,16 @@ class UnitMap:
         return field_box(field, self.att.unit, self.att.values.shape[1:])
 
     @cached_property
+    def patch(self) -> render.Patch | None:
+        """What the unit sees, where that is too little to be made out on the whole frame."""
+        field, at = self.window.plan.fields[self.att.unit.layer], self.att.unit.at
+        if field is None or not at or self.att.target is not None:
+            return None
+        frames, height, width = self.att.values.shape[1:]
+        patch = render.patch_of(field, at, (frames, height, width))
+        return patch if patch.is_small and patch.frames else None
+
+    @cached_property
     def look(self) -> dict[str, Any]:
         return {"mode": self.window.settings.mode, "scale": self.window.settings.scale}
 
@@ -86,7 +96,8 @@ def _write_filmstrip(path: Path, of: UnitMap) -> None:
         numbers=window.numbers,
         notes=field_note(window, of.box, att),
         channel_order=window.spec.input.channel_order,
-        overlays=of.overlays,
+        overlays=outlined(of.overlays, of.box),
+        patch=of.patch,
         **of.look,
     )
     render.write_image(path, strip)

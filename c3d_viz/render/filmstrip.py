@@ -42,10 +42,12 @@ from .maps import (
     scale_of,
     values_of,
 )
+from .patch import Patch, cut
 
 Row = Literal["input", "raw", "overlay"]
 ROWS = ("input", "raw", "overlay")
 _ROW_NAMES = {"input": "clip", "raw": "raw map", "overlay": "over the clip"}
+_ROW_NAMES |= {"patch": "what it sees", "back": "sent back"}
 _LABEL, _HEAD = 126, 26  # width of the rows' names, height of a frame number
 
 
@@ -66,6 +68,7 @@ def filmstrip(
     upper: float | None = None,
     channel_order: ChannelOrder = "RGB",
     overlays: Picture | None = None,
+    patch: Patch | None = None,
 ) -> Picture:
     """All frames of one attribution on a page, with frame numbers and the colour bar.
 
@@ -82,6 +85,8 @@ def filmstrip(
         tile: width of a frame on the page, in pixels.
         channel_order: of ``att``, for the "raw" row.
         overlays: what ``overlay`` makes of the same arguments, where it is at hand already.
+        patch: what the unit sees, where that is little: two more rows have it enlarged, and what is
+            sent back of it, in the frames that it lies in.
 
     Returns:
         (height, width, 3) uint8 RGB, about 1700 pixels wide for 8 columns.
@@ -101,17 +106,27 @@ def filmstrip(
         raise ShapeError(f"{len(numbers)} frame numbers given for {len(frames)} frames")
     bounds = scale_of(values, scale) if upper is None else np.full(len(frames), upper, np.float32)
     own = scale == "frame" and upper is None
-    full = scale_of(values_of(att), scale) if "raw" in rows else bounds
+    raw = "raw" in rows or patch is not None
+    full = scale_of(values_of(att), scale) if raw else bounds
     pictures = frame_rows(frames, att, rows, mode, bounds, full, channel_order, overlays)
     height = round(tile * frames.shape[1] / frames.shape[2])
-    label = _LABEL if len(rows) > 1 else 0
+    near = {}
+    if patch is not None:
+        back = pictures.get("raw")
+        if back is None:
+            back = raw_frames(att, upper=full, channel_order=channel_order)
+        tall = min(height, round(tile * patch.size[1] / patch.size[2]))
+        near["patch"] = cut(frames, patch, tall)
+        near["back"] = cut(back, patch, tall, smooth=False)
+    lines_of = [*rows, *near]
+    label = _LABEL if len(lines_of) > 1 else 0
     columns = min(columns, len(frames))
     lines = -(-len(frames) // columns)
     width = max(2 * MARGIN + label + columns * (tile + GAP) - GAP, 480)
-    block = _HEAD + len(rows) * (height + GAP) + (24 if own else 0) + 10
+    block = _HEAD + len(lines_of) * (height + GAP) + (24 if own else 0) + 10
     header = Header(title or title_of(att), subtitle, width)
     ends, meaning = _scale_text(values, bounds, mode, own, upper is not None, colours)
-    if "raw" in rows:
+    if raw:
         meaning += f"; raw map: {_raw_text(full, scale, colours)}"
     colour_map = SEQUENTIAL if mode == "magnitude" else DIVERGING
     legend = Legend(width, colour_map, ends, meaning, [*notes, *notes_of(att)])
@@ -122,14 +137,17 @@ def filmstrip(
         x = MARGIN + label + (i % columns) * (tile + GAP)
         y = header.height + (i // columns) * block
         page.text(x, y, fitted(f"frame {number}", tile, SMALL), SMALL, colour=GRAY)
-        for r, row in enumerate(rows):
+        for r, row in enumerate(lines_of):
             top = y + _HEAD + r * (height + GAP)
-            page.paste(x, top, enlarge(pictures[row][i], height, tile))
+            if row in rows:
+                page.paste(x, top, enlarge(pictures[row][i], height, tile))
+            elif patch is not None and i in patch.frames:
+                page.paste(x, top, near[row][i - patch.frames.start])
             if label and i % columns == 0:
                 page.text(MARGIN, top + 4, _ROW_NAMES[row], SMALL)
         if own:
             text = f"up to {short(bounds[i])}" if bounds[i] else "all zero"
-            under = y + _HEAD + len(rows) * (height + GAP) - 2
+            under = y + _HEAD + len(lines_of) * (height + GAP) - 2
             page.text(x, under, fitted(text, tile, SMALL), SMALL, colour=GRAY)
     legend.draw(page, below)
     return page.array()

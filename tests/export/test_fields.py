@@ -68,11 +68,13 @@ def test_a_picture_names_the_frames_rows_and_columns_that_its_unit_sees(
     """Frames by their numbers in the source; in a window that starts late and skips frames."""
     notes: list[str] = []
     numbers: list[list[int]] = []
+    seen: list[render.Patch] = []
     original = render.filmstrip
 
     def filmstrip(*args: Any, **kwargs: Any) -> Any:
         notes.extend(kwargs["notes"])
         numbers.append(list(kwargs["numbers"]))
+        seen.append(kwargs["patch"])
         return original(*args, **kwargs)
 
     monkeypatch.setattr(render, "filmstrip", filmstrip)
@@ -86,6 +88,7 @@ def test_a_picture_names_the_frames_rows_and_columns_that_its_unit_sees(
     rows = f"{max(0, h - 1)}-{min(111, h + 1)}"
     columns = f"{max(0, w - 1)}-{min(111, w + 1)}"
     (note,) = notes
+    assert (seen[0].start, seen[0].size) == ((t - 1, h - 1, w - 1), (3, 3, 3))
     assert f"frames {frames}, rows {rows} and columns {columns} " in note
     with np.load(out / unit["files"]["deconvnet"]["map"]) as stored:
         assert stored["frames"].tolist() == taken

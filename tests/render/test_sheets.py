@@ -7,8 +7,10 @@ import pytest
 from pictures import H, T, W, attribution, gray_frames, noise_map, tiles
 
 from c3d_viz.render import (
+    Patch,
     activation_sheet,
     contact_sheet,
+    cut,
     filmstrip,
     magnitude,
     overlay,
@@ -37,6 +39,23 @@ def test_filmstrip_holds_every_frame_in_order_at_its_place() -> None:
         (y0, x0), (y1, x1), (y2, x2) = (places[n][i][0] for n in ("input", "raw", "overlay"))
         assert x0 == x1 == x2
         assert y0 < y1 < y2
+
+
+def test_filmstrip_enlarges_what_a_unit_sees_in_its_frames_alone() -> None:
+    frames = np.random.default_rng(2).integers(0, 256, (T, H, W, 3), dtype=np.uint8)
+    values = noise_map()
+    patch = Patch((9, 40, 60), (3, 14, 14), (T, H, W))
+    page = filmstrip(frames, values, rows=("overlay",), tile=112, patch=patch)
+    seen = cut(frames, patch, 112)
+    back = cut(raw_frames(values), patch, 112, smooth=False)
+    for i, tile in enumerate(overlay(frames, values)):
+        ((y, x),) = tiles(page, tile)
+        below = page[y + 112 + 4 : y + 3 * 120 - 4, x : x + 112]
+        if i not in patch.frames:
+            assert (below == np.array(PAPER)).all()
+            continue
+        assert tiles(below, seen[i - 9]) == [(4, 0)]
+        assert tiles(below, back[i - 9]) == [(4 + 120, 0)]
 
 
 def margins_are_clear(page: np.ndarray, width: int = 12) -> bool:
