@@ -171,10 +171,10 @@ def units_dynamic(
     out: Out,
     layer: Layers = None,
     pairs: Annotated[
-        int, typer.Option("--pairs", metavar="N", help="Pairs of clips for each factor.")
+        int, whole("--pairs", metavar="N", help="Pairs of clips for each factor.")
     ] = 40,
     controls: Annotated[
-        int, typer.Option("--controls", metavar="N", help="Re-initialised networks; 0: none.")
+        int, whole("--controls", metavar="N", help="Re-initialised networks; 0: none.")
     ] = 3,
     network: Network,
     device: Device = "cpu",
