@@ -7,6 +7,7 @@ BENCH := .venv-bench
 READY_BENCH := $(BENCH)/.ready
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+MATRIX_ARGS ?=
 DEMO_OUT ?= demo-out
 
 .PHONY: help setup demo app test check format bench bench-check matrix clean
@@ -61,7 +62,7 @@ bench-check: $(READY)
 	$(BIN)/python -m benchmarks.check
 
 matrix:
-	$(PYTHON) tools/matrix.py
+	$(PYTHON) tools/matrix.py $(MATRIX_ARGS)
 
 clean:
 	rm -rf $(VENV) $(BENCH) $(DEMO_OUT) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache test-artefacts

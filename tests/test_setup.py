@@ -172,3 +172,31 @@ def test_constraints_pin_every_dependency() -> None:
     assert {name_of(w) for w in wanted} <= {name.replace("_", "-") for name in pinned}
     assert pinned["torch"] == "2.13.0"
     assert not any("nvidia" in name or "triton" in name for name in pinned)
+
+
+def test_a_cell_of_the_matrix_holds_its_versions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The lowest releases of all that we name; the newest with what is pinned; tests in both."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    import matrix
+
+    lowest = dict(line.split("==") for line in matrix.lower_bounds())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for wanted in (*project["dependencies"], *project["optional-dependencies"]["dev"]):
+        name = re.split(r"[<>=\[]", wanted)[0]
+        assert f">={lowest[name]}" in wanted
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    monkeypatch.setattr(matrix, "ROOT", str(tmp_path))
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(matrix.subprocess, "call", lambda c, **_: ran.append(c) or "pytest" in c)
+    for versions in ("lowest", "newest"):
+        assert not matrix.cell("3.12", versions, True, ["torch==2.13.0"])  # its tests fail
+        held = tmp_path / "build" / "matrix" / f"3.12-{versions}" / "constraints.txt"
+        pinned = "torch==2.13.0" if versions == "newest" else f"torch=={lowest['torch']}"
+        assert pinned in held.read_text().splitlines()
+        assert [c[1:3] for c in ran[-4:]] == [
+            ("-m", "venv"), ("-m", "pip"), ("-m", "c3d_viz.setup_check"), ("-m", "pytest")
+        ]  # fmt: skip
+        assert str(held) in ran[-3]
+        assert f"3.12 {versions:<7} tests FAILED" in capsys.readouterr().out

@@ -1,10 +1,12 @@
 """Run the quick tests on every Python and with the lowest and the newest libraries we allow.
 
     python3 tools/matrix.py [--pythons 3.11,3.12,3.13] [--versions lowest,newest] [--keep]
+                            [--pin torch==2.13.0 ...]
 
 A cell of the matrix is a virtual environment under build/matrix: "lowest" has the lower bounds of
-pyproject.toml, "newest" what pip finds today within them. Pythons that are not installed are named
-and left out. Some 6 GB and ten minutes a cell where pip fetches PyTorch with its GPU libraries.
+pyproject.toml, "newest" what pip finds today within them. Pythons that are not on the PATH are
+named and left out. Some 6 GB and ten minutes a cell where pip fetches PyTorch with its GPU
+libraries; --pin holds a release in the newest cells, as that of a CPU build.
 Standard library only, so that any Python starts it.
 """
 
@@ -32,12 +34,11 @@ def lower_bounds():
     for line in wanted:
         found = re.match(r"([A-Za-z0-9_.-]+)(?:\[.*\])?>=([0-9.]+)", line)
         if found:
-            name, version = found.groups()
-            lines.append(f"{name}=={version}{'.*' if version.count('.') < 2 else ''}")
-    return sorted(lines)
+            lines.append("==".join(found.groups()))  # 2.1 is 2.1.0
+    return sorted(set(lines))
 
 
-def cell(python, versions, keep):
+def cell(python, versions, keep, pins):
     """Make one environment, run the tests in it, and say how it went."""
     place = os.path.join(ROOT, "build", "matrix", f"{python}-{versions}")
     shutil.rmtree(place, ignore_errors=True)
@@ -55,7 +56,7 @@ def cell(python, versions, keep):
         pip = [binary, "-m", "pip", "install", "--disable-pip-version-check", "-q"]
         made = run("python" + python, "-m", "venv", place)
         with open(constraints, "w") as lines:
-            lines.write("\n".join(lower_bounds()) if versions == "lowest" else "")
+            lines.write("\n".join(lower_bounds() if versions == "lowest" else pins))
         installed = made and run(*pip, "-c", constraints, "-e", ".[dev,demo]")
         ready = installed and run(binary, "-m", "c3d_viz.setup_check")
         # old libraries beside new ones warn of each other, which is nobody's fault here
@@ -76,6 +77,7 @@ def main():
     parser.add_argument("--pythons", default="3.11,3.12,3.13")
     parser.add_argument("--versions", default="lowest,newest")
     parser.add_argument("--keep", action="store_true", help="keep the environments")
+    parser.add_argument("--pin", action="append", default=[], metavar="NAME==VERSION")
     options = parser.parse_args()
     good = True
     for python in options.pythons.split(","):
@@ -86,7 +88,7 @@ def main():
             print(f"{python} is not installed: left out", flush=True)
             continue
         for versions in options.versions.split(","):
-            good = cell(python, versions, options.keep) and good
+            good = cell(python, versions, options.keep, options.pin) and good
     return 0 if good else 1
 
 
