@@ -47,14 +47,16 @@ def lines(
     """A callback that writes one line at the first step, every few seconds, and at the end."""
     write = write or (lambda text: print(text, file=sys.stderr, flush=True))
     began = last = clock()
-    first = done_before = -1
+    first = done_before = of = -1
 
     def progress(done: int, total: int, what: str) -> None:
-        nonlocal last, first, done_before
+        nonlocal began, last, first, done_before, of
         now = clock()
-        if first < 0:
-            first = done  # a resumed run starts in the middle: the rate counts from there
-        elif not (now - last >= EVERY or (done >= total and done != done_before)):
+        started = first < 0
+        if total != of:  # the first step, where a resumed run begins, or another kind of work
+            first, of = done, total
+            began = began if started else now
+        if not started and not (now - last >= EVERY or (done >= total and done != done_before)):
             return
         last, done_before = now, done
         text = f"{title}: {done} of {total}, {what}"

@@ -63,4 +63,4 @@ def answer(model: nn.Module, x: Tensor, unit: Unit) -> float:
 
 def _digest(x: Tensor) -> bytes:
     values = x.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-    return hashlib.blake2b(values.data, digest_size=16).digest()
+    return hashlib.sha256(values.data).digest()

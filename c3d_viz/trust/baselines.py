@@ -64,7 +64,8 @@ def optical_flow(frames: Frames, _seed: int = 0) -> Maps:
     for t, (a, b) in enumerate(_camera(frames)):
         flow = cv2.calcOpticalFlowFarneback(grey[t], grey[t + 1], None, 0.5, 3, 15, 3, 5, 1.2, 0)  # type: ignore[call-overload]
         lengths.append(np.abs(flow[..., 0] + 1j * flow[..., 1] - (a * place + b - place)))
-    return np.stack([*lengths, lengths[-1]]).astype(np.float32)
+    still = np.zeros((height, width))  # of a clip of one frame
+    return np.stack([*lengths, (lengths or [still])[-1]]).astype(np.float32)
 
 
 BASELINES: dict[str, Callable[[Frames, int], Maps]] = {

@@ -103,7 +103,7 @@ def deletion_insertion(
             where it was taken.
 
     Raises:
-        ShapeError: map and clip differ in size.
+        ShapeError: map and clip differ in size, or the map is not finite.
         VizError: no such filling, or steps below 1.
     """
     importance = importance_of(att.values)
@@ -132,8 +132,7 @@ def faithfulness(
         asked: the model with what it has answered already, where other maps were measured before.
     """
     asked = asked or Asked(model)
-    if tuple(x.shape[2:]) != importance.shape:
-        raise ShapeError(f"the map {importance.shape} is not of the clip {tuple(x.shape[2:])}")
+    _check(x, importance)
     if filling not in FILLINGS or steps < 1:
         raise VizError(
             f"fillings are {', '.join(FILLINGS)} and steps 1 or more, got {filling!r}, {steps}"
@@ -166,7 +165,11 @@ def average_drop(
 
     The map is blurred by 2 pixels and divided by its maximum; NaN where it is empty or the unit
     does not answer.
+
+    Raises:
+        ShapeError: map and clip differ in size, or the map is not finite.
     """
+    _check(x, importance)
     asked = asked or Asked(model)
     before = asked.answer(x, unit)
     smooth = np.stack([cv2.GaussianBlur(f, (0, 0), _SMOOTH) for f in importance.astype(np.float32)])
@@ -174,3 +177,10 @@ def average_drop(
         return float("nan")
     weight = torch.from_numpy(smooth / smooth.max()).to(x)
     return max(0.0, before - asked.answer(x * weight, unit)) / before
+
+
+def _check(x: Tensor, importance: npt.NDArray[np.floating]) -> None:
+    if tuple(x.shape[2:]) != importance.shape:
+        raise ShapeError(f"the map {importance.shape} is not of the clip {tuple(x.shape[2:])}")
+    if not np.isfinite(importance).all():
+        raise ShapeError("a map whose pixels are to be taken away is finite everywhere")

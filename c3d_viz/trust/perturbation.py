@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ..clips import read_clip
 from ..engine import Unit
+from ..errors import LayerError
 from ..render import write_video
 from .cascade import alike
 
@@ -57,8 +58,12 @@ def motion_specificity(
         frames: uint8 (T, H, W, 3) RGB.
         unit: with a position.
         steps: length of its layer's grid in time: its mirror image sits at ``steps - 1 - t``.
+
+    Raises:
+        LayerError: the unit has no position in time.
     """
-    assert unit.at is not None
+    if not unit.at:
+        raise LayerError(f"{unit.layer} has no time in which its unit could be mirrored")
     original = explain(frames, unit)
     mirrored = Unit(unit.layer, unit.channel, (steps - 1 - unit.at[0], *unit.at[1:]))
     backwards = explain(np.ascontiguousarray(frames[::-1]), mirrored)[::-1]

@@ -69,9 +69,14 @@ def max_sensitivity(explain: Callable[[Tensor], Tensor], x: Tensor, seed: int) -
     Args:
         explain: (1, C, T, H, W) -> signed map of that shape.
         seed: of the changes, uniform within ``RADIUS`` times the clip's spread.
+
+    Returns:
+        NaN where the map is empty.
     """
     from captum.metrics import sensitivity_max
 
+    if not explain(x).any():
+        return float("nan")
     generator = torch.Generator().manual_seed(seed)
 
     def perturb(clips: Any, radius: float) -> Any:

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ShapeError
+
 Maps = npt.NDArray[np.float32]
 
 
@@ -18,7 +20,12 @@ def ssim(first: Maps, second: Maps) -> float:
     """Mean structural similarity of two stacks (T, H, W) with values 0-1.
 
     Gaussian window with sigma 1.5, constants (0.01)^2 and (0.03)^2; mean over all pixels.
+
+    Raises:
+        ShapeError: they differ in size.
     """
+    if first.shape != second.shape or first.ndim != 3:
+        raise ShapeError(f"two stacks (T, H, W) are compared, got {first.shape}, {second.shape}")
 
     def local(stack: Maps) -> Maps:
         return np.stack([cv2.GaussianBlur(f, (11, 11), 1.5) for f in stack])

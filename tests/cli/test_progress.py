@@ -38,6 +38,20 @@ def test_a_resumed_run_does_not_boast() -> None:
     assert said[-1].endswith("30 s left")
 
 
+def test_another_kind_of_work_has_a_rate_of_its_own() -> None:
+    """Reading clips, of which nothing is kept, says nothing about work that was kept before."""
+    now = 0.0
+    said: list[str] = []
+    progress = cli_progress.lines("check", said.append, lambda: now)
+    progress(0, 10, "reading")
+    now = 100.0
+    progress(80, 100, "work kept from before")
+    now = 110.0
+    progress(85, 100, "work")
+    assert said[1:] == ["check: 80 of 100, work kept from before",
+                        "check: 85 of 100, work, 30 s left"]  # fmt: skip
+
+
 def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     with cli_progress.progress_bar("export") as progress:
