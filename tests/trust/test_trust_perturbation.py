@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from tiny import tiny
+from torch import nn
 
 from c3d_viz.engine import Unit, top_units, trace
-from c3d_viz.nets import COMPACT_INPUT
+from c3d_viz.nets import COMPACT_INPUT, InputSpec
 from c3d_viz.trust import (
     Case,
     little_changes,
@@ -111,3 +112,28 @@ def test_odd_frames_survive_the_compression() -> None:
         little_changes(frames, 0),
     )
     assert set(found) == {"shift", "noise", "compression"}
+
+
+def test_what_a_deconvolution_has_of_time_without_kernels_in_time_is_ties_of_zeros() -> None:
+    """A pooling over time takes the first of equal cells, also of a reversed clip, and the
+    deconvolution alone walks back through cells that are zero."""
+    model = nn.Sequential(
+        nn.Conv3d(3, 4, (1, 3, 3), padding=(0, 1, 1)), nn.ReLU(), nn.MaxPool3d((2, 2, 2)),
+        nn.Conv3d(4, 4, (1, 3, 3), padding=(0, 1, 1)), nn.ReLU(),
+    ).eval()  # fmt: skip
+    with torch.no_grad():
+        for values in model.parameters():
+            values.copy_(torch.randn(values.shape, generator=torch.Generator().manual_seed(5)))
+    model.requires_grad_(False)
+    frames = np.random.default_rng(0).integers(0, 255, (4, 24, 24, 3), dtype=np.uint8)
+    spec = InputSpec(resize=(24, 24), crop=(24, 24), frames=4, mean=(120.0,) * 3, scale=1 / 60)
+
+    def direction(method: str, bias: float) -> float:
+        model[0].bias.fill_(bias)  # type: ignore[operator, union-attr]
+        made = Subject(model, spec, Case("a", "a", frames), Unit("4", 1, (0, 6, 6)), 2)
+        explain = partial(made.explain_by, made.asked(), method)
+        return motion_specificity(explain, frames, made.unit, made.steps).direction
+
+    assert direction("guided", -6.0) == pytest.approx(0, abs=1e-9)
+    assert direction("deconvnet", -6.0) > 1e-3
+    assert direction("deconvnet", 100.0) == pytest.approx(0, abs=1e-9)  # nothing is zero
