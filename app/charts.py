@@ -121,3 +121,24 @@ def _levels(low: float, high: float, step: float, form: str) -> alt.Axis:
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     values = [round(step * n, 6) for n in np.arange(first, last + 1)]
     return alt.Axis(values=values, format=form, labelFlush=False, labelBound=False)
+
+
+def quantiles(values: Floats, here: float | None) -> alt.LayerChart:
+    """What each share of many windows stays below, and where this window's answer lies."""
+    last = len(values) - 1
+    rows = [{"share": 100 * n / last, "answer": float(v)} for n, v in enumerate(values)]
+    drawn = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_line()
+        .encode(
+            x=alt.X("share:Q", title="% of the windows", scale=alt.Scale(domain=[0, 100])),
+            y=alt.Y("answer:Q", title="stay below"),
+        )
+    )
+    line = [] if here is None else [{"answer": here}]
+    rule = (
+        alt.Chart(alt.Data(values=line))
+        .mark_rule(strokeDash=[4, 3], color="#8a8578")
+        .encode(y="answer:Q")
+    )
+    return alt.layer(drawn, rule).properties(height=150)

@@ -51,15 +51,17 @@ def net_name(key: str) -> str:
 
 
 def clip_menu() -> None:
-    """This session's own clips and the samples by name."""
-    own = session().clips
-    keys = [*reversed(own), *samples.samples()]
+    """This session's own clips and the samples by name; and one that the atlas shows."""
+    own, current = session().clips, state.view().clip
+    keys = list(dict.fromkeys([*reversed(own), *samples.samples(), current]))
 
     def title(key: str) -> str:
-        return ui.plain(own[key].label) if key in own else samples.samples()[key].title
+        if known := samples.samples().get(key):
+            return known.title
+        return ui.plain((own.get(key) or state.source(key)).label)
 
-    chosen = st.radio("Clip", keys, index=keys.index(state.view().clip), format_func=title)
-    if chosen != state.view().clip:
+    chosen = st.radio("Clip", keys, index=keys.index(current), format_func=title)
+    if chosen != current:
         state.change(state.view().with_clip(chosen))
         st.rerun()
     st.caption("Upload further clips on the first page.")

@@ -28,6 +28,7 @@ PAGES = {  # by module; its address too
     "layers": Page("Layers", "layers"),
     "motion": Page("Motion", "timeline"),
     "compare": Page("Compare", "compare"),
+    "atlas": Page("Atlas", "grid_view"),
     "export": Page("Export", "download"),
 }
 

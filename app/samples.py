@@ -101,7 +101,11 @@ def samples() -> dict[str, Sample]:
 
 def sample_source(key: str, folder: Path) -> Source:
     """A sample as a clip on disk; a synthetic one is written to ``folder`` the first time."""
-    sample = samples()[key]
+    return stored(key, samples()[key], folder)
+
+
+def stored(key: str, sample: Sample, folder: Path) -> Source:
+    """The same of any ``Sample``; another key for another one."""
     if sample.file is not None:
         path = sample.file
         return Source(key, path, sample.title, _info(path), f"demo:/{path.name}", sample.start)

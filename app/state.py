@@ -16,7 +16,7 @@ from c3d_viz.clips import motion_energy, span_of
 from c3d_viz.errors import ClipError
 from c3d_viz.weights import NetworkChoice
 
-from . import blocks, components, samples, ui, windows, work
+from . import atlas, blocks, components, samples, ui, windows, work
 from .pages import started
 from .samples import Source
 from .sessions import in_own_names, session, sessions
@@ -96,7 +96,7 @@ def read_address() -> None:
     with place:  # another network may have to be loaded for its layers
         st.session_state["view"], notes = from_query(
             query,
-            clips=(*samples.samples(), *session().clips),
+            clips=(*samples.samples(), *session().clips, *atlas.keys()),
             nets=nets(),
             layers=layers,
             methods=tuple(viz.METHODS),
@@ -144,6 +144,11 @@ def source(key: str | None = None) -> Source:
     stored = session().clips.get(key)
     if stored is not None and stored.info is not None:
         return Source(stored.digest, stored.path, stored.label, stored.info, stored.label)
+    if key.startswith(atlas.MARK):
+        of = atlas.source(key, sessions().storage.root)
+        if of is not None:
+            return of
+        session().notes.append("The atlas's clip is not there any more, or is another file.")
     known = samples.samples()
     if key not in known:  # an upload that was taken away
         key = next(iter(known))

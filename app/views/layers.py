@@ -11,7 +11,7 @@ from c3d_viz.render import normalised
 from .. import components, drawing, patches, pictures, state, ui, windows, words, work
 from ..tasks import report
 from ..waiting import wait_for
-from . import side, stage
+from . import atlas, side, stage
 
 UNTRAINED_SEED = 1
 
@@ -36,6 +36,7 @@ def page() -> None:
     places(shown, unit)
     with st.container(key="frames-place"):
         frame_by_frame(shown, unit)
+    atlas.of_unit(shown, unit)
     st.space("small")
     side.by_side(shown, unit)
     with right:  # last: the other maps may take longer than the one that is looked at

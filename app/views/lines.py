@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .. import state, ui, work
+from .. import atlas, state, ui, work
 
-LINES: tuple[Callable[[state.Shown, work.Spot, str], str], ...] = ()
+
+def of_many(shown: state.Shown, unit: work.Spot, _method: str) -> str:
+    """How strong the answer is among the windows of the atlas."""
+    told = atlas.said(shown.net, unit)
+    return told and f"Answers {unit.activation:.3g}: {told}."
+
+
+LINES: tuple[Callable[[state.Shown, work.Spot, str], str], ...] = (of_many,)
 """Each is given what is shown, the unit and the method; "" says nothing. It must not compute: what
 takes longer than a look into a table belongs beside the page."""
 

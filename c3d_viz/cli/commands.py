@@ -20,7 +20,7 @@ from ..errors import VizError, memory_ended, printable
 from ..setup_check import missing_screen_library
 from .corpus import atlas, features, map_, search
 from .export import export
-from .options import Facts, Network, Out, Overwrite, Resume, network_options, whole
+from .options import Facts, Network, Out, Overwrite, Resume, network_options, path_named, whole
 from .progress import progress_bar, say
 from .tools import finding_app, weights_app
 from .trust import check
@@ -172,11 +172,17 @@ def dashboard(
     ] = "127.0.0.1",
     port: Annotated[int, whole("--port", metavar="N", help="Port to listen on.")] = 8501,
     facts: Facts = None,
+    atlas: Annotated[
+        Path | None,
+        typer.Option(
+            "--atlas", metavar="FOLDER", parser=path_named, help="Show an atlas. [a small one]"
+        ),
+    ] = None,
 ) -> None:
     """Serve the dashboard on this machine."""
     from .dashboard import serve
 
-    raise typer.Exit(serve(network, host=host, port=port, facts=facts))
+    raise typer.Exit(serve(network, host=host, port=port, facts=facts, atlas=atlas))
 
 
 @app.command(

@@ -21,6 +21,7 @@ from .progress import say
 STARTED = {  # what the server is started with: its environment, which app/pages.py reads
     "network": "C3D_VIZ_NETWORK",  # a NetworkChoice as JSON
     "facts": "C3D_VIZ_FACTS",  # path of a facts.json
+    "atlas": "C3D_VIZ_ATLAS",  # a folder
 }
 NETWORK = STARTED["network"]
 
@@ -71,6 +72,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8501,
     facts: Path | None = None,
+    atlas: Path | None = None,
 ) -> int:
     """Run the dashboard until it is stopped; returns Streamlit's exit status.
 
@@ -80,13 +82,19 @@ def serve(
         host: loopback unless other machines are meant to reach the page.
         port: a free port.
         facts: facts.json of a check on that network, for what is said beside its maps.
+        atlas: a folder of ``c3d-viz atlas`` to show; the page says where it is another network's.
 
     Raises:
         VizError: the port is taken, facts are of another network, something is not installed.
+        ExportError: there is no atlas, or it is damaged.
         WeightsError: the checkpoint does not load.
     """
     check_port(host, port)
     environment = {k: v for k, v in os.environ.items() if k not in STARTED.values()}
+    if atlas is not None:
+        from ..corpus import Atlas
+
+        environment[STARTED["atlas"]] = str(Atlas.open(atlas).path.absolute())
     plain = network is None or network.options() == ["--model", "compact"]
     if facts is not None:
         check_facts(network, facts)

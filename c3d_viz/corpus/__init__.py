@@ -7,6 +7,8 @@ from .atlas import (
     AtlasSettings,
     FeatureMap,
     TopWindow,
+    draw_window,
+    film_strips,
     write_atlas,
 )
 from .descriptors import Descriptor, describe

@@ -138,8 +138,8 @@ class _Run:
             model.to(device), spec, settings.layer, settings.overlap, settings.batch
         )
         self.size = describer.size
-        self.about = about(settings, spec)
-        self.key = key_of(model, self.about)
+        self.about = about(settings, model, spec)
+        self.key = key_of(self.about)
 
     def _check_places(self, overwrite: bool) -> None:
         for place in (self.out, self.errors):

@@ -7,13 +7,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from ..clips import Clip
 from ..errors import ExportError, VizError
 from ..nets import ModelSpec
 from ..weights import NetworkChoice
 from .atlas import Atlas
 from .descriptors import describe
-from .identity import about_network
+from .identity import difference
 from .nearest import Neighbour, parquet_file, search
 
 _KEY = b"c3d_viz"  # of a table's own metadata
@@ -43,12 +45,12 @@ def look_up(
     model, spec = (network or NetworkChoice()).load()
     if place.is_dir():
         atlas = Atlas.open(place)
-        _same_network(place, atlas.about, spec)
+        _same_network(place, atlas.about, model, spec)
         return atlas.search(model, clip, layer, k, spec=spec)
     if layer is not None:
         raise VizError("a table has one layer; --layer is for an atlas")
     about = _about(place)
-    _same_network(place, about, spec)
+    _same_network(place, about, model, spec)
     made = describe(model, clip, about["layer"], about["overlap"], spec=spec)
     return search(place, made.windows if about["windows"] else made.vector, k)
 
@@ -68,11 +70,9 @@ def _about(table: Path) -> dict[str, Any]:
     return about
 
 
-def _same_network(place: Path, about: dict[str, Any], spec: ModelSpec) -> None:
-    ours = json.loads(json.dumps(about_network(spec)))
-    for name, value in ours.items():
-        if about.get(name) != value:
-            raise ExportError(
-                f"{place} was made with another network ({name.replace('_', ' ')}); choose the "
-                f"same by --model, --weights and the like"
-            )
+def _same_network(place: Path, about: dict[str, Any], model: nn.Module, spec: ModelSpec) -> None:
+    if other := difference(about, model, spec):
+        raise ExportError(
+            f"{place} was made with another network ({other}); choose the same by --model, "
+            f"--weights and the like"
+        )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import PAGES, SHOTS, no_error, not_blank, picture, settle, stored_verdict
+from browsing import PAGES, SHOTS, no_error, not_blank, picture, query, settle, stored_verdict
 
 from app.pages import there
 
@@ -35,6 +35,19 @@ def test_compare_and_motion_have_pictures(open_page: Any) -> None:
     page.get_by_role("button", name="Try other networks").click()
     page.get_by_text("re-initialised (3 networks)").wait_for(timeout=400_000)
     assert stored_verdict() in page.get_by_test_id("stAlert").inner_text()
+    no_error(page)
+
+
+def test_a_window_of_the_atlas_opens_as_the_clip(open_page: Any) -> None:
+    page = open_page("/atlas?clip=shapes&layer=conv2a&map=4")
+    window = page.get_by_role("radiogroup", name="Window that conv2a map 4").get_by_role("radio")
+    window.first.wait_for()
+    not_blank(picture(page, window.first))
+    window.first.click()
+    page.get_by_role("heading", name="What does a video network see?").wait_for()
+    settle(page)
+    assert "map=4" in query(page)
+    assert "clip=shapes" not in query(page)
     no_error(page)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,3 +148,25 @@ def test_whatever_stops_the_command_stops_the_server(tmp_path: Path, how: signal
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_an_atlas_is_looked_at_before_the_server_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(dashboard, "run", lambda words, env: seen.update(env) or 0)
+    monkeypatch.setenv(dashboard.STARTED["atlas"], "stale")
+    port = ["--port", str(_free_port())]
+    assert call(capsys, "app", *port)[0] == 0
+    assert dashboard.STARTED["atlas"] not in seen
+    shipped = Path(dashboard.__file__).parents[2] / "app" / "assets" / "atlas"
+    shutil.copytree(shipped, tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    assert call(capsys, "app", *port, "--atlas", "mine")[0] == 0
+    assert seen[dashboard.STARTED["atlas"]] == str(tmp_path / "mine")
+    seen.clear()
+    (tmp_path / "mine" / "maps.parquet").write_bytes(b"PAR1")
+    for wrong, why in (("nowhere", "holds no atlas"), ("mine", "mine")):
+        status, said, error = call(capsys, "app", *port, "--atlas", wrong)
+        assert (status, said, seen, error.count("\n")) == (2, "", {}, 1)
+        assert why in error

@@ -14,7 +14,9 @@ from torch import nn
 from ...clips import Clip, WindowStream
 from ...errors import ExportError, LayerError
 from ...files import read_json
+from ...methods import METHODS
 from ...nets import InputSpec, ModelSpec
+from ..identity import difference
 from ..listener import Listener, Vectors, peak_of_positions
 from ..nearest import Neighbour, nearest_rows, parquet_file
 from .settings import MAX_TOP
@@ -90,6 +92,8 @@ class Atlas:
             layers = tuple(_layer(entry) for entry in _list(about["layers"], 10_000))
             _demand(_whole(about["windows"]) and _whole(about["videos"]), "numbers")
             _demand(isinstance(about["weights"], str) and isinstance(about["model"], str), "names")
+            _demand(isinstance(about["fingerprint"], str), "the network's fingerprint")
+            _demand(about["method"] in METHODS, "the method")
             _demand(all(_whole(about["input"][name]) for name in ("frames", "stride")), "input")
             size = sum(layer.channels for layer in layers)
             _demand(len({layer.name for layer in layers}) == len(layers), "layers' names")
@@ -140,6 +144,13 @@ class Atlas:
         low, high = quantiles[place - 1 : place + 1].astype(float)
         between = (float(np.float32(value)) - low) / (high - low)
         return float(100 * (QUANTILES[place - 1] + between * (QUANTILES[1] - QUANTILES[0])))
+
+    def differs(self, model: nn.Module, spec: ModelSpec) -> str:
+        """In what a network is another one than the atlas's; an empty string where it is the same.
+
+        Weights, input, code and form of pool5 are compared, no names.
+        """
+        return difference(self.about, model, spec)
 
     def video(self, layer: str, channel: int) -> Path | None:
         """The H.264 file of a feature map's windows, a row for each; None where there is none.

@@ -62,12 +62,12 @@ class Run:
         )
         self.layers, self.size = listener.layers, listener.size
         self.trained, self.clip = spec.trained, spec.input.shape[1:]
-        self.about = about(settings, spec)
+        self.about = about(settings, model, spec)
         same = {**self.about, "layers": list(self.fields)}
         for name in ("top", "per_video", "method"):  # do not change what is scanned
             del same[name]
-        self.scan_key = key_of(model, same)
-        self.draw_key = key_of(model, {**same, "method": settings.method})
+        self.scan_key = key_of(same)
+        self.draw_key = key_of({**same, "method": settings.method})
         self.columns = [(i, c) for i, n in enumerate(self.layers.values()) for c in range(n)]
         arguments = (settings, self.fields, self.parts, self.scan_key, self.draw_key)
         self.workers = Workers(Bench, arguments, jobs)

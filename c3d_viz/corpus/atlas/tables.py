@@ -20,7 +20,7 @@ ATLAS, INDEX, MAPS, WINDOWS, MEDIA = (
     "windows.parquet",
     "media",
 )
-SCHEMA = 1
+SCHEMA = 2
 ALIKE = 3  # neighbours listed of each feature map
 _PLAIN = ("layer", "channel", "rank", "value", "path", "sha256", "start")
 _AT, _BOX = ("t", "h", "w"), ("first_frame", "last_frame", "top", "bottom", "left", "right")

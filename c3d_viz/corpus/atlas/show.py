@@ -1,0 +1,69 @@
+"""The windows of a feature map as pictures: out of its film, or drawn anew from the video."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from torch import nn
+
+from ...clips import Clip, cropped_frames, preprocess, read_clip, video_info
+from ...engine import Unit, receptive_fields
+from ...errors import ClipError, ExportError
+from ...methods import attribute
+from ...nets import ModelSpec
+from .draw import TILE, Picture, strip_of
+from .opened import Atlas
+from .tables import TopWindow
+
+_MAX_FRAMES = 4096  # of a film: a window's
+
+
+def film_strips(atlas: Atlas, layer: str, channel: int) -> list[Picture]:
+    """Every window of a feature map, strongest first, (N, TILE, tiles * TILE, 3) uint8 RGB each.
+
+    Side by side: the frame with an outline (where a part is seen), that part, the way back. None
+    of them where the atlas holds no film of the map.
+
+    Raises:
+        LayerError: the atlas has no such layer or channel.
+        ExportError: a link lies in the film's place, or the film is damaged.
+    """
+    film, tops = atlas.video(layer, channel), atlas.top(layer, channel)
+    if film is None:
+        return []
+    shape = (len(tops) * TILE, atlas.layer(layer).tiles * TILE)
+    try:
+        info = video_info(film)
+        if (info.height, info.width) != shape or info.frames > _MAX_FRAMES:
+            raise ExportError(f"{film} does not fit the atlas; make it again")
+        frames = read_clip(film, 0, info.frames).frames
+    except ClipError:
+        raise ExportError(f"{film} is damaged; make the atlas again") from None
+    return [frames[:, row : row + TILE] for row in range(0, shape[0], TILE)]
+
+
+def draw_window(
+    atlas: Atlas,
+    model: nn.Module,
+    spec: ModelSpec,
+    top: TopWindow,
+    video: str | os.PathLike[str],
+) -> Picture:
+    """One window as ``film_strips`` gives it, from the video.
+
+    Args:
+        model, spec: the network the atlas was made with.
+
+    Raises:
+        ClipError: the video cannot be read there.
+        VizError: what ``attribute`` raises.
+    """
+    takes = spec.input
+    clip: Clip = read_clip(video, top.start, takes.frames, takes.stride)
+    unit = Unit(top.layer, top.channel, top.at)
+    map_ = attribute(model, preprocess(clip, takes), unit, atlas.about["method"])
+    field = receptive_fields(model, takes.shape, [top.layer])[top.layer]
+    box = (*top.frames, *top.rows, *top.columns)
+    strip = strip_of(cropped_frames(clip, takes), map_, field, box, takes.channel_order)
+    return np.ascontiguousarray(strip.reshape(-1, TILE, strip.shape[1], 3))
