@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Any, cast
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -12,7 +13,7 @@ from c3d_viz.errors import VizError
 from c3d_viz.methods import METHODS
 from c3d_viz.render import Patch
 
-from .. import components, drawing, measured, patches, pictures, state, ui, work
+from .. import components, drawing, measured, patches, pictures, saving, state, ui, work
 from ..tasks import report
 from ..tiles import tiles
 from ..waiting import wait_for
@@ -57,6 +58,7 @@ def answer(shown: state.Shown, unit: work.Spot) -> bool:
     with st.container(horizontal=True, vertical_alignment="center", key="answer-head"):
         choose_method()
         choose_look()
+        save(shown, unit)
 
     patch = wait_for(
         lambda: patches.patch_of(shown.net, win, unit), f"Measuring what {unit.layer} sees"
@@ -211,6 +213,29 @@ def choose_look() -> None:
     if look != view.look:
         state.changed(look=look)
         st.rerun()
+
+
+def save(shown: state.Shown, unit: work.Spot) -> None:
+    """The map as a picture or a film, made when asked for."""
+    view = state.view()
+    named = name_of(shown, unit.layer, unit.channel)
+    with st.popover("Save", icon=":material/download:"):
+        for kind, label in (("png", "All frames (PNG)"), ("gif", "As a film (GIF)")):
+            st.download_button(
+                label,
+                functools.partial(
+                    saving.saved,
+                    cast(saving.Kind, kind),
+                    *(shown.source, shown.net, shown.window, unit, named),
+                    *(view.method, view.look),
+                ),
+                saving.file_name(cast(saving.Kind, kind), shown.source, unit, view.method),
+                f"image/{kind}",
+                icon=":material/image:" if kind == "png" else ":material/movie:",
+                on_click="ignore",
+                key=f"save-{kind}",
+            )
+        st.caption("With layer, map, method, weights, clip and frame numbers written on it.")
 
 
 def strongest(shown: state.Shown, unit: work.Spot) -> None:

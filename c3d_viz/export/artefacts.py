@@ -96,7 +96,7 @@ def _write_filmstrip(path: Path, of: UnitMap) -> None:
         numbers=window.numbers,
         notes=field_note(window, of.box, att),
         channel_order=window.spec.input.channel_order,
-        overlays=outlined(of.overlays, of.box),
+        overlays=of.overlays,
         patch=of.patch,
         **of.look,
     )

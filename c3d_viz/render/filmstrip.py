@@ -118,36 +118,44 @@ def filmstrip(
         tall = min(height, round(tile * patch.size[1] / patch.size[2]))
         near["patch"] = cut(frames, patch, tall)
         near["back"] = cut(back, patch, tall, smooth=False)
-    lines_of = [*rows, *near]
-    label = _LABEL if len(lines_of) > 1 else 0
+    label = _LABEL if len(rows) + len(near) > 1 else 0
     columns = min(columns, len(frames))
-    lines = -(-len(frames) // columns)
     width = max(2 * MARGIN + label + columns * (tile + GAP) - GAP, 480)
-    block = _HEAD + len(lines_of) * (height + GAP) + (24 if own else 0) + 10
+    seen = range(0) if patch is None else patch.frames
+    names = [  # of each line: what a unit sees where it sees one of its frames
+        [*rows, *(near if any(i in seen for i in range(at, at + columns)) else ())]
+        for at in range(0, len(frames), columns)
+    ]
+    blocks = [_HEAD + len(line) * (height + GAP) + (24 if own else 0) + 10 for line in names]
     header = Header(title or title_of(att), subtitle, width)
     ends, meaning = _scale_text(values, bounds, mode, own, upper is not None, colours)
     if raw:
         meaning += f"; raw map: {_raw_text(full, scale, colours)}"
     colour_map = SEQUENTIAL if mode == "magnitude" else DIVERGING
     legend = Legend(width, colour_map, ends, meaning, [*notes, *notes_of(att)])
-    below = header.height + lines * block
+    below = header.height + sum(blocks)
     page = Canvas(width, below + legend.height)
     header.draw(page)
     for i, number in enumerate(numbers):
         x = MARGIN + label + (i % columns) * (tile + GAP)
-        y = header.height + (i // columns) * block
+        y = header.height + sum(blocks[: i // columns])
         page.text(x, y, fitted(f"frame {number}", tile, SMALL), SMALL, colour=GRAY)
-        for r, row in enumerate(lines_of):
+        for r, row in enumerate(names[i // columns]):
             top = y + _HEAD + r * (height + GAP)
             if row in rows:
                 page.paste(x, top, enlarge(pictures[row][i], height, tile))
-            elif patch is not None and i in patch.frames:
-                page.paste(x, top, near[row][i - patch.frames.start])
+                if patch is not None and i in seen:
+                    left, up, wide, tall = patch.box
+                    across, down = round(x + left * tile), round(top + up * height)
+                    ends_at = round(across + wide * tile), round(down + tall * height)
+                    page.box(across - 1, down - 1, *ends_at, (255, 255, 255))
+            elif i in seen:
+                page.paste(x, top, near[row][i - seen.start])
             if label and i % columns == 0:
                 page.text(MARGIN, top + 4, _ROW_NAMES[row], SMALL)
         if own:
             text = f"up to {short(bounds[i])}" if bounds[i] else "all zero"
-            under = y + _HEAD + len(lines_of) * (height + GAP) - 2
+            under = y + blocks[i // columns] - 36
             page.text(x, under, fitted(text, tile, SMALL), SMALL, colour=GRAY)
     legend.draw(page, below)
     return page.array()

@@ -81,9 +81,8 @@ def cut(frames: Picture, patch: Patch, height: int, *, smooth: bool = True) -> P
     whole[:, y : y + part.shape[1], x : x + part.shape[2]] = part
     size = (max(1, round(height * wide / tall)), height)
     how = cv2.INTER_CUBIC if smooth else cv2.INTER_NEAREST
-    return np.stack([cv2.resize(frame, size, interpolation=how) for frame in whole]).astype(
-        np.uint8
-    )
+    made = [cv2.resize(frame, size, interpolation=how) for frame in whole]
+    return np.asarray(made, np.uint8).reshape(len(made), height, size[0], 3)
 
 
 def places(

@@ -48,14 +48,22 @@ def test_filmstrip_enlarges_what_a_unit_sees_in_its_frames_alone() -> None:
     page = filmstrip(frames, values, rows=("overlay",), tile=112, patch=patch)
     seen = cut(frames, patch, 112)
     back = cut(raw_frames(values), patch, 112, smooth=False)
-    for i, tile in enumerate(overlay(frames, values)):
-        ((y, x),) = tiles(page, tile)
-        below = page[y + 112 + 4 : y + 3 * 120 - 4, x : x + 112]
+    over = overlay(frames, values)
+    corners = [tiles(page, over[i]) for i in range(T)]
+    assert [len(found) for found in corners] == [0 if i in patch.frames else 1 for i in range(T)]
+    top, line = corners[0][0][0], corners[8][0][0]
+    assert line - top < 2 * 112  # no further rows where no frame is seen
+    for i in range(8, T):
+        x = corners[i - 8][0][1]
+        below = page[line + 112 + 4 : line + 3 * 120 - 4, x : x + 112]
         if i not in patch.frames:
             assert (below == np.array(PAPER)).all()
             continue
         assert tiles(below, seen[i - 9]) == [(4, 0)]
         assert tiles(below, back[i - 9]) == [(4 + 120, 0)]
+        marked = page[line : line + 112, x : x + 112]
+        edge = (marked != over[i]).any(axis=2)  # a line around the 14 pixels it sees
+        assert (edge[39:55, 59:75].sum(), edge.sum()) == (4 * 15, 4 * 15)
 
 
 def margins_are_clear(page: np.ndarray, width: int = 12) -> bool:
