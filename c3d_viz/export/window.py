@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ..clips import preprocess
-from ..engine import Trace, Unit, activation, check_unit, locate, top_units, trace
-from ..methods import Attribution, attribute_many
+from ..engine import Pass, Trace, Unit, activation, check_unit, locate, top_units, trace
+from ..methods import Attribution, attributions
 from ..nets import ModelSpec
 from .artefacts import ARTEFACTS, complete, write_unit
 from .draw import (
@@ -75,14 +75,17 @@ def export_window(window: Window, answers: Answers, step: Steps, clock: Clock) -
     settings, traced = window.settings, answers.traced
     notes: dict[tuple[Unit, str], list[str]] = {}
     prefix = "" if window.name == "." else window.name + "/"
+    seen = Pass(window.model, answers.x, traced)
     with Workers(step, clock) as workers:
         workers.submit("", write_input, window)
         for layer in settings.layers:
-            values = traced.activations[layer].cpu().float().numpy()
-            workers.submit(layer, write_activations, window, layer, values)
+            answered = traced.activations[layer]
+            values = answered.cpu().float()  # the same where it is so already
+            size = 0 if values is answered else values.nbytes
+            workers.submit(layer, write_activations, window, layer, values.numpy(), size=size)
             del values
         for method in settings.methods:
-            notes |= _export_method(window, answers, method, workers, step, clock)
+            notes |= _export_method(window, seen, answers.units, method, workers, step, clock)
     return {
         "start": window.clip.start,
         "frames": window.numbers,
@@ -111,7 +114,13 @@ def _units(traced: Trace, layer: str, settings: ExportSettings) -> list[Unit]:
 
 
 def _export_method(
-    window: Window, answers: Answers, method: str, workers: Workers, step: Steps, clock: Clock
+    window: Window,
+    seen: Pass,
+    asked: dict[str, list[Unit]],
+    method: str,
+    workers: Workers,
+    step: Steps,
+    clock: Clock,
 ) -> dict[tuple[Unit, str], list[str]]:
     """Maps of one method for every unit that still lacks a file, and the layers' sheets.
 
@@ -119,7 +128,7 @@ def _export_method(
     """
     units = {
         layer: found
-        for layer, found in answers.units.items()
+        for layer, found in asked.items()
         if (layer, method) not in window.plan.left_out
     }
     notes: dict[tuple[Unit, str], list[str]] = {}
@@ -132,9 +141,8 @@ def _export_method(
         wanted = [target_of(window, u) or u for found in missing.values() for u in found]
         precision = cast(Any, window.settings.precision)
         with clock("back-projection"):
-            maps = attribute_many(
-                window.model,
-                answers.x,
+            maps = attributions(
+                seen,
                 wanted,
                 method,
                 precision=precision,
@@ -152,7 +160,7 @@ def _export_method(
             with clock("back-projection"):
                 made[unit] = next(maps)
             notes[unit, method] = list(made[unit].notes)
-            workers.submit(name, write_unit, window, made[unit])
+            workers.submit(name, write_unit, window, made[unit], size=made[unit].values.nbytes)
         workers.submit("", write_sheet, window, found, method, made)
     return {key: lines for key, lines in notes.items() if lines}
 

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any
 
 WORKERS = 2  # threads that draw and encode
-QUEUE = 4  # finished maps that may wait for them
+QUEUE = 4  # jobs that may wait for them, whatever they hold
+MOST = 64 * 1024**2  # bytes that may; maps of shallow layers come faster than they can be drawn
 
 
 class Clock:
@@ -39,7 +40,7 @@ class Workers:
     def __init__(self, step: Callable[[str], None], clock: Clock) -> None:
         self._step, self._clock = step, clock
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="c3d-viz-draw")
-        self._waiting: deque[tuple[str, Future[dict[str, float]]]] = deque()
+        self._waiting: deque[tuple[str, int, Future[dict[str, float]]]] = deque()
 
     def __enter__(self) -> Workers:
         return self
@@ -52,21 +53,29 @@ class Workers:
     ) -> None:
         try:
             if kind is None:
-                self._collect(leave=0)
+                self._collect(all_of_them=True)
         finally:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def submit(self, what: str, job: Callable[..., dict[str, float]], *arguments: Any) -> None:
-        """Queue a job that returns seconds by kind; ``what`` names its step, "" is no step."""
-        self._waiting.append((what, self._pool.submit(job, *arguments)))
-        self._collect(leave=QUEUE)
+    def submit(
+        self, what: str, job: Callable[..., dict[str, float]], *arguments: Any, size: int = 0
+    ) -> None:
+        """Queue a job that returns seconds by kind, and wait where too much is queued.
+
+        Args:
+            what: names its step; "" is no step.
+            size: bytes that stay in memory until it is done, and would not without it.
+        """
+        self._waiting.append((what, size, self._pool.submit(job, *arguments)))
+        self._collect()
 
     def skip(self, what: str) -> None:
         """Count a step that was done by an earlier run."""
         self._step(what)
 
-    def _collect(self, leave: int) -> None:
-        for what, job in self._ready(leave):
+    def _collect(self, all_of_them: bool = False) -> None:
+        while self._waiting and (all_of_them or self._full() or self._waiting[0][2].done()):
+            what, _, job = self._waiting.popleft()
             began = time.perf_counter()
             spent = job.result()
             self._clock.add("waiting for the drawing", time.perf_counter() - began)
@@ -75,6 +84,6 @@ class Workers:
             if what:
                 self._step(what)
 
-    def _ready(self, leave: int) -> Iterator[tuple[str, Future[dict[str, float]]]]:
-        while self._waiting and (len(self._waiting) > leave or self._waiting[0][1].done()):
-            yield self._waiting.popleft()
+    def _full(self) -> bool:
+        held = sum(size for _, size, _ in self._waiting)
+        return len(self._waiting) > QUEUE and held > MOST

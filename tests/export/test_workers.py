@@ -13,8 +13,9 @@ import pytest
 from exported import Loaded
 
 from c3d_viz import Attribution, render
-from c3d_viz.export import export_clip
-from c3d_viz.export.workers import QUEUE, WORKERS, Workers
+from c3d_viz.engine.graph import walk
+from c3d_viz.export import export_clip, workers
+from c3d_viz.export.workers import MOST, QUEUE, WORKERS, Workers
 
 JOBS = 30
 
@@ -32,7 +33,8 @@ class Seconds:
         self.found[kind] = self.found.get(kind, 0.0) + seconds
 
 
-def test_whoever_submits_waits_once_the_queue_is_full() -> None:
+@pytest.mark.parametrize(("size", "fit"), [(MOST // 8, 8), (MOST, QUEUE), (MOST // 1000, JOBS)])
+def test_whoever_submits_waits_once_too_much_is_queued(size: int, fit: int) -> None:
     go, steps, given, clock = threading.Event(), list[str](), list[int](), Seconds()
 
     def draw(number: int) -> dict[str, float]:
@@ -40,18 +42,18 @@ def test_whoever_submits_waits_once_the_queue_is_full() -> None:
         return {"pictures": float(number)}
 
     def produce() -> None:
-        with Workers(steps.append, clock) as workers:
+        with Workers(steps.append, clock) as drawing:
             for number in range(JOBS):
-                workers.submit(f"map {number}", draw, number)
+                drawing.submit(f"map {number}", draw, number, size=size)
                 given.append(number)
 
     producer = threading.Thread(target=produce)
     producer.start()
     until = time.monotonic() + 30
-    while len(given) < QUEUE and time.monotonic() < until:
+    while len(given) < fit and time.monotonic() < until:
         time.sleep(0.01)
-    time.sleep(0.3)  # without a bound all would be given by now
-    assert QUEUE <= len(given) <= QUEUE + WORKERS
+    time.sleep(0.2)  # without a bound all would be given by now
+    assert len(given) == fit
     assert steps == []
     go.set()
     producer.join(60)
@@ -59,7 +61,7 @@ def test_whoever_submits_waits_once_the_queue_is_full() -> None:
     assert clock.found["(pictures, on other threads)"] == sum(range(JOBS))
 
 
-def test_an_export_holds_few_maps_while_the_drawing_is_slow(
+def test_an_export_of_all_layers_is_one_forward_pass_and_holds_few_maps_while_drawing_is_slow(
     clip: Path, loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alive: list[int] = []
@@ -81,7 +83,9 @@ def test_an_export_holds_few_maps_while_the_drawing_is_slow(
         return sum(type(thing) is Attribution for thing in gc.get_objects())
 
     others = count()
+    monkeypatch.setattr(workers, "MOST", 4 * 3 * 16 * 112 * 112)  # bytes of one map
     monkeypatch.setattr(render, "filmstrip", filmstrip)
+    monkeypatch.setattr(walk, "run", None)  # ways back need nothing that was not traced
     export_clip(clip, tmp_path / "out", top=1, loaded=loaded)
     assert len(list((tmp_path / "out").rglob("map.npz"))) == 11
     assert 1 <= alive[0] - others <= QUEUE + WORKERS
