@@ -152,7 +152,7 @@ def initialise(model: nn.Module, seed: int, scheme: Literal["he", "release"] = "
                 std = 0.005 if name in ("fc6", "fc7") else 0.01
                 bias = 0.0 if name in ("conv1a", "fc8") else 1.0
             noise = torch.randn(module.weight.shape, generator=generator)
-            module.weight.copy_(noise * std)
+            module.weight.copy_(noise.mul_(std))
             if module.bias is not None:
                 module.bias.fill_(bias)
 

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import nn
 
 from ..errors import WeightsError
@@ -248,7 +249,9 @@ def _random(choice: NetworkChoice) -> tuple[C3D, ModelSpec]:
     model = assemble.skeleton(
         classes, sizes.width, sizes.temporal_depths, sizes.fc, choice.pool5 or "ceil"
     )
-    model = model.to_empty(device="cpu")
+    # to_empty would import a package of symbolic algebra, which takes a second
+    room = {name: torch.empty(tensor.shape) for name, tensor in model.state_dict().items()}
+    model.load_state_dict(room, assign=True)
     initialise(model, choice.seed)
     spec = ModelSpec(
         name=choice.model,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -13,6 +16,7 @@ from nets import Residual, clip, state
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from c3d_viz.engine.graph.operations import operation
 from c3d_viz.engine.graph.reading import graph_of
 from c3d_viz.engine.graph.steps import ReLU
 from c3d_viz.nets.c3d import C3D
@@ -205,3 +209,46 @@ def test_reading_leaves_no_trace_in_the_model_and_disturbs_no_thread() -> None:
         stop.set()
         thread.join()
     assert not problems
+
+
+@pytest.mark.parametrize("ceil", [False, True])
+def test_shapes_that_are_told_are_those_of_pytorch(ceil: bool) -> None:
+    told = 0
+    for kernel, stride, padding, dilation in itertools.product(
+        (1, 2, 3, 5), (1, 2, 3), (0, 1, 2), (1, 2)
+    ):
+        x = torch.empty(1, 4, 5, 7, 8, device="meta")
+        weight, pooled = (
+            torch.empty(6, 2, *(kernel,) * 3),
+            (kernel, stride, padding, dilation, ceil),
+        )
+        for func, args, on_meta in (
+            (F.conv3d, (x, weight, None, stride, padding, dilation, 2), (x, weight.to("meta"))),
+            (F.max_pool3d, (x, *pooled), (x,)),
+        ):
+            makes = operation(func, args, {}).makes
+            try:
+                answer = func(*on_meta, *args[len(on_meta) :])
+            except RuntimeError:
+                assert makes is None
+                continue
+            assert tuple(makes) == tuple(answer.shape), (func, args[1:])
+            told += 1
+    assert told > 80
+    small = torch.empty(1, 3, 5, 7, 8, device="meta")
+    assert operation(F.conv3d, (small, torch.empty(6, 2, 1, 1, 1)), {}).makes is None
+    assert (
+        operation(F.linear, (torch.empty(1, 3, device="meta"), torch.empty(6, 2)), {}).makes is None
+    )
+
+
+def test_reading_a_chain_does_without_symbolic_algebra() -> None:
+    """PyTorch's own functions for shapes import it, which takes a second of every command."""
+    code = (
+        "import sys, torch, c3d_viz as viz\n"
+        "model, spec = viz.load_model('compact', 'random')\n"
+        "unit = viz.Unit('conv1a', 0, (0, 0, 0))\n"
+        "viz.attribute(model, torch.zeros(1, *spec.input.shape), unit)\n"
+        "sys.exit('sympy' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -35,13 +35,15 @@ class Operation(NamedTuple):
         kind: of the step; None where nothing changes, as in a dropout, which is off.
         inputs: the tensors that follow the clip.
         settings: of the step.
-        alike: whether the answer is a new tensor of the input's shape.
+        makes: shape of the answer, a new tensor, where that is told here; else PyTorch is asked.
+            For convolutions and poolings it imports a package of symbolic algebra at first, which
+            takes a second.
     """
 
     kind: type[Step] | None
     inputs: Sequence[Tensor]
     settings: dict[str, Any] = {}  # noqa: RUF012 (nobody writes to it)
-    alike: bool = False
+    makes: Sequence[int] | None = None
 
 
 Reader = Callable[..., Operation | None]
@@ -55,7 +57,8 @@ def operation(
         rectified = rectifier(func, args, kwargs)
         if rectified is not None:
             settings = {"ceiling": rectified.ceiling}
-            return Operation(ReLU, (rectified.x,), settings, alike=not rectified.in_place)
+            makes = None if rectified.in_place else rectified.x.shape
+            return Operation(ReLU, (rectified.x,), settings, makes)
         read = OPERATIONS.get(func)
         return None if read is None else read(*args, **kwargs)
     except (TypeError, ValueError, RuntimeError):  # a form of the call that is not known
@@ -81,14 +84,30 @@ def _convolution(
         padding = tuple(room // 2 for room in rooms)
     view = Stencil(kernel, triple(stride), triple(padding), spread)
     bias = None if bias is None else bias.detach()
-    return Operation(Conv, (x,), {"conv": Filters(weight.detach(), bias, view, groups)})
+    settings = {"conv": Filters(weight.detach(), bias, view, groups)}
+    fits = x.shape[1] == weight.shape[1] * groups and len(weight) % groups == 0
+    return Operation(Conv, (x,), settings, _swept(x, len(weight), view) if fits else None)
+
+
+def _swept(x: Tensor, channels: int, view: Stencil, ceil: bool = False) -> Sequence[int] | None:
+    """The shape of the answer where windows go over a clip; None where they do not fit."""
+    cells = []
+    for n, k, s, p, d in zip(
+        x.shape[2:], view.kernel, view.stride, view.padding, view.dilation, strict=True
+    ):
+        room = n + 2 * p - d * (k - 1) - 1
+        count = (room + s - 1 if ceil else room) // s + 1
+        count -= ceil and (count - 1) * s >= n + p  # a window begins within the clip
+        cells.append(count)
+    return (len(x), channels, *cells) if min(cells) > 0 else None
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Operation | None:
     if x.ndim != 2:
         return None
     bias = None if bias is None else bias.detach()
-    return Operation(Linear, (x,), {"weight": weight.detach(), "bias": bias})
+    makes = (len(x), len(weight)) if x.shape[1] == weight.shape[1] else None
+    return Operation(Linear, (x,), {"weight": weight.detach(), "bias": bias}, makes)
 
 
 def _batch_norm(
@@ -106,7 +125,7 @@ def _batch_norm(
     call = partial(_normalised, given=(mean, variance, weight, bias), eps=eps)
     scale = 1 / (variance + eps).sqrt()
     scale = (scale if weight is None else scale * weight).detach()
-    return Operation(Affine, (x,), {"call": call, "scale": scale}, alike=True)
+    return Operation(Affine, (x,), {"call": call, "scale": scale}, x.shape)
 
 
 def _normalised(x: Tensor, given: tuple[Tensor | None, ...], eps: float) -> Tensor:
@@ -127,7 +146,9 @@ def _max_pool(
         return None
     stride = stride or kernel_size
     view = Stencil(triple(kernel_size), triple(stride), triple(padding), triple(dilation))
-    return Operation(MaxPool, (x,), {"stencil": view})
+    fits = all(2 * p <= k for k, p in zip(view.kernel, view.padding, strict=True))
+    makes = _swept(x, x.shape[1], view, ceil_mode) if fits else None
+    return Operation(MaxPool, (x,), {"stencil": view}, makes)
 
 
 def _average_pool(

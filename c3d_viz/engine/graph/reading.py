@@ -76,7 +76,7 @@ class _Reader(TorchFunctionMode):
     def __init__(self, x: Tensor) -> None:
         super().__init__()
         self._dtype, self._device = x.dtype, x.device.type
-        self.clip = torch.empty_like(x, device="meta", requires_grad=False)
+        self.clip = _without_values(x)
         self._steps = [Step(shape=tuple(x.shape[1:]))]
         self._levels: dict[int, tuple[int, int]] = {}  # id of a tensor -> level, version
         self._reasons: dict[int, str] = {}  # id of a tensor -> what made it
@@ -101,8 +101,8 @@ class _Reader(TorchFunctionMode):
         if func == _ASKS_GRADIENT:  # as when it is walked back, whatever hangs on it
             return True
         step = self._step(func, args, kwargs, on_clip)
-        if isinstance(step, Operation) and step.alike:
-            result = torch.empty_like(on_clip[0])
+        if isinstance(step, Operation) and step.makes is not None:
+            result = on_clip[0].new_empty(step.makes)
         else:
             result = func(*self._on_meta(args), **self._on_meta(kwargs))
         self._note(func, step, result, on_clip)
@@ -161,7 +161,7 @@ class _Reader(TorchFunctionMode):
         clip = result.ndim > 1 and result.shape[0] == 1 and result.dtype == self._dtype
         if not clip or (found.kind is Flatten and len(shape) != 1):
             return f"{func.__name__} does not give one clip"
-        if (found.alike or found.kind is Affine) and shape != below[0]:
+        if found.kind is Affine and shape != below[0]:
             return f"{func.__name__} changes the shape"
         self._steps.append(found.kind(inputs=inputs, below=below, shape=shape, **found.settings))
         self._set(result, len(self._steps) - 1)
@@ -185,7 +185,7 @@ class _Reader(TorchFunctionMode):
                 return given
             if id(given) not in self._meta:
                 self._held.append(given)
-                self._meta[id(given)] = torch.empty_like(given, device="meta", requires_grad=False)
+                self._meta[id(given)] = _without_values(given)
             return self._meta[id(given)]
         if type(given) in (tuple, list):
             return type(given)(self._on_meta(item) for item in given)
@@ -221,6 +221,10 @@ class _Reader(TorchFunctionMode):
             isinstance(call, Unknown) for calls in self._outputs.values() for call in calls
         )
         return Graph(steps, self._outputs, self._makers, self._overwrites or unknown)
+
+
+def _without_values(given: Tensor) -> Tensor:
+    return torch.empty_strided(given.shape, given.stride(), dtype=given.dtype, device="meta")
 
 
 def _tensors(given: Any) -> Iterator[Tensor]:
