@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from c3d_viz.engine import Unit
 from c3d_viz.errors import LayerError, ShapeError
+from c3d_viz.methods import attribute
 from c3d_viz.nets import InputSpec
 from c3d_viz.trust import (
     BASELINES,
@@ -163,3 +164,34 @@ def test_a_baseline_of_one_frame_and_of_even_colour(name: str) -> None:
         assert found.shape == frames.shape[:3]
         assert np.isfinite(found).all()
         assert found.min() >= 0
+
+
+def test_a_check_changes_the_clips_that_it_says_it_changes(linear: nn.Sequential) -> None:
+    """The numbers of the check are those of the functions above, on its own clips and unit."""
+    method = "input_x_gradient"  # of which every pixel changes with the clip
+    net = nn.Sequential(*linear, nn.ReLU(), nn.Conv3d(1, 1, 3, padding=1, bias=False), nn.ReLU())
+    with torch.no_grad():
+        net[2].weight.copy_(linear[0].weight.flip(2) - 0.3)  # type: ignore[operator]
+    net.eval().requires_grad_(False)
+    spec = InputSpec(resize=(20, 20), crop=(20, 20), frames=4, mean=(90.0,), scale=1 / 60)
+    frames = np.random.default_rng(1).integers(90, 255, (4, 20, 20, 3), dtype=np.uint8)
+    subject = Subject(
+        net, spec, Case("a", "a", frames, synthetic=True), Unit("3", 0, (1, 8, 8)), 4, seed=5
+    )
+    assert subject.explain(method).any()
+    numbers = {
+        n.metric: n.value
+        for check in ("motion", "stability")
+        for n in CHECKS[check][0](subject, [method])
+    }
+
+    def explain(frames: np.ndarray, unit: Unit) -> np.ndarray:
+        return np.abs(attribute(net, subject.input_of(frames), unit, method).values).sum(0)
+
+    backwards = explain(frames[::-1].copy(), Unit("3", 0, (2, 8, 8)))[::-1]
+    known = 1 - alike(subject.explain(method), backwards)
+    assert numbers["change with direction"] == pytest.approx(known)
+    assert known > 0
+    found = stability(explain, frames, subject.unit, little_changes(frames, 5))
+    assert {name: numbers[f"stability {name}"] for name in found} == pytest.approx(found)
+    assert min(found.values()) < 0.999

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from command_line import call
 from torch import nn
 
 import c3d_viz as viz
@@ -103,6 +106,21 @@ def test_what_is_no_file_of_facts(tmp_path: Path) -> None:
             read_facts(tmp_path / "facts.json")
     with pytest.raises(VizError, match="positive controls came out wrong"):
         read_facts(written(tmp_path, {**plain(), "valid": False}))
+
+
+def test_the_command_line_hands_them_on(
+    make_video: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (16, 32, 32, 3), dtype=np.uint8)
+    clip = str(make_video(tmp_path / "clip.mp4", frames))
+    for words in ([clip], [clip, clip]):
+        out = str(tmp_path / "out")
+        status, _, error = call(
+            capsys, "export", *words, "-o", out, "--layer", "conv1a",
+            "--facts", str(written(tmp_path, plain())),
+        )  # fmt: skip
+        assert (status, Path(out).exists()) == (2, False)
+        assert "is of another network, own with other weights" in error
 
 
 @pytest.mark.parametrize("name", ["compact"])
