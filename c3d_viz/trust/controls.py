@@ -153,7 +153,7 @@ def _filter() -> list[ControlResult]:
         )
         right = score.direction > 0.01 if depth == 4 else score.direction < 1e-6
         results.append(
-            ControlResult(name, right, f"change with the direction {score.direction:.4f}")
+            ControlResult(name, right, f"change with the direction {abs(score.direction):.4f}")
         )
     return results
 

@@ -182,6 +182,23 @@ def _sentences(judged: Judged, layer: str) -> str:
     return (
         f"<h2>{html.escape(layer)}, in plain words</h2><div class='scroll'><table><tr>"
         f"<th>method</th><th>measured</th></tr>{rows}</table></div>"
+        f"<p class='small'>{_smallest(judged, layer)}</p>"
+    )
+
+
+def _smallest(judged: Judged, layer: str) -> str:
+    """From which size on a difference shows with so many videos."""
+    said = []
+    for metric, over, words in (
+        ("iou", "frame difference", "in IoU from the frame difference"),
+        ("faithfulness grey", "random", "in faithfulness (grey) from random maps"),
+    ):
+        found = [judged.find(layer, method, metric, "all", over) for method in judged.methods]
+        halves = [(i.high - i.low) / 2 for i in found if i is not None and i.high >= i.low]
+        if halves:
+            said.append(f"one {words} from {max(halves):.2f} on")
+    return (
+        f"With these clips the smallest difference that shows: {', '.join(said)}." if said else ""
     )
 
 

@@ -125,6 +125,9 @@ def test_a_check_is_written_resumed_and_the_same(
     page = (tmp_path / "out" / "report.html").read_text()
     assert "own weights" in page
     assert "All positive controls came out right" in page
+    faith = [judged.find("3", m, "faithfulness grey", "all", "random") for m in judged.methods]
+    widest = max((i.high - i.low) / 2 for i in faith if i is not None)
+    assert f"one in faithfulness (grey) from random maps from {widest:.2f} on" in page
     assert "http" not in page.replace("http-equiv", "")
 
     facts = read_facts(tmp_path / "out" / "facts.json")
