@@ -26,6 +26,7 @@ class Page:
 PAGES = {  # by module; its address too
     "clip": Page("Clip", "movie"),
     "layers": Page("Layers", "layers"),
+    "unit": Page("Unit", "neurology"),
     "motion": Page("Motion", "timeline"),
     "compare": Page("Compare", "compare"),
     "atlas": Page("Atlas", "grid_view"),

@@ -56,15 +56,21 @@ def wait_for(
         task.cancel()
 
 
-def show(task: Task | None, begin: str, draw: Callable[[Task], None]) -> None:
+def show(
+    task: Task | None,
+    begin: str,
+    draw: Callable[[Task], None],
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
     """Long work: how far it is, its result by ``draw``, or why there is none.
 
-    ``begin`` is what the button that starts it is called, for the messages.
+    ``begin`` is what the button that starts it is called, for the messages; ``meanwhile`` draws
+    what there is so far.
     """
     if task is None:
         return
     if task.state == "running":
-        _running(task)
+        _running(task, meanwhile)
     elif task.state == "done":
         draw(task)
     elif task.state == "failed":
@@ -75,7 +81,7 @@ def show(task: Task | None, begin: str, draw: Callable[[Task], None]) -> None:
 
 @st.fragment(run_every=0.5)
 @ui.guarded
-def _running(task: Task) -> None:
+def _running(task: Task, meanwhile: Callable[[], None]) -> None:
     if task.state != "running":
         st.rerun()
     left = task.seconds_left
@@ -88,6 +94,7 @@ def _running(task: Task) -> None:
         if not task.wait(1.0):
             st.caption("Stopping after this step …")
         st.rerun()
+    meanwhile()
 
 
 def _creep(seconds: float) -> float:

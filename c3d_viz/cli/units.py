@@ -116,6 +116,10 @@ def units_maximise(
         bool, typer.Option("--untrained/--no-untrained", help="An untrained network's beside it.")
     ] = True,
     clip: RealClips = None,
+    preview: Annotated[
+        Path | None,
+        typer.Option("--preview", metavar="PNG", help="The film so far, while it climbs."),
+    ] = None,
     network: Network,
     device: Device = "cpu",
 ) -> None:
@@ -127,7 +131,7 @@ def units_maximise(
         tuple(str(path) for path in clip or ()), device,
     )  # fmt: skip
     with progress_bar("maximise") as progress:
-        found = write_stimulus(out, settings, progress)
+        found = write_stimulus(out, settings, progress, preview)
     for answer in found.answers:
         say(f"{answer.name}: mean {answer.mean:.3g}, peak {answer.peak:.3g}")
     if found.beaten_by is not None:

@@ -21,9 +21,23 @@ from .preferred import (
     Stimuli,
     StimulusSettings,
     climb,
+    strip,
     write_stimulus,
 )
-from .report import Evidence, ReportSettings, gather, sentence, write_report
+from .report import (
+    Evidence,
+    ReportSettings,
+    caution,
+    concept_rows,
+    films,
+    gather,
+    index_rows,
+    kernel_picture,
+    report_command,
+    sentence,
+    tuning_pictures,
+    write_report,
+)
 from .sharing import KINDS, SharingSettings, answers, paired_clips, shares, write_sharing
 from .sheet import kernel_frames, kernel_sheet
 from .spectrum import KernelReading, read_kernel

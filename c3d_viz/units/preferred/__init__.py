@@ -5,8 +5,9 @@ climb, ``split`` takes a film apart into a picture and its motion, ``rivals`` ar
 held against, ``page`` draws, ``run`` writes the folder.
 """
 
-from .ascent import Ascent, climb
+from .ascent import Ascent, Preview, climb
 from .layer import Reader
+from .page import strip
 from .rivals import Answer, answer_to
 from .run import Stimuli, StimulusSettings, find_stimulus, write_stimulus
 from .split import Split, split

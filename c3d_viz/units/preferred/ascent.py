@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,9 @@ from ...progress import Progress
 from .layer import Reader
 from .video import FourierVideo
 
+Preview = Callable[[npt.NDArray[np.uint8]], None]  # (T, H, W, 3) RGB of the first film so far
+
+PREVIEW = 4  # steps between two of them
 RATE = 0.1  # of Adam, in standard deviations of a Fourier coefficient
 LEAK = 0.1  # share of values below 0 that counts: a silent channel still says which way is up
 _SCALES = (0.92, 1.08)  # of the picture, drawn anew at each step
@@ -45,6 +49,7 @@ def climb(
     seed: int = 0,
     progress: Progress | None = None,
     what: str = "",
+    preview: Preview | None = None,
 ) -> Ascent:
     """Make the films of ``video`` raise the mean of a channel over its grid, after a leaky ReLU.
 
@@ -56,6 +61,7 @@ def climb(
         diversity: weight of the cosine between the films' Gram matrices at the layer, which is
             taken off; 0 lets several films become one.
         progress: told after each step; may raise to stop.
+        preview: shown the first film now and then.
 
     Raises:
         VizError: the channel gives no gradient, or NaN.
@@ -86,6 +92,8 @@ def climb(
         video.numbers.grad = -slope
         optimiser.step()
         answers.append(mean.detach().cpu())
+        if preview is not None and step % PREVIEW == 0:
+            preview(video.frames()[0])
         if progress is not None:
             progress(step + 1, steps, what)
     video.numbers.grad = None

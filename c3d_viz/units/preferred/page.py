@@ -51,3 +51,10 @@ def stimulus_page(
             page.paste(_MARGIN + n * (_TILE + _GAP), y + 36, tile)
     legend.draw(page, header.height + len(answers) * line)
     return page.array()
+
+
+def strip(frames: Picture, count: int = 4, high: int = 112) -> Picture:
+    """A few frames of a film (T, H, W, 3) side by side: (high, width, 3) uint8 RGB."""
+    times = np.unique(np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int))
+    width = round(high * frames.shape[2] / frames.shape[1])
+    return np.concatenate([enlarge(frames[t], high, width) for t in times], axis=1)

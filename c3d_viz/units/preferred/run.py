@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ...clips import video_info
 from ...engine import Unit, check_unit, device_named
@@ -22,9 +23,9 @@ from ...render import write_image, write_video
 from ...weights import NetworkChoice
 from ..folder import check_new, result_folder
 from ..tuning import untrained
-from .ascent import Ascent, climb
+from .ascent import Ascent, Preview, climb
 from .layer import Reader
-from .page import stimulus_page
+from .page import stimulus_page, strip
 from .rivals import Answer, answer_to, rivals
 from .split import Split, split
 from .video import FourierVideo
@@ -87,7 +88,10 @@ class Stimuli:
 
 
 def write_stimulus(
-    out: str | os.PathLike[str], settings: StimulusSettings, progress: Progress | None = None
+    out: str | os.PathLike[str],
+    settings: StimulusSettings,
+    progress: Progress | None = None,
+    preview: str | os.PathLike[str] | None = None,
 ) -> Stimuli:
     """Find what a channel prefers and write it to the new folder ``out``.
 
@@ -95,12 +99,16 @@ def write_stimulus(
     (film, picture moved by the flow, picture alone, flow alone), ``answers.json``, ``films.npz``
     (frames, the climb, picture and flow), ``manifest.json``.
 
+    Args:
+        preview: a PNG of the film so far, written anew while it climbs.
+
     Raises:
         ExportError: ``out`` is in the way. VizError, LayerError, ClipError: settings that cannot be
             had, met before the climb; or a channel that gives no gradient.
     """
     folder = check_new(out)
-    found, spec = find_stimulus(settings, progress)
+    shown = None if preview is None else _shown(preview)
+    found, spec = find_stimulus(settings, progress, preview=shown)
     parameters = {**dataclasses.asdict(settings), "network": settings.network.to_json()}
     title = f"{settings.layer} channel {settings.channel}: the stimulus it prefers"
     words = _words(settings)
@@ -130,15 +138,28 @@ def write_stimulus(
     return found
 
 
+def _shown(path: str | os.PathLike[str]) -> Preview:
+    return lambda frames: write_image(path, strip(frames))
+
+
 def find_stimulus(
-    settings: StimulusSettings, progress: Progress | None = None
+    settings: StimulusSettings,
+    progress: Progress | None = None,
+    *,
+    loaded: tuple[nn.Module, ModelSpec] | None = None,
+    preview: Preview | None = None,
 ) -> tuple[Stimuli, ModelSpec]:
-    """Find what a channel prefers; nothing is written. Errors as ``write_stimulus``."""
+    """Find what a channel prefers; nothing is written. Errors as ``write_stimulus``.
+
+    Args:
+        loaded: the settings' network, where it is loaded already.
+        preview: shown the first film of each climb now and then.
+    """
     _check(settings)
     device = device_named(settings.device)
     for clip in settings.clips:
         video_info(clip)
-    model, spec = settings.network.load()
+    model, spec = loaded or settings.network.load()
     if device.type != "cpu":
         model = copy.deepcopy(model).to(device)
     x = torch.zeros(1, *spec.input.shape, device=device)
@@ -150,7 +171,7 @@ def find_stimulus(
         fresh = untrained(model.cpu() if device.type != "cpu" else model, UNTRAINED_SEED + seed)
         control = Reader(fresh.to(device), settings.layer, x)
         model.to(device)
-    return _climb(reader, control, settings, spec, device, progress), spec
+    return _climb(reader, control, settings, spec, device, progress, preview), spec
 
 
 def _climb(
@@ -160,6 +181,7 @@ def _climb(
     spec: ModelSpec,
     device: torch.device,
     progress: Progress | None,
+    preview: Preview | None,
 ) -> Stimuli:
     """Both climbs, then the answers to the films and to the clips they are held against."""
     seed, channel, films = settings.network.seed, settings.channel, settings.films
@@ -176,7 +198,7 @@ def _climb(
         )
         return climb(
             of, channel, video, steps=settings.steps, jitter=settings.jitter,
-            diversity=settings.diversity, seed=seed, progress=told, what=what,
+            diversity=settings.diversity, seed=seed, progress=told, what=what, preview=preview,
         )  # fmt: skip
 
     own = ascent(reader, films, 0, "climbing")

@@ -17,7 +17,7 @@ from ...synthetic import chosen_library
 from ...weights import NetworkChoice
 from ..concepts import ConceptClips, Concepts, concepts_of
 from ..kernels import KernelSet, first_kernels
-from ..preferred import Stimuli, StimulusSettings, find_stimulus
+from ..preferred import Preview, Stimuli, StimulusSettings, find_stimulus
 from ..tuning import Clips, Responses, Tuning, conditions, sweep, tuning_of, untrained
 
 CONCEPT_CLIPS = (8, 20, 20)
@@ -96,10 +96,20 @@ def _as_well(value: float, controls: list[npt.NDArray[np.float64]]) -> float:
     return float((pooled >= value).mean()) if pooled.size and np.isfinite(value) else float("nan")
 
 
-def gather(settings: ReportSettings, progress: Progress | None = None) -> Evidence:
+def gather(
+    settings: ReportSettings,
+    progress: Progress | None = None,
+    *,
+    loaded: tuple[nn.Module, ModelSpec] | None = None,
+    preview: Preview | None = None,
+) -> Evidence:
     """Measure everything.
 
     Progress counts conditions, clips and steps together.
+
+    Args:
+        loaded: the settings' network, where it is loaded already.
+        preview: shown the film while it is made.
 
     Raises:
         VizError, LayerError, ClipError: settings that cannot be had; met before the measuring.
@@ -109,13 +119,15 @@ def gather(settings: ReportSettings, progress: Progress | None = None) -> Eviden
     device = device_named(settings.device)
     seed = settings.network.seed
     library = chosen_library(settings.library, seed)
-    model, spec = settings.network.load()
+    model, spec = loaded or settings.network.load()
     layer = settings.layer
     networks = 1 + settings.controls
     counts = (2 * settings.steps, networks * len(conditions()), networks * sum(CONCEPT_CLIPS))
     told = _Told(progress, sum(counts))
     # first, because it checks channel and clips before it works
-    stimuli, _ = find_stimulus(settings.stimulus(), told.part(counts[0]))
+    stimuli, _ = find_stimulus(
+        settings.stimulus(), told.part(counts[0]), loaded=(model, spec), preview=preview
+    )
     every: list[nn.Module] = [model]
     every += [untrained(model, 1000 + k + 100_000 * seed) for k in range(settings.controls)]
     every = [net.to(device) for net in every]

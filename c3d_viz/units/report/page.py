@@ -6,10 +6,9 @@ import base64
 import dataclasses
 import math
 import os
+import shlex
 from html import escape
 from typing import Any
-
-import numpy as np
 
 from ...files import write_json, write_text
 from ...progress import Progress
@@ -17,11 +16,10 @@ from ...render import encode_png, encode_video
 from ..folder import check_new, result_folder
 from ..preferred.page import stimulus_page
 from ..preferred.run import FPS, stimulus_notes
-from ..sheet import kernel_sheet
 from ..tuning.measures import INDICES
-from ..tuning.pictures import png, units_figure
 from .evidence import Evidence, ReportSettings, gather
-from .summary import sentence
+from .parts import concept_rows, films, index_rows, kernel_picture, tuning_pictures
+from .summary import caution, sentence
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1100px;padding:1.5rem;color:#1c1f24;
@@ -96,22 +94,14 @@ def page(evidence: Evidence, settings: ReportSettings, said: str) -> str:
         f'<p class="weights">Weights in use: <strong>{escape(weights)}</strong></p>',
         f'<p class="sum">{escape(said)}</p>',
     ]
-    if evidence.kernels is not None:
-        kernels = evidence.kernels
-        sheet = kernel_sheet(
-            kernels.values[channel : channel + 1], kernels.readings[channel : channel + 1], "", ""
-        )
-        parts.append(
-            f"<h2>Its kernel</h2>{_picture(encode_png(sheet), 'the kernel, frame by frame')}"
-        )
+    kernel = kernel_picture(evidence, channel)
+    if kernel is not None:
+        picture = _picture(encode_png(kernel), "the kernel, frame by frame")
+        parts.append(f"<h2>Its kernel</h2>{picture}")
     parts.append(_stimulus(evidence, settings))
     parts.append(_tuning(evidence, settings))
     parts.append(_concepts(evidence, channel))
-    parts.append(
-        f"<p class='weights'>{settings.controls} untrained network(s) of the same architecture are "
-        f"the comparison. One channel among many was looked at: what is rare among untrained "
-        f"channels still happens in one of twenty.</p>"
-    )
+    parts.append(f"<p class='weights'>{caution(settings.controls)}</p>")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
         f'content="width=device-width, initial-scale=1"><title>{name}</title><style>{_STYLE}'
@@ -120,43 +110,26 @@ def page(evidence: Evidence, settings: ReportSettings, said: str) -> str:
 
 
 def _stimulus(evidence: Evidence, settings: ReportSettings) -> str:
-    found = evidence.stimuli
-    films = [("what it prefers", found.ascent.frames[0])]
-    films += [
-        ("its picture, moved by its flow", found.split.moved),
-        ("the picture alone", found.split.still),
-    ]
-    if found.control is not None:
-        films.append(("the same channel, untrained", found.control.frames[0]))
     scale = max(1, round(224 / max(evidence.spec.input.crop)))
     clips = "".join(
         f"<figure>{_film(encode_video(frames, FPS, scale=scale))}<figcaption>{escape(text)}"
         f"</figcaption></figure>"
-        for text, frames in films
+        for text, frames in films(evidence)
     )
+    found = evidence.stimuli
     notes = stimulus_notes(settings.stimulus(), found)
     sheet = stimulus_page(found.answers, "", evidence.spec.weights, notes)
     return f"<h2>The film it prefers</h2>{clips}{_picture(encode_png(sheet), 'films and answers')}"
 
 
 def _tuning(evidence: Evidence, settings: ReportSettings) -> str:
-    pictures = ""
-    for text, tuning, responses, weights in (
-        ("this network", evidence.tuning, evidence.responses, evidence.spec.weights),
-        (
-            "an untrained network",
-            evidence.control_tunings[0],
-            evidence.control_responses,
-            "untrained",
-        ),
-    ):
-        figure = units_figure(tuning, responses, [settings.channel], text, weights)
-        pictures += f"<figure>{_picture(png(figure, 100), text)}</figure>"
+    pictures = "".join(
+        f"<figure>{_picture(data, text)}</figure>"
+        for text, data in tuning_pictures(evidence, settings.channel)
+    )
     rows = "".join(
-        f"<tr><td>{name.replace('_', ' ')}</td>"
-        f"<td>{_shown(getattr(evidence.tuning, name)[settings.channel])}</td>"
-        f"<td>{_percent(evidence.rank(name, settings.channel))}</td></tr>"
-        for name in INDICES
+        f"<tr><td>{name}</td><td>{_shown(value)}</td><td>{_percent(rank)}</td></tr>"
+        for name, value, rank in index_rows(evidence, settings.channel)
     )
     head = "<tr><th>index</th><th>value</th><th>untrained channels as high</th></tr>"
     return f"<h2>Direction and speed</h2>{pictures}<table>{head}{rows}</table>"
@@ -165,12 +138,9 @@ def _tuning(evidence: Evidence, settings: ReportSettings) -> str:
 def _concepts(evidence: Evidence, channel: int) -> str:
     if evidence.concepts is None:
         return "<h2>Concepts</h2><p>This layer has no places in the clip, so no overlap.</p>"
-    iou, chance = evidence.concepts.iou[channel], evidence.concepts.chance[channel]
-    order = np.argsort(-(iou - chance), kind="stable")[:6]
     rows = "".join(
-        f"<tr><td>{escape(evidence.concept_names[k])}</td><td>{iou[k]:.3f}</td>"
-        f"<td>{chance[k]:.3f}</td></tr>"
-        for k in order
+        f"<tr><td>{escape(label)}</td><td>{iou:.3f}</td><td>{chance:.3f}</td></tr>"
+        for label, iou, chance in concept_rows(evidence, channel)
     )
     head = "<tr><th>label</th><th>IoU</th><th>with labels of other clips</th></tr>"
     return f"<h2>Concepts</h2><table>{head}{rows}</table>"
@@ -196,6 +166,12 @@ def _shown(value: float) -> str:
 
 def _percent(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.0%}"
+
+
+def report_command(settings: ReportSettings, out: str) -> str:
+    """The command line that writes this report."""
+    network = settings.network.options()
+    return shlex.join(["c3d-viz", *_words(settings), *network, "-o", out])
 
 
 def _words(settings: ReportSettings) -> list[str]:

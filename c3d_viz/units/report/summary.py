@@ -41,6 +41,15 @@ def sentence(evidence: Evidence, layer: str, channel: int) -> str:
     return f"{head} {'; '.join(said)}."
 
 
+def caution(controls: int) -> str:
+    """What has to stand beside the sentence."""
+    return (
+        f"{controls} untrained network(s) of the same architecture are the comparison. One channel "
+        f"among many was looked at: what is rare among untrained channels still happens in one of "
+        f"twenty."
+    )
+
+
 def _motion(evidence: Evidence, channel: int) -> str:
     tuning = evidence.tuning
     way = _WAYS[round(float(tuning.direction[channel]) / 45) % 8]

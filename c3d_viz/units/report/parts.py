@@ -1,0 +1,70 @@
+"""What a report shows of a channel, piece by piece: for the page, and for the dashboard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...render import Picture
+from ..sheet import kernel_sheet
+from ..tuning.measures import INDICES
+from ..tuning.pictures import png, units_figure
+from .evidence import Evidence
+
+_LABELS = 6
+
+
+def kernel_picture(evidence: Evidence, channel: int) -> Picture | None:
+    """The kernel, frame by frame, where the layer is the first convolution."""
+    found = evidence.kernels
+    if found is None:
+        return None
+    one = slice(channel, channel + 1)
+    return kernel_sheet(found.values[one], found.readings[one], "", "")
+
+
+def films(evidence: Evidence) -> list[tuple[str, npt.NDArray[np.uint8]]]:
+    """(what it is, (T, H, W, 3) uint8): the film, its parts, an untrained network's."""
+    found = evidence.stimuli
+    shown = [
+        ("what it prefers", found.ascent.frames[0]),
+        ("its picture, moved by its flow", found.split.moved),
+        ("the picture alone", found.split.still),
+    ]
+    if found.control is not None:
+        shown.append(("the same channel, untrained", found.control.frames[0]))
+    return shown
+
+
+def tuning_pictures(evidence: Evidence, channel: int) -> list[tuple[str, bytes]]:
+    """(whose, PNG): polar plot and speeds of this network and of an untrained one."""
+    own, other = evidence.tuning, evidence.control_tunings[0]
+    rows: list[tuple[str, Any, Any, str]] = [
+        ("this network", own, evidence.responses, evidence.spec.weights),
+        ("an untrained network", other, evidence.control_responses, "untrained"),
+    ]
+    return [
+        (text, png(units_figure(tuning, responses, [channel], text, weights), 100))
+        for text, tuning, responses, weights in rows
+    ]
+
+
+def index_rows(evidence: Evidence, channel: int) -> list[tuple[str, float, float]]:
+    """(index, value, share of untrained channels as high), NaN where not defined."""
+    return [
+        (name.replace("_", " "), float(getattr(evidence.tuning, name)[channel]),
+         evidence.rank(name, channel))
+        for name in INDICES
+    ]  # fmt: skip
+
+
+def concept_rows(evidence: Evidence, channel: int) -> list[tuple[str, float, float]]:
+    """(label, IoU, IoU with labels of other clips), furthest above chance first; none without a
+    grid."""
+    if evidence.concepts is None:
+        return []
+    iou, chance = evidence.concepts.iou[channel], evidence.concepts.chance[channel]
+    order = np.argsort(-(iou - chance), kind="stable")[:_LABELS]
+    return [(evidence.concept_names[k], float(iou[k]), float(chance[k])) for k in order]
