@@ -14,7 +14,7 @@ from ..sessions import session
 from ..tasks import Task
 from ..unit_work import Findings
 from ..waiting import show
-from . import stage
+from . import atlas, stage
 
 BEGIN = "Measure this map"
 
@@ -29,6 +29,7 @@ def page() -> None:
         "At all, not in one clip alone: the film it prefers, direction and speed, labels.",
     )
     measured(shown.net, unit.layer, unit.channel)
+    atlas.of_unit(shown, unit)
 
 
 def measured(net: work.Net, layer: str, channel: int) -> None:
