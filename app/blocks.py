@@ -89,7 +89,7 @@ def _block(
         what = "classes" if is_last else "units"
         spoken = f"{channels} {what}; each sees the whole clip"
         return {
-            **block, "kind": "fc", "shape": f"{channels} {what}", "sees": "sees all",
+            **block, "kind": "fc", "shape": f"{channels} {what}", "sees": "sees whole clip",
             "spoken": spoken, "size": 0.0,
         }  # fmt: skip
     sees, seen = _sees((10**6,) * 3 if field is None else field.size, clip)
@@ -108,7 +108,7 @@ def _block(
 def _sees(field: tuple[int, ...], clip: tuple[int, ...]) -> tuple[str, str]:
     """A receptive field for people, short and in words; never more than there is."""
     if all(size >= limit for size, limit in zip(field, clip, strict=True)):
-        return "sees all", "the whole clip"
+        return "sees whole clip", "the whole clip"
     frames, height, width = (min(*pair) for pair in zip(field, clip, strict=True))
     whole = "all " if frames == clip[0] else ""
     return (

@@ -11,6 +11,7 @@ import numpy as np
 from .finding_work import Lines
 from .work import Floats
 
+PADDING = 8  # pixels at both ends of the axis of frames
 APPEARANCE, MOTION = "Appearance", "Motion"
 
 
@@ -107,7 +108,7 @@ def _frames(field: str, numbers: Sequence[int], every: int, title: str | None) -
     return alt.X(
         f"{field}:Q",
         title=title,
-        scale=alt.Scale(domain=[0, len(numbers) - 1], nice=False, padding=8),
+        scale=alt.Scale(domain=[0, len(numbers) - 1], nice=False, padding=PADDING),
         axis=alt.Axis(
             grid=False,
             values=list(range(0, len(numbers), every)),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import functools
+from pathlib import Path
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -19,10 +23,19 @@ from .uploads import (
 from .view import UPLOADED
 
 
+@functools.cache
+def logo() -> str:
+    """Our picture, as a data address."""
+    data = (Path(__file__).parent / "assets" / "logo.svg").read_bytes()
+    return f"data:image/svg+xml;base64,{base64.b64encode(data).decode()}"
+
+
 def bar() -> None:
     """Pages, clip and network in one line; notes from a link that could not be followed."""
     of = state.source()
     with st.container(horizontal=True, key="bar", vertical_alignment="center", gap="small"):
+        with st.container(key="logo", width="content"):
+            st.html(f'<img src="{logo()}" alt="c3d_viz">')
         with st.container(horizontal=True, key="tabs", gap="small", width="content"):
             for name, page in st.session_state["pages"].items():
                 st.page_link(page, icon=f":material/{PAGES[name].icon}:", width="content")

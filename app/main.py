@@ -34,7 +34,6 @@ def load() -> SimpleNamespace:
 def main() -> None:
     st.set_page_config("c3d_viz", HERE / "assets" / "icon.svg", layout="wide")
     st.html(HERE / "assets" / "style.css")
-    st.logo(HERE / "assets" / "logo.svg", size="large")
     wait_for = part("waiting").wait_for
     app = wait_for(load, "Starting")  # the first visitor of a new server sees that it goes on
     pages = {

@@ -34,7 +34,7 @@ def saved(
         written: dict[str, Any] = {
             "title": f"{unit.layer} · {named} · {METHODS[method].title} · answers "
             f"{unit.activation:.3g}{where}",
-            "subtitle": f"weights: {net.spec.weights} · {of.label}, "
+            "subtitle": f"weights: {net.spec.weights.replace(' x ', ' × ')} · {of.label}, "
             f"frames {win.numbers[0]}-{win.numbers[-1]}",
             "mode": look,
             "channel_order": net.spec.input.channel_order,

@@ -105,6 +105,7 @@ def player(
     leads: str = "",
     follows: str = "",
     turns: Sequence[int] | None = None,
+    curves: tuple[str, int] = ("", 0),
     cells: Sequence[Sequence[float]] = (),
     chosen: Sequence[int] = (),
     picked: Callable[[tuple[int, ...]], None] | None = None,
@@ -122,6 +123,8 @@ def player(
     are only so wide that a screen less so many pixels holds them. A player that ``follows`` shows
     the frame of the one that ``leads`` under this name, and has no controls of its own. It plays
     through ``turns``, numbers of frames, which are all where it is None.
+    ``curves``: the selector of a place with charts of the same frames, a click on which shows the
+    frame, and the padding of their axis in pixels.
     ``cells``: the middles of the layer's cells along time, height and width, as shares of the
     window, on panels with a ``part`` (what the network gets of the picture: left, top, width and
     height as shares). Pointing at one lights it in every picture of the page, a click chooses it;
@@ -147,6 +150,7 @@ def player(
         "cells": list(cells),
         "chosen": list(chosen),
         "picks": picked is not None,
+        "curves": list(curves),
     }
     _mount("player", key, data, picked and (lambda at: picked(tuple(int(i) for i in at))))
 

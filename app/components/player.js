@@ -1,6 +1,6 @@
 // Several sprites shown at one and the same frame. data: panels, first, stride, fps, bars, barsLabel,
 // strip, width, autoplay, begin, about, fit, leads, follows,
-// turns, count, cells, chosen, picks. The frame and whether it plays live here,
+// turns, count, cells, chosen, picks, curves. The frame and whether it plays live here,
 // so nothing runs on a server. It begins at `begin`, and again when it shows something else (`about`).
 // A player that follows another (by the name it leads under) has no controls and shows its frame.
 const led = (globalThis.c3dVizFrames ??= {});
@@ -108,7 +108,19 @@ export default function ({ data, parentElement, setTriggerValue }) {
   else stop();
   show(state.frame);
   const deaf = hear(lit);
+  document.addEventListener("click", onCurve);
 
+  // A click on a chart of the same frames shows the one that it was made at.
+  function onCurve(event) {
+    const [charts, padding] = data.curves;
+    const chart = charts ? event.target.closest?.(`${charts} svg`) : null;
+    const plot = chart?.querySelector(".background")?.getBoundingClientRect();
+    if (!plot) return;
+    const place = ((event.clientX - plot.left - padding) / (plot.width - 2 * padding)) * (N - 1);
+    if (place < -1 || place > N) return;
+    stop();
+    show(Math.min(N - 1, Math.max(0, Math.round(place))));
+  }
   function link(film, part) {
     const light = sign("lit");
     light.hidden = true;
@@ -165,7 +177,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     play.setAttribute("aria-label", name);
     play.title = name;
   }
-  return () => (deaf(), clearInterval(state.timer));
+  return () => {
+    deaf();
+    clearInterval(state.timer);
+    document.removeEventListener("click", onCurve);
+  };
 }
 
 function element(tag, className = "", text) {

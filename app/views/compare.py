@@ -78,6 +78,7 @@ def page() -> None:
         autoplay=True,
         fit=330,
         leads="compare",
+        curves=(".st-key-curves", charts.PADDING),
     )  # fmt: skip
     enlarged(one, other, [near for _, near in drawn])
     ui.scale(view.look, "one scale for both" if together else "each side has its own scale")
@@ -225,9 +226,11 @@ def curves(one: Side, other: Side) -> None:
     shares = [(side.title, drawing.magnitude_over_time(side.att)) for side in (one, other)]
     same = one.shown.window.numbers == other.shown.window.numbers
     numbers = one.shown.window.numbers if same else None
-    st.altair_chart(
-        charts.shares(shares, numbers), alt="Share of both maps in each of the 16 frames"
-    )
+    with st.container(key="curves"):
+        st.altair_chart(
+            charts.shares(shares, numbers),
+            alt="Share of both maps in each frame; a click shows the frame above",
+        )
 
 
 def likeness(one: Side, other: Side) -> None:

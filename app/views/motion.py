@@ -136,6 +136,7 @@ def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
         bars=finding_work.relative(base.share),
         bars_label="Each frame's share of the four strongest maps",
         autoplay=True,
+        curves=(".st-key-curves", charts.PADDING),
     )
     for_paper(shown, layer, method)
     ui.heading(
@@ -144,10 +145,11 @@ def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
         "is there (appearance) and with what moves (motion), each with the other taken out "
         "(partial rank correlation). 0 is no relation.",
     )
-    st.altair_chart(
-        charts.curves([base], charts.domain([base]), 240, win.numbers, legend=True),
-        alt="Curves of appearance and motion over the frames",
-    )
+    with st.container(key="curves"):
+        st.altair_chart(
+            charts.curves([base], charts.domain([base]), 240, win.numbers, legend=True),
+            alt="Curves of appearance and motion over the frames; a click shows the frame above",
+        )
 
 
 def for_paper(shown: state.Shown, layer: str, method: str) -> None:

@@ -20,6 +20,16 @@ RULES = {
 }
 
 
+def curve(page: Any, share: float) -> None:
+    """A click on the curves moves the player to that frame, and stops it."""
+    plot = page.locator(".st-key-curves svg .background").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    page.mouse.click(box["x"] + 8 + share * (box["width"] - 16), box["y"] + box["height"] / 2)
+    page.get_by_role("button", name="Play").first.wait_for()
+    assert f"{round(15 * share) + 1}/16" in page.locator("output").first.inner_text()
+
+
 def test_compare_and_motion_have_pictures(open_page: Any) -> None:
     page = open_page("/compare")
     page.locator(".panels .film").nth(1).wait_for()
@@ -27,11 +37,13 @@ def test_compare_and_motion_have_pictures(open_page: Any) -> None:
     assert page.locator(".panels .film").count() == 2
     for n in range(2):
         not_blank(picture(page, page.locator(".panels .film").nth(n)))
+    curve(page, 0.2)
     page = open_page("/motion")
     page.locator(".panels .film").nth(2).wait_for()
     settle(page)
     assert page.locator(".panels .film").count() == 3
     assert page.get_by_test_id("stVegaLiteChart").count() == 5
+    curve(page, 0.8)
     page.get_by_role("button", name="Try other networks").click()
     page.get_by_text("re-initialised (3 networks)").wait_for(timeout=400_000)
     assert stored_verdict() in page.get_by_test_id("stAlert").inner_text()

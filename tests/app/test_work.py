@@ -156,7 +156,7 @@ def test_the_untrained_network_says_so_and_has_other_weights(net: work.Net) -> N
 def test_blocks_state_shapes_and_receptive_fields(net: work.Net) -> None:
     blocks = {b["id"]: b for b in tree(net).blocks}
     assert blocks["conv3b"]["shape"] == "64×8×28×28"
-    assert blocks["conv5b"]["sees"] == "sees all"  # 68 × 134 × 134, more than there is
+    assert blocks["conv5b"]["sees"] == "sees whole clip"  # 68 × 134 × 134, more than there is
     assert "each cell sees the whole clip" in blocks["conv5b"]["spoken"]
     assert blocks["conv5a"]["sees"] == "sees 16×102×102"
     assert "all 16 frames of 102 × 102 pixels" in blocks["conv5a"]["spoken"]
