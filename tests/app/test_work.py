@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from asked import right, source
 
-from app import finding_work, ui, windows, work
+from app import finding_work, patches, ui, windows, work
 from app.blocks import tree
 from app.tasks import Left
 from app.tiles import TILES, tiles
@@ -70,8 +70,11 @@ def test_tiles_are_the_strongest_maps_and_their_maps_are_kept(
     assert all(tile.src.startswith("data:image/jpeg;base64,") for tile in made)
     signed = tiles(net, win, "conv5b", "deconvnet", "signed")
     assert {tile.src for tile in made}.isdisjoint(tile.src for tile in signed)
-    assert [(tile.frames, tile.near) for tile in made] == [(16, False)] * TILES
-    assert {tile.near for tile in tiles(net, win, "conv3a", "gradient", "signed")} == {True}
+    assert [(tile.frames, tile.near) for tile in made] == [(16, None)] * TILES
+    for tile in tiles(net, win, "conv3a", "gradient", "signed"):
+        patch = patches.patch_of(net, win, tile.spot)
+        assert patch is not None
+        assert tile.near == patch.box
     monkeypatch.setattr(Reading, "attribute", lambda *_: pytest.fail("computed again"))
     spot = made[7].spot
     assert work.back_projection(net, win, spot, "deconvnet").unit.channel == spot.channel
