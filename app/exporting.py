@@ -13,6 +13,8 @@ from c3d_viz.export import ExportSettings, write_export
 from c3d_viz.finding import make_figure
 from c3d_viz.progress import Progress
 
+from . import measured
+
 if TYPE_CHECKING:
     from .sessions import Session
     from .state import Shown
@@ -21,7 +23,11 @@ if TYPE_CHECKING:
 def settings(shown: Shown, **choices: Any) -> ExportSettings:
     """``ExportSettings`` of what is shown; ``choices`` are its layers, methods and maps."""
     return ExportSettings(
-        shown.net.choice, start=shown.window.start, stride=shown.window.stride, **choices
+        shown.net.choice,
+        start=shown.window.start,
+        stride=shown.window.stride,
+        facts=measured.file_for(shown.net),
+        **choices,
     )
 
 

@@ -31,15 +31,28 @@ def line(net: work.Net, layer: str, method: str) -> tuple[str, str]:
     )
 
 
+def file_for(net: work.Net) -> str | None:
+    """The facts.json the server was started with, if it is of this network."""
+    given = pages.started("facts")
+    return given if given and _of(net, _read(given)) else None
+
+
 def _facts(net: work.Net) -> Facts | None:
     """Those the server was started with, or that ship, if they are of these very weights."""
-    given = pages.started("facts")
-    known = [work.kept(("facts", given), lambda: read_facts(given))] if given else []
-    known += [facts for facts in [shipped_facts(net.spec.name)] if facts is not None]
-    if not known:
-        return None
+    given = file_for(net)
+    if given is not None:
+        return _read(given)
+    shipped = shipped_facts(net.spec.name)
+    return shipped if shipped is not None and _of(net, shipped) else None
+
+
+def _read(path: str) -> Facts:
+    return work.kept(("facts", path), lambda: read_facts(path))
+
+
+def _of(net: work.Net, facts: Facts) -> bool:
     mark = work.kept(("fingerprint", net.key), lambda: fingerprint(net.model))
-    return next((facts for facts in known if facts.fingerprint == mark), None)
+    return facts.fingerprint == mark
 
 
 def _command(net: work.Net, layer: str, method: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import measured, work
+from app import exporting, measured, work
 from c3d_viz.cli import STARTED
 from c3d_viz.nets import fingerprint
 from c3d_viz.trust import shipped_facts
@@ -38,6 +39,13 @@ def test_what_is_said_of_a_network(
     monkeypatch.setenv(STARTED["facts"], str(tmp_path / "facts.json"))
     work.CACHE.clear()
     assert measured.line(other, "conv1a", "rise")[0] == "Measured: so."
+    assert measured.file_for(net) is None
+    win = SimpleNamespace(start=0, stride=1)
+    wanted = exporting.settings(SimpleNamespace(net=other, window=win), methods=("rise",))  # type: ignore[arg-type]
+    assert "--facts" in exporting.command(
+        SimpleNamespace(source=SimpleNamespace(shown="a.mp4")),
+        wanted,  # type: ignore[arg-type]
+    )
     assert measured.line(net, "conv5b", "guided")[0].startswith("Measured: changes little")
 
 
