@@ -29,7 +29,7 @@ RANKS: tuple[set[str], ...] = (
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 # heavy or optional: inside functions
-ONLY_INSIDE = {"captum", "h5py", "matplotlib", "pyarrow", "scipy"}
+ONLY_INSIDE = {"captum", "h5py", "matplotlib", "pyarrow", "ray", "scipy"}
 ONLY_IN_CLI = {"typer", "rich"}
 NEVER = {"streamlit", "app"}
 DRAWING = {"numpy", "cv2", "matplotlib", "av", "PIL"}  # all that render may use

@@ -133,7 +133,7 @@ def test_troubleshooting_quotes_real_errors() -> None:
 def test_the_package_takes_its_files_along() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     patterns = {k: v for k, v in settings["package-data"].items()}
-    wanted = [ROOT / "app" / ".streamlit" / "config.toml", *(ROOT / "app" / "assets").iterdir()]
+    wanted = [ROOT / "app" / ".streamlit" / "config.toml", *(ROOT / "app" / "assets").rglob("*.*")]
     wanted += [p for p in (ROOT / "app" / "components").iterdir() if p.suffix in (".js", ".css")]
     for path in wanted:
         inside = path.relative_to(ROOT / "app")

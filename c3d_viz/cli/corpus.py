@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,10 +22,20 @@ from .options import (
 )
 from .progress import progress_bar, say
 
+if TYPE_CHECKING:
+    from ..corpus import Cluster
+
 Batch = Annotated[int, whole("--batch", metavar="N", help="Windows computed at a time.")]
 Jobs = Annotated[
     int | None,
     whole("--jobs", metavar="N", help="Processes. [one a core; on a GPU one]"),
+]
+Engine = Annotated[
+    str, typer.Option("--engine", metavar="NAME", help="local: processes here; ray: a cluster.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", metavar="HOST:PORT", help="Of a Ray cluster. [one on this machine]"),
 ]
 
 
@@ -50,6 +60,8 @@ def features(
     batch: Batch = 8,
     device: Device = "cpu",
     jobs: Jobs = None,
+    engine: Engine = "local",
+    address: Address = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Describe videos by vectors; the same command goes on after an interruption."""
@@ -61,7 +73,8 @@ def features(
             clips,
             out,
             settings,
-            jobs=_jobs(jobs, device),
+            jobs=_jobs(jobs, device, engine),
+            cluster=_cluster(engine, address),
             overwrite=overwrite,
             progress=progress,
         )
@@ -92,6 +105,8 @@ def atlas(
     batch: Batch = 8,
     device: Device = "cpu",
     jobs: Jobs = None,
+    engine: Engine = "local",
+    address: Address = None,
     share: Annotated[
         str, typer.Option("--share", metavar="K/N", help="Scan one of N shares, for a last run.")
     ] = "1/1",
@@ -107,7 +122,8 @@ def atlas(
             clips,
             out,
             settings,
-            jobs=_jobs(jobs, device),
+            jobs=_jobs(jobs, device, engine),
+            cluster=_cluster(engine, address),
             share=_share(share),
             overwrite=overwrite,
             progress=progress,
@@ -175,10 +191,26 @@ def map_(
     say(f"open {report.page}")
 
 
-def _jobs(asked: int | None, device: str) -> int:
+def _jobs(asked: int | None, device: str, engine: str) -> int:
     from ..corpus import processors
 
-    return asked if asked is not None else processors() if device == "cpu" else 1
+    if asked is not None:
+        if asked < 1:
+            raise VizError(f"--jobs must be at least 1 process, got {asked}")
+        return asked
+    return 0 if engine == "ray" else processors() if device == "cpu" else 1
+
+
+def _cluster(engine: str, address: str | None) -> Cluster | None:
+    from ..corpus import Cluster
+
+    if engine not in ("local", "ray"):
+        raise VizError(f"no engine {engine!r}; choose from local, ray")
+    if engine == "local":
+        if address is not None:
+            raise VizError("--address is of a Ray cluster; give it with --engine ray")
+        return None
+    return Cluster(address)
 
 
 def _share(text: str) -> tuple[int, int]:

@@ -16,4 +16,5 @@ from .features import FeatureReport, FeatureSettings, write_features
 from .lookup import look_up
 from .map import MapReport, write_map
 from .nearest import Neighbour, search
+from .ray_engine import Cluster
 from .workers import processors

@@ -19,6 +19,7 @@ from ..weights import NetworkChoice
 from .descriptors import Describer, Mean
 from .identity import about, key_of
 from .listener import Vectors
+from .ray_engine import Cluster, RayWorkers, workers
 from .shards import Shard, merge, read_shard, write_shard
 from .videos import Tally, distinct_videos, list_failures, text_of
 from .workers import Workers
@@ -66,6 +67,7 @@ def write_features(
     settings: FeatureSettings | None = None,
     *,
     jobs: int = 1,
+    cluster: Cluster | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> FeatureReport:
@@ -81,6 +83,8 @@ def write_features(
         out: ends in ``.parquet``; its folder is made.
         jobs: processes, each with one thread; the file has the same bytes for any number. Above 1
             they are spawned: guard the calling script by ``if __name__ == "__main__"``.
+        cluster: work there; every machine must see the videos and the folder of ``out`` under the
+            same paths. ``jobs`` is then tasks at a time, 0 as many as it has processors.
         overwrite: replace a file of that name.
         progress: called with windows done, about how many there are, and the video's name.
 
@@ -93,20 +97,22 @@ def write_features(
     run = _Run(Path(out), settings, overwrite)
     found = distinct_videos(videos)
     with kept_if_filled(run.parts):
-        return _write(run, found, jobs, progress)
+        desk = run.settings, run.parts, run.key
+        with workers(_Desk, desk, jobs, cluster, run.settings.device) as team:
+            return _write(run, found, team, progress)
 
 
-def _write(run: _Run, found: Sequence[Path], jobs: int, progress: Progress | None) -> FeatureReport:
+def _write(
+    run: _Run, found: Sequence[Path], team: Workers | RayWorkers, progress: Progress | None
+) -> FeatureReport:
     settings = run.settings
     made: dict[Path, tuple[str, Path, Shard] | VizError] = {}
     tally = Tally(len(found), progress)
-    arguments = (settings, run.parts, run.key)
-    with Workers(_Desk, arguments, jobs) as workers:
-        for path, result in workers.run(_describe, found):
-            if isinstance(result, ExportError):
-                raise result
-            made[path] = result
-            tally.end(text_of(path), 0 if isinstance(result, VizError) else result[2].windows)
+    for path, result in team.run(_describe, found):
+        if isinstance(result, ExportError):
+            raise result
+        made[path] = result
+        tally.end(text_of(path), 0 if isinstance(result, VizError) else result[2].windows)
     done, failed = list[tuple[str, str, Path, Shard]](), list[tuple[str, str]]()
     for path in found:
         result = made[path]

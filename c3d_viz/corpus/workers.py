@@ -66,7 +66,7 @@ class Workers:
                 with one_thread_each:
                     if self._here is None:
                         self._here = self._make(*self._arguments)
-                    result = _outcome(work, self._here, task)
+                    result = outcome(work, self._here, task)
                 yield task, result
             return
         todo = deque(tasks)
@@ -145,10 +145,11 @@ def _end_with_parent() -> None:
 
 
 def _work(work: Work[Task, Result], task: Task) -> Result | VizError:
-    return _outcome(work, _state, task)
+    return outcome(work, _state, task)
 
 
-def _outcome(work: Work[Task, Result], state: Any, task: Task) -> Result | VizError:
+def outcome(work: Work[Task, Result], state: Any, task: Task) -> Result | VizError:
+    """The result, or the VizError."""
     try:
         return work(state, task)
     except VizError as error:

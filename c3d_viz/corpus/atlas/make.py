@@ -11,6 +11,7 @@ from pathlib import Path
 from ...errors import ClipError, VizError
 from ...files import kept_if_filled
 from ...progress import Progress
+from ..ray_engine import Cluster
 from ..videos import distinct_videos, text_of
 from .run import Run
 from .settings import AtlasSettings
@@ -38,6 +39,7 @@ def write_atlas(
     settings: AtlasSettings | None = None,
     *,
     jobs: int = 1,
+    cluster: Cluster | None = None,
     share: tuple[int, int] = (1, 1),
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -53,6 +55,8 @@ def write_atlas(
         out: a folder; it appears when the atlas is whole.
         jobs: processes on this machine, each with one thread. Above 1 they are spawned: guard the
             calling script by ``if __name__ == "__main__"``.
+        cluster: work there; every machine must see the videos and the folder of ``out`` under the
+            same paths. ``jobs`` is then tasks at a time, 0 as many as it has processors.
         share: (k, n) scans the k-th of n shares of the videos and makes no atlas; a last call
             without it puts everything together.
         overwrite: replace an atlas of that name.
@@ -66,7 +70,7 @@ def write_atlas(
     """
     if not 1 <= share[0] <= share[1]:
         raise VizError(f"a share is K/N with K from 1 to N, as in 2/8, got {share[0]}/{share[1]}")
-    run = Run(Path(out), settings or AtlasSettings(), jobs, overwrite, progress)
+    run = Run(Path(out), settings or AtlasSettings(), jobs, cluster, overwrite, progress)
     found = distinct_videos(videos)[share[0] - 1 :: share[1]]
     with kept_if_filled(run.parts), run.workers:
         whole, failed = run.scan(found)

@@ -22,9 +22,9 @@ from ...files import (
 from ...progress import Progress
 from ..identity import about, key_of, versions
 from ..listener import Listener, peak_of_positions
+from ..ray_engine import Cluster, workers
 from ..shards import Shard, merge, read_shard
 from ..videos import list_failures, text_of
-from ..workers import Workers
 from .bench import Bench
 from .draw import Film, Place, compose, draw, strips_file, tiles_of
 from .find import Found, find
@@ -47,6 +47,7 @@ class Run:
         out: Path,
         settings: AtlasSettings,
         jobs: int,
+        cluster: Cluster | None,
         overwrite: bool,
         progress: Progress | None,
     ) -> None:
@@ -70,7 +71,7 @@ class Run:
         self.draw_key = key_of({**same, "method": settings.method})
         self.columns = [(i, c) for i, n in enumerate(self.layers.values()) for c in range(n)]
         arguments = (settings, self.fields, self.parts, self.scan_key, self.draw_key)
-        self.workers = Workers(Bench, arguments, jobs)
+        self.workers = workers(Bench, arguments, jobs, cluster, settings.device)
         self._done = self._total = 0
 
     def _check_place(self, overwrite: bool) -> None:
