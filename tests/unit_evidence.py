@@ -17,7 +17,7 @@ def responses(texture: float = 1.0, other: float = 1.0, channels: int = 20) -> R
     grating[:, 3, 2, 1], grating[:, 9, 2, 1] = 9, 1
     patterns = np.zeros((channels, 12, 5))
     patterns[:, 3, 2], patterns[:, 9, 2] = texture, other
-    return Responses(grating, patterns, np.full((channels, 25), 0.1))
+    return Responses(grating, patterns, np.full((channels, 25), 0.1), patterns)
 
 
 def overlaps(score: float) -> Concepts:

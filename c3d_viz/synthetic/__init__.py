@@ -1,11 +1,11 @@
 """Clips whose objects, masks and motion are known exactly: for training, tests and controls.
 
 ``library`` holds cut-outs and backgrounds, ``scene`` draws what moves how, ``pixels`` makes pixels
-and flow of it, ``generate`` gives whole clips; ``drifting`` has gratings and textures,
-``labels`` what every pixel belongs to.
+and flow of it, ``generate`` gives whole clips; ``drifting`` has gratings,
+a texture and a cut-out that drift, ``labels`` what every pixel belongs to.
 """
 
-from .drifting import CONTRAST, MIDDLE, drifting_grating, drifting_texture
+from .drifting import CONTRAST, MIDDLE, drifting_grating, drifting_sprite, drifting_texture
 from .generate import (
     CONTROL_ONSET,
     SyntheticClip,

@@ -17,7 +17,7 @@ from torch import nn
 
 from c3d_viz.errors import LayerError, VizError
 from c3d_viz.nets import InputSpec
-from c3d_viz.synthetic import drifting_grating, drifting_texture
+from c3d_viz.synthetic import drifting_grating, drifting_sprite, drifting_texture
 from c3d_viz.units import Responses, Tuning, respond, tuning_of, untrained
 from c3d_viz.units.tuning import DIRECTIONS, SPEEDS, WAVELENGTHS, Clips, conditions, sweep
 
@@ -51,13 +51,16 @@ def planted(clips: Clips) -> tuple[Tuning, Responses]:
 def test_a_planted_direction_comes_out(planted: tuple[Tuning, Responses]) -> None:
     tuning, responses = planted
     assert responses.grating.shape == (5, 12, 5, 4)
-    assert responses.texture.shape == (5, 12, 5)
+    assert responses.texture.shape == responses.sprite.shape == (5, 12, 5)
+    assert responses.still.shape == (5, 25)
     for channel, (direction, speed) in enumerate(PLANTED):
         assert tuning.direction[channel] == direction
         assert abs(SPEEDS.index(tuning.speed[channel]) - SPEEDS.index(speed)) <= 1
         assert tuning.wavelength[channel] == 7
         assert tuning.direction_index[channel] > 0.7
         assert tuning.texture_index[channel] > 0.3
+        assert tuning.sprite_index[channel] > 0.3
+        assert abs((tuning.sprite_direction[channel] - direction + 180) % 360 - 180) <= 30
         assert tuning.curve[channel].argmax() == DIRECTIONS.index(direction)
 
 
@@ -65,6 +68,7 @@ def test_what_stands_still_has_no_direction(planted: tuple[Tuning, Responses]) -
     tuning, _ = planted
     assert tuning.direction_index[2] == pytest.approx(0, abs=1e-6)
     assert abs(tuning.texture_index[2]) < 1e-6
+    assert abs(tuning.sprite_index[2]) < 1e-6
     assert abs(tuning.motion_index[2]) < 0.1
     assert tuning.orientation_index[2] > 0.3
     # both ways at once
@@ -90,6 +94,7 @@ def test_a_2d_network_has_no_direction(clips: Clips) -> None:
         assert not tuning.silent.all()
         assert np.nanmax(np.abs(tuning.direction_index)) < 1e-5
         assert np.nanmax(np.abs(tuning.texture_index)) < 1e-5
+        assert np.nanmax(np.abs(tuning.sprite_index)) < 1e-5
         assert np.nanmax(tuning.motion_index) > 0
 
 
@@ -99,7 +104,12 @@ def test_indices_by_hand() -> None:
     grating[0, 9, 2, 1] = 3
     texture = np.zeros((1, 12, 5))
     texture[0, 3, 2], texture[0, 9, 2] = 1, 4
-    tuning = tuning_of(Responses(grating, texture, np.array([[1.0, 4.0]])))
+    sprite = np.zeros((1, 12, 5))
+    sprite[0, 3, 2], sprite[0, 9, 2], sprite[0, 4, 3] = 6, 2, 7
+    tuning = tuning_of(Responses(grating, texture, np.array([[1.0, 4.0]]), sprite))
+    assert tuning.sprite_index[0] == pytest.approx((6 - 2) / 8)
+    assert (tuning.sprite_direction[0], tuning.sprite_speed[0]) == (120, 2.25)  # its own strongest
+    assert tuning.sprite_curve[0].tolist() == sprite[0, :, 2].tolist()
     assert (tuning.direction[0], tuning.speed[0], tuning.wavelength[0]) == (90, 1.5, 16)
     assert tuning.response[0] == 12
     assert tuning.direction_index[0] == pytest.approx((12 - 3) / 15)
@@ -111,7 +121,7 @@ def test_indices_by_hand() -> None:
 
 def test_stimuli() -> None:
     every = conditions()
-    assert len(every) == len(set(every)) == 12 * 5 * (4 + 1) + 6 * 4 + 1
+    assert len(every) == len(set(every)) == 12 * 5 * (4 + 1 + 1) + 6 * 4 + 1
     right = drifting_grating(0, 2, 16, frames=5, height=8, width=40)
     assert right.dtype == np.uint8
     assert right.shape == (5, 8, 40, 3)
@@ -123,16 +133,37 @@ def test_stimuli() -> None:
     assert np.abs(texture[1:, :, 2:].astype(int) - texture[:-1, :, :-2]).max() <= 1
     assert texture.std() == pytest.approx(127.5 / 3, rel=0.25)
     for direction in DIRECTIONS[:6]:
-        for make in (lambda d: drifting_grating(d, 1.5, 10), lambda d: drifting_texture(d, 0.5)):
+        for make in (
+            lambda d: drifting_grating(d, 1.5, 10),
+            lambda d: drifting_texture(d, 0.5),
+            lambda d: drifting_sprite(d, 3.25),
+        ):
             assert (make(direction)[::-1] == make(direction + 180)).all()
     assert max(SPEEDS) / min(WAVELENGTHS) < 0.5
 
 
+def test_a_moving_cut_out_is_where_it_should_be() -> None:
+    film = drifting_sprite(30, 3.0, frames=9, height=96, width=120).astype(float)
+    y, x = np.mgrid[:96, :120]
+    weight = np.abs(film[..., 0] - film[0, 0, 0, 0])
+    assert weight[:, :5].max() == 0  # even grey around it
+    places = np.stack([(weight * x).sum((1, 2)), (weight * y).sum((1, 2))]) / weight.sum((1, 2))
+    steps = np.diff(places, axis=1)  # to the right, and up, which is towards row 0
+    assert steps[0] == pytest.approx(3 * np.cos(np.radians(30)), abs=0.15)
+    assert steps[1] == pytest.approx(-3 * np.sin(np.radians(30)), abs=0.15)
+    wide = weight[4].max(0).nonzero()[0]
+    assert 0.2 * 96 < wide[-1] - wide[0] < 0.4 * 96
+    other = drifting_sprite(30, 3.0, seed=1, frames=9, height=96, width=120)
+    assert (other != film).any()
+
+
 def test_clips_of_the_other_way_are_what_synthetic_draws(clips: Clips) -> None:
-    for condition in conditions()[130:300:40]:
+    for condition in (*conditions()[130:300:40], conditions()[-7]):
         x = clips.tensor(condition)
         size = {"frames": 8, "height": 32, "width": 32}
-        if condition.wavelength is None:
+        if condition.sprite:
+            frames = drifting_sprite(condition.direction, condition.speed, **size)
+        elif condition.wavelength is None:
             frames = drifting_texture(condition.direction, condition.speed, **size)
         else:
             frames = drifting_grating(

@@ -12,7 +12,8 @@ from .sweep import DIRECTIONS, SPEEDS, WAVELENGTHS, Responses
 Floats = npt.NDArray[np.float64]
 
 INDICES = (
-    "direction_index", "texture_index", "orientation_index", "motion_index", "separability",
+    "direction_index", "texture_index", "sprite_index", "orientation_index", "motion_index",
+    "separability",
 )  # fmt: skip
 
 
@@ -25,8 +26,11 @@ class Tuning:
         direction, speed, wavelength: (N,) of the preferred grating, degrees and pixels (a frame).
         response: (N,) to it.
         curve: (N, 12) response by direction at the preferred speed and wavelength.
-        texture_curve: (N, 12) the same for the texture, at the preferred speed.
-        direction_index, texture_index, orientation_index, motion_index, separability: (N,).
+        texture_curve, sprite_curve: (N, 12) the same for the texture and the cut-out, at the
+            preferred speed.
+        sprite_direction, sprite_speed: (N,) of the cut-out's strongest response; NaN without one.
+        direction_index, texture_index, sprite_index, orientation_index, motion_index, separability:
+            (N,).
     """
 
     silent: npt.NDArray[np.bool_]
@@ -36,8 +40,12 @@ class Tuning:
     response: Floats
     curve: Floats
     texture_curve: Floats
+    sprite_curve: Floats
+    sprite_direction: Floats
+    sprite_speed: Floats
     direction_index: Floats
     texture_index: Floats
+    sprite_index: Floats
     orientation_index: Floats
     motion_index: Floats
     separability: Floats
@@ -54,7 +62,10 @@ def tuning_of(responses: Responses) -> Tuning:
     silent = response <= 0
     other = (d + len(DIRECTIONS) // 2) % len(DIRECTIONS)
     curve = grating[every, :, s, w]
-    texture = responses.texture[every, :, s]
+    texture, sprite = responses.texture[every, :, s], responses.sprite[every, :, s]
+    moved = responses.sprite.reshape(n, -1)
+    heading, pace = np.unravel_index(moved.argmax(1), responses.sprite.shape[1:])
+    unmoved = moved.max(1) <= 0
     angles = np.radians(DIRECTIONS)
     still = responses.still.max(1)
     along = grating[every, d]  # (N, speeds, wavelengths)
@@ -71,8 +82,12 @@ def tuning_of(responses: Responses) -> Tuning:
         of(response),
         curve,
         texture,
+        sprite,
+        np.where(unmoved, np.nan, np.asarray(DIRECTIONS, np.float64)[heading]),
+        np.where(unmoved, np.nan, np.asarray(SPEEDS)[pace]),
         of(_contrast(response, curve[every, other])),
         of(_contrast(texture[every, d], texture[every, other])),
+        of(_contrast(sprite[every, d], sprite[every, other])),
         of(_over(np.hypot(curve @ np.cos(2 * angles), curve @ np.sin(2 * angles)), curve.sum(1))),
         of(_contrast(response, still)),
         of(_over(squares[:, 0], squares.sum(1))),

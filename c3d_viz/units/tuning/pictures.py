@@ -18,6 +18,7 @@ Floats = npt.NDArray[np.float64]
 
 # Okabe-Ito hues, which colour-blind people can tell apart
 TRAINED, CONTROL, TEXTURE, INK = "#0072b2", "#70757d", "#d55e00", "#1c1f24"
+SPRITE = "#009e73"
 _ANGLES = np.radians([*DIRECTIONS, DIRECTIONS[0]])
 
 
@@ -50,15 +51,19 @@ def units_figure(
         table = figure.add_subplot(grid[row, 2 * column + 1])
         _speeds(table, tuning, responses, channel)
     meaning = (
-        "Polar: response by direction of drift (blue: grating, orange: texture), each over its own "
-        "largest. Table: response by speed (up) and wavelength (right) in the preferred direction."
+        "Polar: response by direction of drift (blue: grating, orange: texture, green: a cut-out "
+        "on grey), each over its own largest. Table: response by speed (up) and wavelength (right) "
+        "in the preferred direction."
     )
     figure.supxlabel(_wrapped(figure, meaning, 9), fontsize=9, color=CONTROL)
     return figure
 
 
 def _polar(axis: Any, tuning: Tuning, channel: int) -> None:
-    for curve, colour in ((tuning.texture_curve, TEXTURE), (tuning.curve, TRAINED)):
+    curves = (
+        (tuning.sprite_curve, SPRITE), (tuning.texture_curve, TEXTURE), (tuning.curve, TRAINED)
+    )  # fmt: skip
+    for curve, colour in curves:
         values = curve[channel] / max(float(curve[channel].max()), 1e-30)
         axis.plot(_ANGLES, [*values, values[0]], color=colour, lw=1.8, marker="o", ms=2.5)
     axis.set_ylim(0, 1.05)
@@ -71,7 +76,8 @@ def _polar(axis: Any, tuning: Tuning, channel: int) -> None:
         return
     axis.set_title(
         f"{head}: {tuning.direction[channel]:.0f}°, {tuning.speed[channel]:g} px/frame\n"
-        f"DI {tuning.direction_index[channel]:.2f}, texture {tuning.texture_index[channel]:+.2f}",
+        f"DI {tuning.direction_index[channel]:.2f}, texture {tuning.texture_index[channel]:+.2f}, "
+        f"cut-out {tuning.sprite_index[channel]:+.2f}",
         fontsize=8.5,
         color=INK,
     )
@@ -137,7 +143,7 @@ def _motions(figure: Any, polar: Any, tuning: Tuning, alive: npt.NDArray[np.intp
 def _histogram(
     axis: Any, name: str, tuning: Tuning, controls: Sequence[Tuning], row: Comparison
 ) -> None:
-    least = -1 if name == "texture_index" else 0
+    least = -1 if name in ("texture_index", "sprite_index") else 0
     bins = np.linspace(least, 1, 21).tolist()
     pooled = np.concatenate([getattr(t, name)[~t.silent] for t in controls])
     own = getattr(tuning, name)[~tuning.silent]

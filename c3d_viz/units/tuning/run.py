@@ -164,7 +164,7 @@ def write_layer(
     write_text(place / "units.csv", _table(tuning))
     write_npz(
         place / "responses.npz",
-        {"grating": responses.grating, "texture": responses.texture, "still": responses.still},
+        {k: getattr(responses, k) for k in ("grating", "texture", "still", "sprite")},
     )
     order = np.argsort(-np.nan_to_num(tuning.direction_index, nan=-1.0), kind="stable")
     chosen = list(channels) or [int(c) for c in order[:_PICTURED]]
@@ -211,7 +211,8 @@ def plain(row: Comparison) -> dict[str, Any]:
 
 
 def _table(tuning: Tuning) -> str:
-    names = ("direction", "speed", "wavelength", "response", *INDICES)
+    moved = ("sprite_direction", "sprite_speed")
+    names = ("direction", "speed", "wavelength", "response", *INDICES, *moved)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["channel", "silent", *names])

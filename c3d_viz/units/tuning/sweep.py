@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from ...engine import check_input, check_recorded, eval_view, recording, undistu
 from ...errors import LayerError, VizError
 from ...nets import InputSpec
 from ...progress import Progress
-from ...synthetic import drifting_grating, drifting_texture
+from ...synthetic import drifting_grating, drifting_sprite, drifting_texture
 from ...trust import reinitialised
 
 Floats = npt.NDArray[np.float64]
@@ -30,11 +30,12 @@ _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 
 @dataclass(frozen=True)
 class Condition:
-    """One clip: a grating of some wavelength, or the texture where that is None."""
+    """One clip: a grating of some wavelength; where that is None the texture, or the cut-out."""
 
     direction: int
     speed: float
     wavelength: float | None
+    sprite: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,22 @@ class Responses:
         grating: (N, 12, 5, 4) by direction, speed, wavelength.
         texture: (N, 12, 5) by direction, speed.
         still: (N, 25) to the gratings and the texture that stand still.
+        sprite: (N, 12, 5) to a cut-out that moves over grey, by direction, speed.
     """
 
     grating: Floats
     texture: Floats
     still: Floats
+    sprite: Floats
 
 
 def conditions() -> tuple[Condition, ...]:
-    """Every clip: gratings, textures, then those that stand still."""
+    """Every clip: gratings, textures, those that stand still, then the cut-out."""
     moving = [Condition(d, s, w) for d in DIRECTIONS for s in SPEEDS for w in WAVELENGTHS]
     texture = [Condition(d, s, None) for d in DIRECTIONS for s in SPEEDS]
     still = [Condition(d, 0.0, w) for d in DIRECTIONS[: len(DIRECTIONS) // 2] for w in WAVELENGTHS]
-    return (*moving, *texture, *still, Condition(0, 0.0, None))
+    sprite = [Condition(d, s, None, sprite=True) for d in DIRECTIONS for s in SPEEDS]
+    return (*moving, *texture, *still, Condition(0, 0.0, None), *sprite)
 
 
 class Clips:
@@ -75,13 +79,15 @@ class Clips:
     def _grey(self, condition: Condition) -> npt.NDArray[np.uint8]:
         """(T, H, W); a pattern that drifts the other way is the same film in opposite order."""
         if condition.direction >= 180:
-            other = Condition(condition.direction - 180, condition.speed, condition.wavelength)
+            other = replace(condition, direction=condition.direction - 180)
             return self._grey(other)[::-1]
         if condition in self._kept:
             return self._kept[condition]
         height, width = self.spec.crop
         size = {"frames": self.spec.frames, "height": height, "width": width}
-        if condition.wavelength is None:
+        if condition.sprite:
+            frames = drifting_sprite(condition.direction, condition.speed, **size)
+        elif condition.wavelength is None:
             frames = drifting_texture(condition.direction, condition.speed, **size)
         else:
             frames = drifting_grating(
@@ -123,7 +129,8 @@ def sweep(
         found[layer] = Responses(
             table[:, :count].reshape(-1, *moving),
             table[:, count : count + texture].reshape(-1, *moving[:2]),
-            table[:, count + texture :],
+            table[:, count + texture : -texture],
+            table[:, -texture:].reshape(-1, *moving[:2]),
         )
     return found
 
