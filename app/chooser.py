@@ -49,8 +49,8 @@ def bar() -> None:
             st.info(ui.plain(note), icon=":material/info:")
     net = state.network()  # before anything of it is on the page
     line.caption(ui.weights(net.spec.weights))
-    if net.spec.trained is False:
-        badge.badge("untrained: random weights", icon=":material/shuffle:", color="orange")
+    if net.spec.trained is False and "random" not in net_name(state.view().net):
+        badge.badge("untrained", icon=":material/shuffle:", color="orange")
 
 
 def net_name(key: str) -> str:

@@ -14,7 +14,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 import c3d_viz as viz
 from c3d_viz.clips import motion_energy, span_of
 from c3d_viz.errors import ClipError
-from c3d_viz.weights import NetworkChoice
+from c3d_viz.weights import RANDOM, NetworkChoice
 
 from . import atlas, blocks, components, samples, ui, windows, work
 from .pages import started
@@ -53,6 +53,8 @@ def given() -> NetworkChoice | None:
 def given_name() -> str:
     """The network the server was started with, for people."""
     asked = given() or NetworkChoice("")
+    if asked.weights in (RANDOM, "default"):
+        return f"{Path(asked.model).name}, {asked.weights} weights"
     return Path(asked.weights or asked.model).name
 
 

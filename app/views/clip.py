@@ -66,8 +66,9 @@ def below(shown: state.Shown) -> None:
         ui.heading("Good to know")
         with st.expander("What is a deconvolution?"):
             st.markdown(words.DECONVOLUTION)
-        with st.expander("Why 16 frames?"):
-            st.markdown(words.SIXTEEN)
+        if shown.net.choice.is_c3d:
+            with st.expander("Why 16 frames?"):
+                st.markdown(words.SIXTEEN)
         with st.expander("Play the whole video"):
             whole_video(shown)
 
@@ -152,7 +153,8 @@ def window(of: Source, shown: state.Shown | None, unit: work.Spot | None) -> Non
     )
     possible = [s for s in STRIDES if span_of(s * spec.stride, spec.frames) <= of.info.frames]
     if len(possible) > 1:
-        names = {1: "Every frame", 2: "Every 2nd", 4: "Every 4th"}
+        every = {s: s * spec.stride for s in possible}
+        names = {s: "Every frame" if n == 1 else f"Every {nth(n)}" for s, n in every.items()}
         chosen = st.segmented_control(
             "The window takes",
             possible,
@@ -170,6 +172,12 @@ def window(of: Source, shown: state.Shown | None, unit: work.Spot | None) -> Non
     notes = (*of.info.notes, *(shown.window.notes if shown else ()))
     for note in dict.fromkeys(notes):
         st.caption(ui.plain(note))
+
+
+def nth(number: int) -> str:
+    """2nd, 3rd, 4th: of numbers whose last digit says so."""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
 
 
 def as_filmed(shown: state.Shown, unit: work.Spot | None) -> None:

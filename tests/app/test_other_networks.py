@@ -10,6 +10,7 @@ import pytest
 from test_pages import of, settled
 
 from app import blocks, components, sessions, state, work
+from app.views import clip
 from c3d_viz.cli.dashboard import NETWORK
 from c3d_viz.weights import NetworkChoice
 
@@ -121,3 +122,31 @@ def test_a_link_to_a_layer_of_another_network_is_corrected(given: work.Net) -> N
     view = test.session_state["view"]
     assert (view.net, view.layer) == ("compact", "conv5b")
     assert not test.error
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        (NetworkChoice("r3d_18", "random"), "r3d_18, random weights"),
+        (NetworkChoice("r3d_18", "default"), "r3d_18, default weights"),
+        (NetworkChoice("/there/mine.py:build"), "mine.py:build"),
+        (NetworkChoice("c3d", "/there/own.pth"), "own.pth"),
+    ],
+)
+def test_the_network_given_is_called_by_its_name(
+    asked: NetworkChoice, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NETWORK, json.dumps(asked.to_json()))
+    assert state.given_name() == name
+
+
+def test_which_frames_are_taken_counts_the_networks_own_stride(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(NET.replace("frames=8", "frames=8, stride=2"))
+    asked = NetworkChoice(f"{tmp_path / 'mine.py'}:build")
+    monkeypatch.setenv(NETWORK, json.dumps(asked.to_json()))
+    test = settled(of("clip", clip="shapes", net="given", layer="body.0"))
+    names = [o.content for group in test.get("button_group") for o in group.proto.options]
+    assert [name for name in names if "Every" in name] == ["Every 2nd", "Every 4th"]
+    assert [clip.nth(n) for n in (2, 3, 11, 12, 21)] == ["2nd", "3rd", "11th", "12th", "21st"]
