@@ -32,7 +32,8 @@ def infidelity(asked: Asked, x: Tensor, unit: Unit, values: Tensor, seed: int) -
         seed: of the ``SAMPLES`` perturbations, normal noise of ``NOISE`` times the clip's spread.
 
     Returns:
-        NaN where no perturbation changes the answer.
+        About 1 - 1 / ``SAMPLES`` of a map that has nothing to do with the answer, as its scale is
+        fitted to them; NaN where no perturbation changes the answer.
     """
     from captum.metrics import infidelity as of_captum
 

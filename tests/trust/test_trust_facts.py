@@ -123,7 +123,7 @@ def test_the_command_line_hands_them_on(
         assert "is of another network, own with other weights" in error
 
 
-@pytest.mark.parametrize("name", ["compact"])
+@pytest.mark.parametrize("name", ["compact", "compact-2d"])
 def test_what_is_shipped_is_of_the_shipped_network(name: str) -> None:
     model, spec = viz.load_model(name)
     facts = facts_for(model, spec.name)
