@@ -208,6 +208,10 @@ def units_report(
     steps: Annotated[int, whole("--steps", metavar="N", help="Steps of the climb.")] = 48,
     clip: RealClips = None,
     library: LibraryFolder = None,
+    atlas: Annotated[
+        Path | None,
+        typer.Option("--atlas", metavar="DIR", help="Of this network: the clips it answers to."),
+    ] = None,
     network: Network,
     device: Device = "cpu",
 ) -> None:
@@ -216,9 +220,15 @@ def units_report(
 
     settings = ReportSettings(
         network, layer, channel, controls, steps, tuple(str(path) for path in clip or ()),
-        None if library is None else str(library), device,
+        None if library is None else str(library), device, None if atlas is None else str(atlas),
     )  # fmt: skip
+    loaded = network.load()
+    seen = []
+    if atlas is not None:
+        from ..corpus import top_films
+
+        seen = top_films(atlas, layer, channel, *loaded)
     with progress_bar("report") as progress:
-        said = write_report(out, settings, progress)
+        said = write_report(out, settings, progress, loaded=loaded, seen=seen)
     say(said)
     say(f"open {out / 'index.html'}")

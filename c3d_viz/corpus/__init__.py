@@ -9,6 +9,7 @@ from .atlas import (
     TopWindow,
     draw_window,
     film_strips,
+    top_films,
     write_atlas,
 )
 from .descriptors import Descriptor, describe

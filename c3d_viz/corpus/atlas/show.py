@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 from torch import nn
@@ -67,3 +68,25 @@ def draw_window(
     box = (*top.frames, *top.rows, *top.columns)
     strip = strip_of(cropped_frames(clip, takes), map_, field, box, takes.channel_order)
     return np.ascontiguousarray(strip.reshape(-1, TILE, strip.shape[1], 3))
+
+
+def top_films(
+    path: str | os.PathLike[str],
+    layer: str,
+    channel: int,
+    model: nn.Module,
+    spec: ModelSpec,
+    most: int = 6,
+) -> list[tuple[str, Picture]]:
+    """A feature map's strongest windows in an atlas on disk: what each is, and its film.
+
+    Raises:
+        ExportError: there is none, it is damaged, or of another network.
+        LayerError: it has no such layer or channel.
+    """
+    atlas = Atlas.open(path)
+    if other := atlas.differs(model, spec):
+        raise ExportError(f"{path} is an atlas of another network (other {other}); make one of it")
+    tops, strips = atlas.top(layer, channel), film_strips(atlas, layer, channel)
+    names = [f"{Path(top.path).name}, frame {top.start}: answers {top.value:.3g}" for top in tops]
+    return list(zip(names, strips, strict=False))[:most]

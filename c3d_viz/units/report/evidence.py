@@ -35,6 +35,7 @@ class ReportSettings:
         clips: real clips that the stimulus is held against; empty takes the demonstration's.
         library: folder with cut-outs and backgrounds; None draws shapes, which have no kind.
         device: "cpu" or "cuda[:N]".
+        atlas: the folder that the clips it answers to were taken from, for the command.
     """
 
     network: NetworkChoice
@@ -45,6 +46,7 @@ class ReportSettings:
     clips: tuple[str, ...] = ()
     library: str | None = None
     device: str = "cpu"
+    atlas: str | None = None
 
     def stimulus(self) -> StimulusSettings:
         """The same for the climb: one film of the network, one of an untrained one."""

@@ -7,10 +7,16 @@ import dataclasses
 import math
 import os
 import shlex
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
 from ...files import write_json, write_text
+from ...nets import ModelSpec
 from ...progress import Progress
 from ...render import encode_png, encode_video
 from ..folder import check_new, result_folder
@@ -34,11 +40,20 @@ collapse}td,th{padding:.2rem .8rem;border-bottom:1px solid #d5d9df;text-align:le
 
 
 def write_report(
-    out: str | os.PathLike[str], settings: ReportSettings, progress: Progress | None = None
+    out: str | os.PathLike[str],
+    settings: ReportSettings,
+    progress: Progress | None = None,
+    *,
+    loaded: tuple[nn.Module, ModelSpec] | None = None,
+    seen: Sequence[tuple[str, npt.NDArray[np.uint8]]] = (),
 ) -> str:
     """Measure one channel and write its page to the new folder ``out``.
 
     ``index.html`` needs no other file; ``report.json`` has the numbers; ``manifest.json``.
+
+    Args:
+        loaded: the settings' network, where it is loaded already.
+        seen: films (T, H, W, 3) of clips that it answers to, from elsewhere, and what they are.
 
     Returns:
         The sentence that sums the channel up.
@@ -47,12 +62,12 @@ def write_report(
         ExportError: ``out`` is in the way. VizError and others: as ``gather``.
     """
     folder = check_new(out)
-    evidence = gather(settings, progress)
+    evidence = gather(settings, progress, loaded=loaded)
     said = sentence(evidence, settings.layer, settings.channel)
     parameters = {**dataclasses.asdict(settings), "network": settings.network.to_json()}
     words = _words(settings)
     with result_folder(folder, words, settings.network, evidence.spec, parameters) as (place, _):
-        write_text(place / "index.html", page(evidence, settings, said))
+        write_text(place / "index.html", page(evidence, settings, said, seen))
         write_json(place / "report.json", numbers(evidence, settings.channel, said))
     return said
 
@@ -85,7 +100,12 @@ def numbers(evidence: Evidence, channel: int, said: str) -> dict[str, Any]:
     return {"sentence": said, "tuning": tuning, "concept": concepts, "answers": answers}
 
 
-def page(evidence: Evidence, settings: ReportSettings, said: str) -> str:
+def page(
+    evidence: Evidence,
+    settings: ReportSettings,
+    said: str,
+    seen: Sequence[tuple[str, npt.NDArray[np.uint8]]] = (),
+) -> str:
     """The whole page as text."""
     layer, channel, weights = settings.layer, settings.channel, evidence.spec.weights
     name = escape(f"{layer} channel {channel}")
@@ -101,6 +121,9 @@ def page(evidence: Evidence, settings: ReportSettings, said: str) -> str:
     parts.append(_stimulus(evidence, settings))
     parts.append(_tuning(evidence, settings))
     parts.append(_concepts(evidence, channel))
+    if seen:
+        films_of = _figures([(text, encode_video(frames, FPS)) for text, frames in seen])
+        parts.append(f"<h2>Clips it answers to most</h2>{films_of}")
     parts.append(f"<p class='weights'>{caution(settings.controls)}</p>")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
@@ -111,10 +134,8 @@ def page(evidence: Evidence, settings: ReportSettings, said: str) -> str:
 
 def _stimulus(evidence: Evidence, settings: ReportSettings) -> str:
     scale = max(1, round(224 / max(evidence.spec.input.crop)))
-    clips = "".join(
-        f"<figure>{_film(encode_video(frames, FPS, scale=scale))}<figcaption>{escape(text)}"
-        f"</figcaption></figure>"
-        for text, frames in films(evidence)
+    clips = _figures(
+        [(text, encode_video(frames, FPS, scale=scale)) for text, frames in films(evidence)]
     )
     found = evidence.stimuli
     notes = stimulus_notes(settings.stimulus(), found)
@@ -144,6 +165,14 @@ def _concepts(evidence: Evidence, channel: int) -> str:
     )
     head = "<tr><th>label</th><th>IoU</th><th>with labels of other clips</th></tr>"
     return f"<h2>Concepts</h2><table>{head}{rows}</table>"
+
+
+def _figures(shown: Sequence[tuple[str, bytes]]) -> str:
+    """Films and what they are."""
+    return "".join(
+        f"<figure>{_film(film)}<figcaption>{escape(text)}</figcaption></figure>"
+        for text, film in shown
+    )
 
 
 def _picture(data: bytes, what: str) -> str:
@@ -180,4 +209,5 @@ def _words(settings: ReportSettings) -> list[str]:
     for clip in settings.clips:
         words += ["--clip", clip]
     words += [] if settings.library is None else ["--library", settings.library]
+    words += [] if settings.atlas is None else ["--atlas", settings.atlas]
     return [*words, "--device", settings.device]
