@@ -123,9 +123,20 @@ class Workers:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _pool(self, jobs: int) -> ProcessPoolExecutor:
-        # spawned: a fork would copy the locks of PyTorch's and PyAV's threads
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(jobs, context, _start, (self._make, self._arguments))
+        return ProcessPoolExecutor(jobs, _context(), _start, (self._make, self._arguments))
+
+
+def _context() -> Any:
+    """How processes begin: never as a fork of this one, whose threads' locks it would copy.
+
+    Where there is one they are forks of a server that has imported what they need and has no
+    threads: half the start, and the libraries are in memory once.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__package__])
+    return context
 
 
 def _start(make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
