@@ -37,7 +37,7 @@ class Cluster:
 
     Attributes:
         address: ``HOST:PORT``, ``auto`` or ``ray://...`` of one that runs; None is the one that
-            this process is connected to or the environment names, else one on this machine.
+            this process is connected to or RAY_ADDRESS names, else a new one on this machine.
     """
 
     address: str | None = None
@@ -153,7 +153,7 @@ def _connect(cluster: Cluster, jobs: int) -> None:
     own: dict[str, Any] = {"num_cpus": jobs or None, "include_dashboard": False}
     try:
         ray.init(
-            address=there,
+            address=there or "local",
             log_to_driver=False,
             configure_logging=False,
             **({} if there else own),

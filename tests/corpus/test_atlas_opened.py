@@ -57,6 +57,8 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "a list": lambda a: (a / "atlas.json").write_text("[]"),
     "deep": lambda a: (a / "atlas.json").write_text("[" * 10**6),
     "another edition": lambda a: change(a, schema=1),
+    "no fingerprint": lambda a: change(a, fingerprint=None),
+    "a method": lambda a: change(a, method=["deconvnet"]),
     "no layers": lambda a: change(a, layers={}),
     "numbers": lambda a: change(a, windows="many"),
     "a layer's name": lambda a: change_layer(a, layer="x\x1b[31m"),

@@ -43,8 +43,11 @@ def test_without_ray_it_is_one_line(
     assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
 
 
-def test_where_no_cluster_answers_it_is_one_line(videos: Path, tmp_path: Path) -> None:
+def test_where_no_cluster_answers_it_is_one_line(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install c3d-viz[ray]")
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # where one that crashed left its address
     with pytest.raises(VizError, match="no Ray cluster answers at auto"):
         write_features([videos], tmp_path / "f.parquet", SLOW, cluster=Cluster("auto"))
 
