@@ -6,6 +6,7 @@ import json
 import shlex
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,10 +16,11 @@ from test_units_spectrum import drifting
 from torch import nn
 
 from c3d_viz.errors import LayerError, VizError
-from c3d_viz.nets import InputSpec
+from c3d_viz.nets import InputSpec, ModelSpec
 from c3d_viz.synthetic import drifting_grating
-from c3d_viz.units import FourierVideo, Reader, Stimuli, climb, read_kernel
-from c3d_viz.units.preferred import Answer, Ascent, answer_to, split
+from c3d_viz.units import FourierVideo, Reader, Stimuli, StimulusSettings, climb, read_kernel
+from c3d_viz.units.preferred import Answer, Ascent, answer_to, find_stimulus, run, split
+from c3d_viz.weights import NetworkChoice
 
 SMALL = InputSpec("RGB", (127.5, 127.5, 127.5), 1 / 60, (32, 32), (32, 32), 8)
 
@@ -182,6 +184,22 @@ def test_the_same_seed_gives_the_same_film() -> None:
     assert (film(1) != film(2)).any()
 
 
+def test_the_film_is_shown_while_it_climbs_the_network_s_own_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every fourth step, as it is then; the untrained network's would be taken for it."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv3d(3, 2, 3), nn.ReLU()).eval()
+    spec = ModelSpec("own", "own", None, SMALL, 0)
+    monkeypatch.setattr(run, "rivals", lambda *_: [("c", "real", np.zeros((8, 32, 32, 3), "u1"))])
+    shown: list[np.ndarray] = []
+    settings = StimulusSettings(NetworkChoice(), "1", 1, films=1, steps=5)
+    found, _ = find_stimulus(settings, loaded=(model, spec), preview=shown.append)
+    assert len(shown) == 2  # after steps 1 and 5
+    assert (shown[1] == found.ascent.frames[0]).all()
+    assert (shown[0] != shown[1]).any()
+
+
 def test_a_climb_that_a_clip_beats_has_failed() -> None:
     frames = np.zeros((1, 8, 32, 32, 3), np.uint8)
     ascent = Ascent(frames, np.zeros((1, 1), np.float32))
@@ -209,7 +227,7 @@ def test_no_channels_no_climb() -> None:
 
 FACTORY = """import torch
 from torch import nn
-from c3d_viz.nets import InputSpec
+from c3d_viz.nets import InputSpec, ModelSpec
 def make():
     torch.manual_seed(1)
     net = nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU(), nn.Conv3d(4, 4, 3), nn.ReLU())
@@ -221,8 +239,11 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     factory, out = tmp_path / "net.py", tmp_path / "out"
     factory.write_text(FACTORY)
     words = ["units", "maximise", "--model", f"{factory}:make", "--layer", "3", "--channel", "2"]
-    status, _, error = call(capsys, *words, "--steps", "6", "-o", str(out))
+    so_far = tmp_path / "so-far.png"
+    more = ["--steps", "6", "--preview", str(so_far)]
+    status, _, error = call(capsys, *words, *more, "-o", str(out))
     assert status == 0, error
+    assert cv2.imread(str(so_far)).shape == (112, 4 * 112, 3)
     names = {p.name for p in out.iterdir()}
     assert {
         "stimulus.png", "stimulus-1.mp4", "stimulus-2.mp4", "untrained.mp4", "answers.json",

@@ -153,7 +153,7 @@ def find_stimulus(
 
     Args:
         loaded: the settings' network, where it is loaded already.
-        preview: shown the first film of each climb now and then.
+        preview: shown the network's first film now and then.
     """
     _check(settings)
     device = device_named(settings.device)
@@ -188,7 +188,9 @@ def _climb(
     # a step costs about as much as two clips that are only looked at, for each film
     total = settings.steps * (films + (control is not None))
 
-    def ascent(of: Reader, count: int, before: int, what: str) -> Ascent:
+    def ascent(
+        of: Reader, count: int, before: int, what: str, preview: Preview | None = None
+    ) -> Ascent:
         def told(done: int, _total: int, name: str) -> None:
             if progress is not None:
                 progress(before + done * count, total, name)
@@ -201,7 +203,7 @@ def _climb(
             diversity=settings.diversity, seed=seed, progress=told, what=what, preview=preview,
         )  # fmt: skip
 
-    own = ascent(reader, films, 0, "climbing")
+    own = ascent(reader, films, 0, "climbing", preview)
     fresh = None if control is None else ascent(control, 1, settings.steps * films, "untrained")
     # the climb saw them moved: what counts is the film as it is written
     seen = [answer_to(reader, channel, f, spec.input, "", "stimulus") for f in own.frames]
