@@ -146,6 +146,7 @@ def _read_map(window: Window, unit: Unit, method: str) -> Attribution:
             _report_in(stored),
             native=stored.get("native"),
             native_layer=str(stored["native_layer"]) if "native" in stored else "",
+            settings=window.settings.of_methods().get(method),
             target=target_of(window, unit),
         )
 

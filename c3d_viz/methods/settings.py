@@ -79,6 +79,13 @@ class Settings:
         values = dataclasses.asdict(self)
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
+    def __str__(self) -> str:
+        """All of them in words, those left at their default too: "steps 32, baseline mean"."""
+        given = (
+            (field.name, _written(getattr(self, field.name))) for field in dataclasses.fields(self)
+        )
+        return ", ".join(f"{name} {value}" for name, value in given if value)
+
     def words(self, method: str) -> tuple[str, ...]:
         """``method.name=value`` of each value that is not the default, for a command line."""
         return tuple(

@@ -63,6 +63,8 @@ class Attribution:
         lines = () if self.report is None else self.report.notes(self.method)
         if self.native is not None:
             lines += (grid_note(self.native_layer, self.native.shape, self.values.shape[1:]),)
+        if self.settings is not None and str(self.settings):
+            lines += (f"settings: {self.settings}",)
         return lines if self.precision_note is None else (*lines, self.precision_note)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:

@@ -65,6 +65,11 @@ def load_factory(
             f"{name} must return a torch.nn.Module, or a module and an InputSpec; it returned "
             f"{_kind(made)}"
         )
+    if any(isinstance(part, torch.jit.ScriptModule) for part in model.modules()):
+        raise WeightsError(
+            f"{name} returns a scripted or traced program, which cannot be looked into; return the "
+            f"Python module that it was made from"
+        )
     spec = own or KINETICS_INPUT
     if state is not None:
         spec = state(spec)
@@ -182,7 +187,8 @@ def outputs_of(model: nn.Module, spec: InputSpec, name: str, seed: int) -> int:
             _fail(
                 error,
                 f"{name}: the network does not take a clip of its input {(1, *spec.shape)} "
-                f"(N, C, T, H, W); state its InputSpec with --input, or in its factory",
+                f"(N, C, T, H, W); state its InputSpec with --input or in its factory, or return "
+                f"c3d_viz.wrap(network, inputs=...) if it takes something else",
             )
     fits = isinstance(output, torch.Tensor) and output.ndim == 2 and len(output) == 1
     return int(output.shape[1]) if fits else 0

@@ -43,13 +43,13 @@ def test_a_stopped_export_is_resumed(
     assert kept
 
     asked: list[Unit] = []
-    real = export_window.attribute_many
+    real = export_window.attributions
 
-    def counting(model: Any, x: Any, units: list[Unit], *rest: Any, **more: Any) -> Any:
+    def counting(seen: Any, units: list[Unit], *rest: Any, **more: Any) -> Any:
         asked.extend(units)
-        return real(model, x, units, *rest, **more)
+        return real(seen, units, *rest, **more)
 
-    monkeypatch.setattr(export_window, "attribute_many", counting)
+    monkeypatch.setattr(export_window, "attributions", counting)
     steps: list[tuple[int, int]] = []
     export_clip(clip, out, resume=True, progress=lambda d, t, _: steps.append((d, t)), **wanted)
     assert 0 < len(asked) < 12

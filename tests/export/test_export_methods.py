@@ -63,7 +63,8 @@ def test_the_map_keeps_its_grid_and_the_page_says_so(made: tuple[Path, list[str]
         assert str(stored["native_layer"]) == "two"
     with np.load(out / unit["files"]["gradient"]["map"]) as stored:
         assert "native" not in stored
-    assert unit["notes"] == {"gradcam": [NOTE]}
+    told = ["settings: steps 3, baseline mean"]
+    assert unit["notes"] == {"gradcam": [NOTE], "integrated_gradients": told}
     assert NOTE in (out / "index.html").read_text(encoding="utf-8")
     assert "(layer one)" in layers["two"]["units"][0]["notes"]["gradcam"][0]
 

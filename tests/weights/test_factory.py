@@ -48,6 +48,7 @@ def nothing(): return None
 def pair(): return Net(), "RGB"
 def deaf(): return nn.Conv3d(5, 1, 1)
 def lazy(): return nn.LazyConv3d(2, 3)
+def scripted(): return torch.jit.script(nn.Conv3d(3, 2, 1))
 def maps(): return nn.Conv3d(3, 2, 1)
 """
 
@@ -168,10 +169,12 @@ def test_a_module_of_a_package_beside_which_one_works(
         ("asking", "calling it without arguments failed: TypeError"),
         ("nothing", "must return a torch.nn.Module, .* it returned NoneType"),
         ("pair", r"must return .* it returned \(Net, str\)"),
-        ("deaf", r"does not take a clip of its input \(1, 3, 16, 112, 112\).*InputSpec"),
+        ("deaf", r"not take a clip of its input \(1, 3, 16, 112, 112\).*InputSpec.*viz.wrap"),
+        ("scripted", "returns a scripted or traced program.*; return the Python module"),
         ("lazy", "parameters without memory"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated")
 def test_what_a_factory_may_do_wrong_is_one_line(net: Path, function: str, said: str) -> None:
     with pytest.raises(WeightsError, match=said) as refused:
         load_model(f"{net}:{function}")
