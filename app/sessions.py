@@ -93,6 +93,14 @@ class Sessions:
             self._open[session_id] = (session, time.monotonic())
             return session
 
+    def known(self, session_id: str) -> Session | None:
+        """The session of this id, if it has been made."""
+        with self._lock:
+            if (known := self._open.get(session_id)) is None:
+                return None
+            self._open[session_id] = (known[0], time.monotonic())
+            return known[0]
+
     def _left(self, browser: str) -> str | None:
         """The id of the session that this browser left last, if it has left one."""
         active = Runtime.instance().is_active_session if Runtime.exists() else lambda _: False
@@ -144,9 +152,12 @@ def session() -> Session:
     context = get_script_run_ctx()
     if context is None:  # pragma: no cover - only outside of Streamlit
         raise RuntimeError("no page is being drawn")
+    register, name = sessions(), context.session_id
+    if (known := register.known(name)) is not None:  # asked many times while a page is drawn
+        return known
     asked = st.query_params.to_dict().values()
     goes_on = any(UPLOADED in value for value in asked)
-    return sessions().of(context.session_id, browser_of(st.context.cookies), goes_on)
+    return register.of(name, browser_of(st.context.cookies), goes_on)
 
 
 def browser_of(cookies: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, cast
 
 import streamlit as st
@@ -42,18 +43,17 @@ def columns() -> list[DeltaGenerator]:
         return st.columns([27, 36, 30], gap="medium")
 
 
-def name_of(shown: state.Shown, layer: str, channel: int) -> str:
-    """A map's number, or the class' name."""
-    classes = shown.net.spec.classes
+def names_of(shown: state.Shown, layer: str) -> Callable[[int], str]:
+    """What a layer's maps are called: by their number, or by the class where they are classes."""
     is_last = layer == state.tree().blocks[-1]["id"]
-    named = classes and is_last and len(classes) > channel
-    return classes[channel] if classes and named else f"map {channel}"
+    classes = (shown.net.spec.classes or ()) if is_last else ()
+    return lambda channel: classes[channel] if channel < len(classes) else f"map {channel}"
 
 
 def answer(shown: state.Shown, unit: work.Spot) -> bool:
     """One map on the clip, large, with its method and colours; whether there is one."""
     view, win = state.view(), shown.window
-    ui.heading(f"{unit.layer}, {name_of(shown, unit.layer, unit.channel)}")
+    ui.heading(f"{unit.layer}, {names_of(shown, unit.layer)(unit.channel)}")
     inner = choose_inner(unit.layer)
     with st.container(horizontal=True, vertical_alignment="center", key="answer-head"):
         choose_method()
@@ -170,33 +170,31 @@ def choose_inner(layer: str) -> bool:
     names = tree.inside(group)
     if len(names) < 2:
         return False
-    chosen = st.selectbox(
+    key = f"inner-{layer}"
+    st.selectbox(
         f"Layer of {group}",
         names,
         names.index(layer),
-        key=f"inner-{layer}",
+        key=key,
         label_visibility="collapsed",
+        on_change=lambda: state.change(state.view().with_layer(st.session_state[key])),
     )
-    if chosen != layer:
-        state.change(state.view().with_layer(chosen))
-        st.rerun()
     return True
 
 
 def choose_method() -> None:
     """The method that all maps of the page are made with."""
-    view = state.view()
-    chosen = st.selectbox(
+    method = state.view().method
+    key = f"method-{method}"  # another one for another value: Back changes it too
+    st.selectbox(
         "Method",
         list(METHODS),
-        list(METHODS).index(view.method),
+        list(METHODS).index(method),
         format_func=lambda m: METHODS[m].title,
-        key=f"method-{view.method}",  # another one for another value: Back changes it too
+        key=key,
         label_visibility="collapsed",
+        on_change=lambda: state.changed(method=st.session_state[key]),  # before the page is drawn
     )
-    if chosen != view.method:
-        state.changed(method=chosen)
-        st.rerun()
 
 
 def choose_look() -> None:
@@ -218,7 +216,7 @@ def choose_look() -> None:
 def save(shown: state.Shown, unit: work.Spot) -> None:
     """The map as a picture or a film, made when asked for."""
     view = state.view()
-    named = name_of(shown, unit.layer, unit.channel)
+    named = names_of(shown, unit.layer)(unit.channel)
     with st.popover("Save", icon=":material/download:"):
         for kind, label in (("png", "All frames (PNG)"), ("gif", "As a film (GIF)")):
             st.download_button(
@@ -247,10 +245,11 @@ def strongest(shown: state.Shown, unit: work.Spot) -> None:
         lambda: tiles(shown.net, shown.window, view.layer, view.method, view.look, report),
         f"Looking at the strongest {what} of {view.layer}",
     )
+    called = names_of(shown, unit.layer)
     items = [
         {
             "id": str(tile.spot.channel),
-            "title": name_of(shown, unit.layer, tile.spot.channel),
+            "title": called(tile.spot.channel),
             "note": f"answers {tile.spot.activation:.3g}",
             "src": tile.src,
             "frames": tile.frames,

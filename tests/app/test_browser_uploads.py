@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,30 @@ import c3d_viz as viz
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
+@pytest.fixture(scope="module")
+def left(server: Any, browser: Any, clips: list[Path]) -> Callable[[], list[Path]]:
+    """A page that was closed after an upload: what is still there of the file."""
+    context = browser.new_context()
+    context.set_default_timeout(150_000)
+    page = context.new_page()
+    page.goto(server.url)
+    page.wait_for_selector("h1")
+    settle(page)
+    upload(page, clips[2])
+    page.wait_for_function("location.search.includes('clip=upload')")
+    content = clips[2].read_bytes()
+
+    def kept() -> list[Path]:
+        found = server.folder.glob(f"c3d-viz-app-*/session-*/*{clips[2].suffix}")
+        return [p for p in found if p.read_bytes() == content]
+
+    (there,) = kept()
+    assert there.name != clips[2].name
+    context.close()
+    return lambda: [path for path in [there] if path.exists()]
+
+
+@pytest.mark.usefixtures("left")  # it is to be gone before the last test
 def test_an_uploaded_clip_from_start_to_zip(
     open_page: Any, clips: list[Path], tmp_path: Path
 ) -> None:
@@ -58,57 +83,51 @@ def test_an_uploaded_clip_from_start_to_zip(
     assert np.abs(values - right).max() <= 1e-5 * np.abs(right).max()
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "says"),
-    [
-        ("text.mp4", b"this is no video", "does not begin like a video file"),
-        ("empty.mp4", b"", "is empty"),
-        ("notes.txt", b"hello", "is of a type that is not read here"),
-        ("broken.mp4", b"\0\0\0\x18ftypmp42" + b"\x01" * 3000, "broken.mp4"),
-    ],
-)
+BAD = [
+    ("text.mp4", b"this is no video", "does not begin like a video file"),
+    ("empty.mp4", b"", "is empty"),
+    ("notes.txt", b"hello", "is of a type that is not read here"),
+    ("broken.mp4", b"\0\0\0\x18ftypmp42" + b"\x01" * 3000, "broken.mp4"),
+]
+
+
 def test_bad_uploads_get_one_line_and_the_session_goes_on(
-    open_page: Any, clips: list[Path], tmp_path: Path, name: str, data: bytes, says: str
+    open_page: Any, clips: list[Path], tmp_path: Path
 ) -> None:
     page = open_page("/")
     settle(page)
-    bad = tmp_path / name
-    bad.write_bytes(data)
-    upload(page, bad)
-    alert = page.get_by_test_id("stAlert")
-    alert.wait_for()
-    assert says in alert.inner_text()
-    lines = alert.inner_text().removeprefix("error").strip().splitlines()  # "error": the icon
-    assert len(lines) == 1
-    assert "/tmp" not in alert.inner_text()
-    settle(page)
+    for name, data, says in BAD:
+        bad = tmp_path / name
+        bad.write_bytes(data)
+        upload(page, bad)
+        alert = page.get_by_test_id("stAlert").filter(has_text=says)
+        alert.wait_for()
+        settle(page)
+        assert page.get_by_test_id("stAlert").count() == 1
+        lines = alert.inner_text().removeprefix("error").strip().splitlines()  # "error": the icon
+        assert len(lines) == 1
+        assert "/tmp" not in alert.inner_text()
     upload(page, clips[0])
     page.wait_for_function("location.search.includes('clip=upload')")
     settle(page)
     no_error(page)
 
 
-def test_bad_weights_get_one_line(open_page: Any, tmp_path: Path) -> None:
+def test_weights_bad_and_good(open_page: Any, tmp_path: Path) -> None:
+    shipped = Path(viz.__file__).parent / "weights" / "compact-2d.safetensors"
     page = open_page("/")
     settle(page)
     bad = tmp_path / "evil.pth"
     bad.write_bytes(b"\x80\x04cposix\nsystem\n(S'touch /tmp/never'\ntR.")
     page.get_by_role("button", name=re.compile("Network:")).click()
-    page.locator("[data-testid=stPopoverBody] input[type=file]").set_input_files(str(bad))
+    files = page.locator("[data-testid=stPopoverBody] input[type=file]")
+    files.set_input_files(str(bad))
     alert = page.locator("[data-testid=stPopoverBody] [data-testid=stAlert]")
     alert.wait_for()
     assert "evil.pth" in alert.inner_text()
     assert not Path("/tmp/never").exists()
-
-
-def test_weights_of_ones_own(open_page: Any) -> None:
-    shipped = Path(viz.__file__).parent / "weights" / "compact-2d.safetensors"
-    if not shipped.is_file():
-        pytest.skip("the package ships no weights yet")
-    page = open_page("/")
     settle(page)
-    page.get_by_role("button", name=re.compile("Network:")).click()
-    page.locator("[data-testid=stPopoverBody] input[type=file]").set_input_files(str(shipped))
+    files.set_input_files(str(shipped))
     page.wait_for_function("location.search.includes('net=upload')")
     settle(page)
     page.get_by_role("button", name="Network: yours, compact-2d.safetensors").wait_for()
@@ -158,9 +177,7 @@ def test_two_seconds_of_the_camera_are_a_clip(open_page: Any) -> None:
     assert int(upload_text[1]) >= 16
 
 
-def test_clips_side_by_side_and_their_files_go_with_the_session(
-    open_page: Any, server: Any, clips: list[Path]
-) -> None:
+def test_clips_stay_side_by_side(open_page: Any, clips: list[Path]) -> None:
     page = open_page("/")
     settle(page)
     for number, key in ((4, "upload"), (3, "upload-2")):
@@ -175,18 +192,13 @@ def test_clips_side_by_side_and_their_files_go_with_the_session(
     settle(page)
     no_error(page)
     assert np.abs(picture(page, answer(page)) - second).mean() > 5
-    content = clips[3].read_bytes()
 
-    def kept() -> list[Path]:
-        found = server.folder.glob("c3d-viz-app-*/session-*/*.mp4")
-        return [p for p in found if p.read_bytes() == content]
 
-    assert len(kept()) == 1
-    assert kept()[0].name != clips[3].name
-    page.context.close()
+def test_temporary_files_go_with_the_session(left: Callable[[], list[Path]]) -> None:
+    """Last of all here: its page was closed before the first test."""
     waited = threading.Event()
     for _ in range(150):
-        if not kept():
+        if not left():
             return
         waited.wait(1)
     pytest.fail("the upload outlived its session")
