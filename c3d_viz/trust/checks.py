@@ -99,7 +99,9 @@ def _faithfulness(subject: Subject, methods: Sequence[str]) -> Iterator[Number]:
             yield Number(name, "faithfulness grey", float("nan"), why)
             continue
         for filling in FILLINGS:
-            found = faithfulness(*about, importance, steps=STEPS, filling=filling, asked=asked)
+            found = faithfulness(
+                *about, importance, steps=STEPS, filling=filling, within=subject.box, asked=asked
+            )
             yield Number(name, f"faithfulness {filling}", found.score)
             yield Number(name, f"deletion {filling}", found.deletion_area)
             yield Number(name, f"insertion {filling}", found.insertion_area)

@@ -32,7 +32,7 @@ class Faithfulness:
     """What the unit does as pixels are taken away, or given back, most important first.
 
     Attributes:
-        share: (S,) share of the clip's pixels changed, 0 to 1.
+        share: (S,) share of the pixels changed, 0 to 1.
         deletion: (S,) activation as the most important pixels are filled, relative to the clip's.
         insertion: (S,) activation as they appear on a filled clip, relative to the clip's.
         deletion_area, insertion_area: areas under the curves; a faithful map has a small
@@ -124,11 +124,14 @@ def faithfulness(
     *,
     steps: int = 10,
     filling: str = "grey",
+    within: npt.NDArray[np.bool_] | None = None,
     asked: Asked | None = None,
 ) -> Faithfulness:
     """``deletion_insertion`` of any map (T, H, W); see there.
 
     Args:
+        within: (T, H, W), the pixels that shares are of; all others stay. A unit that sees a
+            twentieth of the clip has lost everything at the first step otherwise. None is all.
         asked: the model with what it has answered already, where other maps were measured before.
     """
     asked = asked or Asked(model)
@@ -138,17 +141,20 @@ def faithfulness(
             f"fillings are {', '.join(FILLINGS)} and steps 1 or more, got {filling!r}, {steps}"
         )
     fill = FILLINGS[filling]
-    flat = torch.from_numpy(np.ascontiguousarray(importance)).reshape(-1)
-    order = torch.sort(flat, descending=True, stable=True).indices
+    inside = np.ones(importance.shape, bool) if within is None else within
+    places = torch.from_numpy(np.flatnonzero(inside))
+    flat = torch.from_numpy(importance[inside])
+    order = places[torch.sort(flat, descending=True, stable=True).indices]
+    whole = torch.from_numpy(inside).to(x.device)
     share = np.linspace(0, 1, steps + 1)
     gone: list[float] = []
     back: list[float] = []
     for part in share:
-        chosen = torch.zeros(flat.numel(), dtype=torch.bool)
-        chosen[order[: round(part * flat.numel())]] = True
+        chosen = torch.zeros(importance.size, dtype=torch.bool)
+        chosen[order[: round(part * len(order))]] = True
         mask = chosen.reshape(x.shape[2:]).to(x.device)
         gone.append(asked.answer(fill(x, mask), unit))
-        back.append(asked.answer(fill(x, ~mask), unit))
+        back.append(asked.answer(fill(x, ~mask & whole), unit))
     scale = gone[0] if gone[0] > 0 else float("nan")
     return Faithfulness(share, np.asarray(gone) / scale, np.asarray(back) / scale)
 

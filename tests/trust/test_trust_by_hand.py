@@ -86,6 +86,20 @@ def test_deletion_is_blind_to_scale_and_refuses_what_has_no_order(linear: nn.Seq
         faithfulness(linear, x, UNIT, values)
 
 
+def test_shares_are_of_what_the_unit_sees(linear: nn.Sequential) -> None:
+    """27 pixels of 1600: a step of a fifth of the clip takes all of them, of its box a fifth."""
+    x, values = clip(), patch(linear)
+    inside = values > 0
+    found = faithfulness(linear, x, UNIT, values, steps=3, within=inside)
+    terms = (torch.from_numpy(values) * x[0, 0]).numpy()[inside]
+    order = np.argsort(-values[inside])
+    gone = [1 - terms[order[:n]].sum() / terms.sum() for n in (0, 9, 18, 27)]
+    assert found.deletion == pytest.approx(gone, abs=1e-5)
+    assert found.insertion == pytest.approx([1 - g for g in gone], abs=1e-5)
+    whole = faithfulness(linear, x, UNIT, values, steps=3)
+    assert whole.deletion == pytest.approx([1, 0, 0, 0], abs=1e-5)
+
+
 def test_average_drop_by_hand(linear: nn.Sequential) -> None:
     x = clip()
     whole = np.ones((4, 20, 20), np.float32)

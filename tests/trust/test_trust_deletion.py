@@ -81,8 +81,9 @@ def test_a_check_measures_every_filling() -> None:
     }
     for filling in trust.FILLINGS:
         known = trust.faithfulness(
-            model, subject.x, subject.unit, subject.explain("gradient"), steps=5, filling=filling
-        )
+            model, subject.x, subject.unit, subject.explain("gradient"), steps=5, filling=filling,
+            within=subject.box,
+        )  # fmt: skip
         assert numbers[f"deletion {filling}"] == known.deletion_area
         assert numbers[f"faithfulness {filling}"] == known.insertion_area - known.deletion_area
     assert len({numbers[f"deletion {filling}"] for filling in trust.FILLINGS}) == 3
