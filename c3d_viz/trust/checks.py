@@ -124,6 +124,7 @@ def _localisation(subject: Subject, methods: Sequence[str]) -> Iterator[Number]:
     masks = subject.case.masks
     if masks is None or not masks.any():
         return
+    small = int(subject.box.sum()) < int(masks.sum())  # all of any map would be chosen
     for name, importance, why in _maps(subject, methods):
         if importance is None:
             yield Number(name, "iou", float("nan"), why)
@@ -131,7 +132,12 @@ def _localisation(subject: Subject, methods: Sequence[str]) -> Iterator[Number]:
         found = localisation(importance, masks)
         yield Number(name, "share inside", found.share)
         yield Number(name, "pointing", found.pointing)
-        yield Number(name, "iou", found.iou)
+        if small:
+            yield Number(
+                name, "iou", float("nan"), "the unit sees less of the clip than its object"
+            )
+        else:
+            yield Number(name, "iou", found.iou)
 
 
 def _motion(subject: Subject, methods: Sequence[str]) -> Iterator[Number]:

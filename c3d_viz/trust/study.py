@@ -33,7 +33,7 @@ from .judge import Judged, judge
 from .report import write_report
 from .subject import Subject
 
-DEFINITION = 3  # raised when a number's definition changes: no older one is then used again
+DEFINITION = 4  # raised when a number's definition changes: no older one is then used again
 MAX_SYNTHETIC = 1000
 
 

@@ -100,6 +100,21 @@ def test_shares_are_of_what_the_unit_sees(linear: nn.Sequential) -> None:
     assert whole.deletion == pytest.approx([1, 0, 0, 0], abs=1e-5)
 
 
+def test_a_unit_that_sees_less_than_the_object_has_no_iou(linear: nn.Sequential) -> None:
+    """As many pixels as the mask has would be all of any map."""
+    spec = InputSpec(resize=(20, 20), crop=(20, 20), frames=4, mean=(90.0,), scale=1 / 60)
+    frames = np.full((4, 20, 20, 3), 200, np.uint8)
+    for size, known in ((27, True), (28, False)):
+        masks = np.zeros(4 * 20 * 20, bool)
+        masks[:size] = True
+        case = Case("a", "a", frames, masks.reshape(4, 20, 20))
+        subject = Subject(linear, spec, case, UNIT, 4)
+        found = [n for n in CHECKS["localisation"][0](subject, ["gradient"]) if n.metric == "iou"]
+        assert len(found) == 1 + len(BASELINES)
+        assert all(np.isfinite(n.value) == known for n in found)
+        assert all(("sees less" in n.why) != known for n in found)
+
+
 def test_average_drop_by_hand(linear: nn.Sequential) -> None:
     x = clip()
     whole = np.ones((4, 20, 20), np.float32)
