@@ -94,7 +94,9 @@ def shares(of: Sequence[tuple[str, Floats]], numbers: Sequence[int] | None) -> a
             color=alt.Color(
                 "side:N",
                 sort=None,
-                legend=alt.Legend(title=None, orient="top", labelLimit=320, symbolType="stroke"),
+                legend=alt.Legend(
+                    title=None, orient="top", columns=1, labelLimit=320, symbolType="stroke"
+                ),
             ),
             strokeDash=alt.StrokeDash("side:N", sort=None, legend=None),
         )

@@ -66,7 +66,8 @@ function camera(give) {
       if (recorder.state !== "recording") return; // closed meanwhile
       if ((seconds >= SECONDS && frames >= LEAST) || seconds >= MOST) return recorder.stop();
       frames += 1;
-      video.requestVideoFrameCallback(count);
+      if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(count);
+      else setTimeout(count, 40); // older browsers
     };
     count();
   }
