@@ -12,10 +12,8 @@ the machine meanwhile.
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -28,18 +26,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import cv2
-import numpy as np
-
-from c3d_viz import cropped_frames, load_model, read_clip, render
 from c3d_viz.cli import command
 
 from . import machine, memory
+from .app_clips import PATIENCE, PEOPLE, make_clips, settle, whose_clip
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).with_name("app-results.json")
-PEOPLE = 5
-PATIENCE = 400_000  # ms; on a busy machine
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
 # What is waited for: the overlay of the first page, the video of the second.
@@ -95,15 +88,6 @@ class Server:
         self.process.terminate()
         self.process.wait(timeout=30)
         self.log.close()
-
-
-def settle(page: Any) -> None:
-    """Wait for the end of the page's script."""
-    page.wait_for_timeout(300)
-    page.wait_for_function(
-        "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'",
-        timeout=PATIENCE,
-    )
 
 
 def changed(page: Any, look: str, act: Callable[[], None]) -> float:
@@ -227,7 +211,7 @@ def crowd(server: Server, browser: Any, clips: list[Path]) -> dict[str, float]:
     for page in pages:
         page.get_by_role("link", name="Clip", exact=True).click()
         page.wait_for_function(f"{GIVEN}?.length > 100", timeout=PATIENCE)
-    whose = [whose_clip(page, clips) for page in pages]
+    whose = [whose_clip(page, GIVEN, clips) for page in pages]
     for context in contexts:
         context.close()
     lowest = server.memory_mb()
@@ -244,39 +228,6 @@ def crowd(server: Server, browser: Any, clips: list[Path]) -> dict[str, float]:
         "seconds": round(seconds, 1),
         "saw_another_clip": sum(seen != own for own, seen in enumerate(whose)),
     }
-
-
-def whose_clip(page: Any, clips: list[Path]) -> int:
-    """Number of the clip whose frames are nearest to those that the page shows."""
-    settle(page)
-    shown = page.evaluate(GIVEN)
-    data = base64.b64decode(shown.partition("base64,")[2].rstrip('")'))
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    frames = np.stack(np.split(picture[..., ::-1], 16, axis=1)).astype(np.float32)
-    at, number = re.findall(r"(\d+) · (\d+)/16", page.locator("output").first.inner_text())[0]
-    start = int(at) - int(number) + 1
-    spec = load_model("compact")[1].input
-    away = [
-        float(np.abs(frames - cropped_frames(read_clip(clip, start), spec)).mean())
-        for clip in clips
-    ]
-    return int(np.argmin(away))
-
-
-def make_clips(folder: Path) -> list[Path]:
-    """Five clips of 3 s, 640 x 360, each with its own moving square."""
-    made = []
-    for n in range(PEOPLE):
-        rng = np.random.default_rng(n)
-        ground = rng.integers(0, 140, (36, 64, 3), dtype=np.uint8).repeat(10, 0).repeat(10, 1)
-        frames = np.repeat(ground[None], 75, axis=0)
-        for t in range(75):
-            x = (40 + (n + 3) * t) % 540
-            frames[t, 80 + 20 * n : 180 + 20 * n, x : x + 100] = (250, 230 - 30 * n, 60 + 30 * n)
-        path = folder / f"clip-{n}.mp4"
-        render.write_video(path, frames, 25)
-        made.append(path)
-    return made
 
 
 def table(results: dict[str, Any]) -> str:
