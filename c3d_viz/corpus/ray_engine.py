@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pickle
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ SETTINGS = {  # of Ray, by its environment
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent anywhere
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what it warns of that it will do later
 }
+_STORE = 100 << 20  # bytes; the least that Ray takes is 75 MiB, and we have nothing to put there
 _AHEAD = 1  # tasks that wait beside each one in work
 _kept: dict[bytes, Any] = {}  # of a process of Ray's: what ``make`` made, for its last run
 
@@ -150,15 +152,22 @@ def _connect(cluster: Cluster, jobs: int) -> None:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     there = cluster.address or os.environ.get("RAY_ADDRESS")
-    own: dict[str, Any] = {"num_cpus": jobs or None, "include_dashboard": False}
+    own: dict[str, Any] = {
+        "num_cpus": jobs or None,
+        "include_dashboard": False,
+        "object_store_memory": _STORE,
+    }
     try:
+        if there and there not in ("auto", "local"):  # Ray itself would try for minutes
+            host, _, port = there.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), 5).close()
         ray.init(
             address=there or "local",
             log_to_driver=False,
             configure_logging=False,
             **({} if there else own),
         )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
+    except (OSError, RuntimeError, ValueError, OverflowError, ray.exceptions.RayError) as error:
         reason = " ".join(str(error).split())[:200]
         raise VizError(
             f"no Ray cluster answers at {there or 'this machine'} ({reason}); start one with ray "
