@@ -72,7 +72,7 @@ def findings(net: work.Net, layer: str, channel: int, job: Task) -> None:
     """Everything that was measured."""
     found: Findings = job.result
     wanted = unit_work.settings(net, layer, channel)
-    st.success(ui.plain(found.sentence), icon=":material/neurology:")
+    st.info(ui.plain(found.sentence), icon=":material/neurology:")
     st.caption(caution(wanted.controls))
     if found.kernel is not None:
         ui.heading("Its kernel", "The film of a few frames that it is compared with everywhere.")
@@ -100,8 +100,9 @@ def findings(net: work.Net, layer: str, channel: int, job: Task) -> None:
     )
     ui.heading(
         "Direction and speed",
-        "Answers to gratings (blue) and a texture (orange) that drift. Untrained networks have "
-        "directions too: the last column says how many of their maps do as well.",
+        "Answers to gratings (blue), a texture (orange) and a cut-out (green) that drift. "
+        "Untrained networks have directions too: the last column says how many of their maps do "
+        "as well.",
     )
     for column, (text, picture) in zip(st.columns(2), found.tuning, strict=True):
         column.image(picture, text.capitalize(), alt=f"Direction and speed, {text}")

@@ -47,7 +47,7 @@ def gather(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gather]:
     made.go.set()
     for job in sessions.sessions().of("test session id").jobs.values():
         job.cancel()
-        job.wait(20)
+        job.wait(120)
     sessions.sessions().of("test session id").jobs.clear()
     work.CACHE.clear()
 
@@ -69,12 +69,12 @@ def press(test: AppTest, label: str) -> AppTest:
 def test_a_map_is_measured_on_request_and_summed_up(gather: Gather) -> None:
     test = unit_page()
     assert [t.value for t in test.title] == ["conv4b, map 7: what does it respond to?"]
-    assert not test.success
+    assert not test.info
     assert gather.asked == []  # nothing that takes minutes begins by itself
     test = press(test, view.BEGIN)
-    job().wait(30)
+    job().wait(120)
     test.run()
-    (said,) = test.success
+    (said,) = test.info
     assert "prefers what drifts upwards at 1.5 pixels a frame" in said.value
     assert any("2 untrained network(s)" in c.value for c in test.caption)
     headings = [s.value for s in test.subheader]
@@ -97,9 +97,9 @@ def test_what_was_measured_is_there_at_once_for_another_session(gather: Gather) 
     net = work.network("compact")
     unit_work.measure(net, "conv4b", 7, lambda *_: None)
     test = unit_page()
-    job().wait(30)
+    job().wait(120)
     test.run()
-    assert len(test.success) == 1
+    assert len(test.info) == 1
     assert len(gather.asked) == 1
 
 
@@ -107,7 +107,7 @@ def test_the_film_is_shown_while_it_is_made_and_stop_ends_it(gather: Gather) -> 
     gather.go.clear()
     test = press(unit_page(), view.BEGIN)
     key = unit_work.key_of(work.network("compact"), "conv4b", 7)
-    for _ in range(200):
+    for _ in range(2000):
         if key in unit_work.PREVIEWS:
             break
         threading.Event().wait(0.05)
@@ -115,7 +115,7 @@ def test_the_film_is_shown_while_it_is_made_and_stop_ends_it(gather: Gather) -> 
     test.run()
     assert len(test.get("image")) == 1
     press(test, "Stop")
-    job().wait(20)
+    job().wait(120)
     assert job().state == "cancelled"
     assert key not in unit_work.PREVIEWS
     test.run()
@@ -128,7 +128,7 @@ def test_a_failure_is_one_line_and_a_failed_climb_is_said(
 ) -> None:
     gather.error = VizError("conv4b channel 7 gives no gradient to climb on")
     test = press(unit_page(), view.BEGIN)
-    job().wait(20)
+    job().wait(120)
     test.run()
     assert [e.value for e in test.error] == ["conv4b channel 7 gives no gradient to climb on"]
     found = unit_work._drawn(evidence(responses(3, 1), clip=6.0), "conv4b", 7)

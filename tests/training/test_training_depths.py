@@ -159,6 +159,7 @@ def test_a_study_killed_midway_ends_as_an_uninterrupted_one(
         run(pictures, tmp_path / "parts", TINY)
     early = json.loads((tmp_path / "parts/depths.json").read_text())
     assert (early["epochs_reached"], early["finished"]) == (1, False)  # a fair comparison stands
+    assert "decides nothing yet" in (tmp_path / "parts/depths.md").read_text()
     made: list[int] = []
 
     def counted(state, *args, **kwargs):  # type: ignore[no-untyped-def]
@@ -179,6 +180,7 @@ def test_a_study_killed_midway_ends_as_an_uninterrupted_one(
     assert [len(c) for c in found["curves"]["depth-3"]["motion"]] == [1, 1]
     text = (whole / "depths.md").read_text()
     assert "6 held-out clips" in text
+    assert "decides nothing" not in text
     assert f"| {sum(p.numel() for p in TINY.net('depth-3', 0).parameters()):,} (" in text
     made.clear()
     run(pictures, tmp_path / "parts", TINY)

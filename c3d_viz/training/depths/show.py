@@ -106,6 +106,8 @@ def table(said: Said, test: Clips, plan: Plan, epoch: int, comparisons: list[Com
             + " | ".join(cells)
             + " |"
         )
+    if epoch < plan.epochs:
+        lines += ["", "The study has not come to its end: what follows decides nothing yet."]
     lines += ["", "| question | compared | difference | rule |", "|---|---|---|---|"]
     for c in comparisons:
         lines.append(
