@@ -18,6 +18,7 @@ ROWS = {
     "motion": "motion (10)",
     "appearance": "appearance (6)",
 }
+CHANCE = {"both": 1 / 60, "motion": 1 / 10, "appearance": 1 / 6}
 LABELS = {"depth-1": "1 (2D)", "depth-3": "3", "depth-5": "5", "depth-7": "7",
           "increasing": "3-3-5-5-7", "decreasing": "7-5-5-3-3"}  # fmt: skip
 # Okabe-Ito hues; the depth that is in both columns keeps its colour
@@ -59,7 +60,8 @@ def write(out: Path, plan: Plan, test: Clips) -> None:
 
 
 def figure(said: Said, test: Clips, plan: Plan) -> Any:
-    """Accuracy against training, as the paper's figure 2: mean of the seeds, and each seed."""
+    """Accuracy against training, as the paper's figure 2: mean of the seeds, and each seed; dotted,
+    chance."""
     drawn, axes = new_figure(LIGHT, (8.4, 9.6), len(ROWS), len(COLUMNS), sharex=True, sharey="row")
     last = max(epoch for _, _, epoch in said)
     across = [epoch * plan.clips / 1000 for epoch in range(1, last + 1)]
@@ -74,6 +76,8 @@ def figure(said: Said, test: Clips, plan: Plan) -> Any:
                 mean = [100 * curve.mean() for curve in curves]
                 axis.plot(across, mean, color=COLOURS[name], lw=2.0, marker="o", ms=3.5,
                           label=LABELS[name])  # fmt: skip
+            axis.axhline(100 * CHANCE[question], color=LIGHT.reinit, lw=1, ls=":")
+            axis.set_ylim(bottom=0)
             axis.grid(axis="y", color=LIGHT.faint, lw=0.6)
             if row == 0:
                 axis.set_title(title, loc="left")
