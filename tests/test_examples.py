@@ -30,9 +30,16 @@ def video(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Pa
     return make_video(folder / "disc.mp4", np.stack([frames] * 3, axis=-1).astype(np.uint8))
 
 
+@pytest.fixture(autouse=True)
+def warnings_as_here(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warnings are errors in the examples too, unless this run has a ``-W`` of its own."""
+    chosen = pytestconfig.getoption("pythonwarnings") or ["error"]
+    monkeypatch.setenv("PYTHONWARNINGS", ",".join(chosen))
+
+
 def run(script: str, *arguments: str | Path, cwd: Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(ROOT / "examples" / script), *map(str, arguments)],
+        [sys.executable, str(ROOT / "examples" / script), *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,

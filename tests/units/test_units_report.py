@@ -85,7 +85,8 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, sources
     sources_named = re.findall(r'(?:src|href)="([^"]{0,30})', page)
     assert sources_named
     assert all(name.startswith("data:") for name in sources_named)
-    assert report["concept"]["concept"] in page
+    table = page[page.index("<h2>Concepts</h2>") :]
+    assert re.findall("<tr><td>([^<]+)</td>", table)[0] == report["concept"]["concept"]
     assert report["tuning"]["direction_index"]["value"] is not None
     manifest = json.loads((out / "manifest.json").read_text())
     assert "units report" in manifest["command"]

@@ -61,10 +61,12 @@ def index_rows(evidence: Evidence, channel: int) -> list[tuple[str, float, float
 
 
 def concept_rows(evidence: Evidence, channel: int) -> list[tuple[str, float, float]]:
-    """(label, IoU, IoU with labels of other clips), furthest above chance first; none without a
-    grid."""
+    """(label, IoU, IoU with labels of other clips): first the concept that is named, which other
+    clips chose, then those furthest above chance; none without a grid."""
     if evidence.concepts is None:
         return []
     iou, chance = evidence.concepts.iou[channel], evidence.concepts.chance[channel]
-    order = np.argsort(-(iou - chance), kind="stable")[:_LABELS]
-    return [(evidence.concept_names[k], float(iou[k]), float(chance[k])) for k in order]
+    named = int(evidence.concepts.best[channel])
+    order = [k for k in np.argsort(-(iou - chance), kind="stable") if k != named]
+    rows = [named, *order][:_LABELS]
+    return [(evidence.concept_names[k], float(iou[k]), float(chance[k])) for k in rows]
