@@ -194,9 +194,9 @@ def parser() -> argparse.ArgumentParser:
     sub = command("depths", _depths, "the paper's study of temporal kernel depths, small")
     sub.add_argument("sources", type=Path, help=pictures)
     sub.add_argument("-o", "--out", type=Path, required=True, help="folder of the study")
-    sub.add_argument("--clips", type=int, help="training clips, a multiple of 12 (3000)")
-    sub.add_argument("--epochs", type=int, help="how often each is seen (4)")
-    sub.add_argument("--seeds", type=int, help="networks of each depth (2)")
+    sub.add_argument("--clips", type=_whole, help="training clips, a multiple of 12 (3000)")
+    sub.add_argument("--epochs", type=_whole, help="how often each is seen (4)")
+    sub.add_argument("--seeds", type=_whole, help="networks of each depth (2)")
 
     sub = command("videos", _videos, "train or fine-tune on your own videos, a folder per class")
     sub.add_argument("folder", type=Path, help="FOLDER/<class>/*.avi, as UCF101")

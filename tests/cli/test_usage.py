@@ -109,8 +109,12 @@ def test_every_number_is_in_digits_of_ascii() -> None:
 
 
 def test_training_takes_digits_of_ascii(capsys: pytest.CaptureFixture[str]) -> None:
-    for option, what in (("--seed", "whole number"), ("--minutes", "number")):
-        status, _, err = call(capsys, "train", "videos", "x", "-o", "y", option, "\u0663")
+    for work, option, what in (
+        ("videos", "--seed", "whole number"),
+        ("videos", "--minutes", "number"),
+        ("depths", "--epochs", "whole number"),
+    ):
+        status, _, err = call(capsys, "train", work, "x", "-o", "y", option, "\u0663")
         assert (status, err.count("\n")) == (2, 1)
         assert f"argument {option}: invalid {what} value: '\u0663'" in err
 
