@@ -25,7 +25,6 @@ from ..errors import ClipError, ExportError, LayerError, VizError, WeightsError,
 from ..files import read_json, try_folder, write_json, write_text
 from ..nets import ModelSpec
 from ..progress import Progress
-from ..trust import facts_for
 from .folder import MANIFEST, PAGE, check_folder
 from .page import document, weights_line
 from .plan import plan_of
@@ -85,7 +84,6 @@ def export_clips(
     _check(out, found, resume=resume, overwrite=overwrite)
     net, spec = settings.network.load()
     net = net.to(torch.device(settings.device))  # nobody else has it
-    facts_for(net, spec.name, settings.facts)  # wrong ones are no fault of any clip
     plan = plan_of(net, spec, settings, progress)
     state = list(found)
     command = settings.command([str(path) for path in paths], str(out))

@@ -14,6 +14,7 @@ from ..errors import LayerError, VizError
 from ..methods import METHODS, Settings
 from ..nets import C3D, CONV_LAYERS, LAYERS, ModelSpec, ReceptiveField, layer_module
 from ..progress import Progress
+from ..trust import Facts, facts_for
 from .settings import ExportSettings
 
 
@@ -24,10 +25,12 @@ class Plan:
     Attributes:
         fields: receptive field of each layer, in order; None where it sees the whole clip.
         left_out: by layer and method, why there is no map; by layer and "", why it is left out.
+        facts: what a check found of the network, where anything was.
     """
 
     fields: Mapping[str, ReceptiveField | None]
     left_out: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    facts: Facts | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -56,15 +59,16 @@ def plan_of(
     Raises:
         LayerError: a layer does not exist, is not called, or gives no (C, T, H, W) or (C,).
         VizError: a method has nothing to say about a layer that is named, or a setting of it does
-            not fit into the network's clip.
+            not fit into the network's clip; the facts are of another network.
     """
     for chosen in settings.of_methods().values():
         chosen.check_clip(spec.input.shape[1:])
+    facts = facts_for(net, spec.name, settings.facts)
     if isinstance(net, C3D):
         layers = list(_with_logits(settings.layers, spec))
         wide = settings.layers in (LAYERS, CONV_LAYERS)
         left_out = _unasked(net, spec, settings, layers, () if wide else layers)
-        return Plan(receptive_fields(net, spec.input.shape, layers), left_out)
+        return Plan(receptive_fields(net, spec.input.shape, layers), left_out, facts)
     if progress is not None:
         progress(0, 1, "layers and receptive fields")
     named = [name for name in settings.layers if name not in ("all", "conv")]
@@ -87,7 +91,7 @@ def plan_of(
     if not layers:
         raise LayerError("no layer of the network gives (C, T, H, W) or (C,); name one")
     left_out = unfit | _unasked(net, spec, settings, layers, named)
-    return Plan(receptive_fields(net, spec.input.shape, layers), left_out)
+    return Plan(receptive_fields(net, spec.input.shape, layers), left_out, facts)
 
 
 def _unasked(

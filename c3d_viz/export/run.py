@@ -29,7 +29,7 @@ from ..files import sha256, write_text
 from ..methods import Given
 from ..nets import C3D, ModelSpec
 from ..progress import Progress
-from ..trust import facts_for, lines_beside
+from ..trust import lines_beside
 from ..weights import NetworkChoice, choose
 from . import page as export_page
 from .draw import Window
@@ -190,7 +190,6 @@ def write_export(
         net, spec = loaded or settings.network.load()
         if any(p.device.type != torch.device(settings.device).type for p in net.parameters()):
             net = copy.deepcopy(net).to(torch.device(settings.device))  # the caller's stays put
-        facts = facts_for(net, spec.name, settings.facts)
     frames, stride = spec.input.frames, settings.stride or spec.input.stride
     settings = dataclasses.replace(settings, stride=stride)
     with clock("read the clip"):
@@ -237,7 +236,7 @@ def write_export(
             "model": describe_model(net, spec),
             "versions": versions(),
             **({"left_out": plan.layers_left_out} if plan.layers_left_out else {}),
-            "trust": lines_beside(facts, plan.layers, settings.methods),
+            "trust": lines_beside(plan.facts, plan.layers, settings.methods),
         }
     steps = _Steps(progress, len(starts) * answers.steps(settings, plan))
     if progress is not None and len(starts) < settings.windows:

@@ -18,7 +18,7 @@ from .. import __version__
 from ..engine import device_named
 from ..errors import ExportError, LayerError, VizError
 from ..methods import METHODS, Given, Reduce, Settings, read_settings, settings_of
-from ..nets import CONV_LAYERS, LAYERS, ModelSpec
+from ..nets import CONV_LAYERS, LAYERS, ModelSpec, fingerprint
 from ..weights import NetworkChoice
 
 SCHEMA = 1
@@ -198,14 +198,8 @@ def named_layers(wanted: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def weights_sha256(model: nn.Module, spec: ModelSpec) -> str:
-    """SHA-256 of the checkpoint file; of a random network, that of its tensors in order."""
-    if spec.sha256 is not None:
-        return spec.sha256
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(memoryview(tensor.detach().cpu().contiguous().numpy()).cast("B"))
-    return digest.hexdigest()
+    """SHA-256 of the checkpoint file; of a random network, its fingerprint."""
+    return fingerprint(model) if spec.sha256 is None else spec.sha256
 
 
 def describe_model(model: nn.Module, spec: ModelSpec) -> dict[str, object]:

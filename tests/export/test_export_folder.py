@@ -169,7 +169,7 @@ def test_a_network_of_the_callers_stays_on_its_device(
 ) -> None:
     """The device "meta" stands for any other one: nothing can be computed there."""
     monkeypatch.setattr(run, "check_settings", lambda settings: None)
-    monkeypatch.setattr(run, "facts_for", lambda *_: None)
+    monkeypatch.setattr("c3d_viz.export.plan.facts_for", lambda *_: None)
     with pytest.raises(VizError, match="meta"):
         export_clip(clip, tmp_path / "out", device="meta", loaded=loaded)
     assert {p.device.type for p in loaded[0].parameters()} == {"cpu"}

@@ -52,6 +52,8 @@ def test_a_folder_each_and_an_index(
 ) -> None:
     loads, load = [], NetworkChoice.load
     monkeypatch.setattr(NetworkChoice, "load", lambda self: loads.append(1) or load(self))
+    looked: list[object] = []  # all weights are read for the facts: once
+    monkeypatch.setattr("c3d_viz.export.plan.facts_for", lambda *of: looked.append(of))
     told: list[tuple[int, int, str]] = []
     out = tmp_path / "out"
     done = export_clips(
@@ -61,7 +63,7 @@ def test_a_folder_each_and_an_index(
     assert [clip.folder.name for clip in done] == ["a", "b", "broken", "short", "A-2"]
     assert [clip.error is None for clip in done] == [True, True, False, False, True]
     assert "short.mp4 has 5 frames; a window of 8 needs 8" in str(done[3].error)
-    assert len(loads) == 1
+    assert len(loads) == len(looked) == 1
     assert {path.name for path in out.iterdir()} == {"a", "b", "A-2", "index.html", "clips.json"}
     export_clip(clips / "b.mp4", tmp_path / "alone", network=settings.network, layers="1",
                 methods="gradient", top=1)  # fmt: skip
