@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from c3d_viz.progress import Progress
-from c3d_viz.render import Picture, encode_png, encode_video
+from c3d_viz.render import Picture
 from c3d_viz.units import (
     Evidence,
     ReportSettings,
@@ -24,7 +24,6 @@ from . import work
 from .tasks import Key
 from .work import Net
 
-FPS = 8.0
 PREVIEWS: dict[Key, Picture] = {}  # of what is measured now
 
 
@@ -90,15 +89,13 @@ def measure(net: Net, layer: str, channel: int, report: Progress) -> Findings:
 
 
 def _drawn(found: Evidence, layer: str, channel: int) -> Findings:
-    kernel = kernel_picture(found, channel)
-    scale = max(1, round(224 / max(found.spec.input.crop)))
     return Findings(
         sentence(found, layer, channel),
-        tuple((text, encode_video(frames, FPS, scale=scale)) for text, frames in films(found)),
+        tuple(films(found)),
         tuple(tuning_pictures(found, channel)),
         tuple(index_rows(found, channel)),
         tuple(concept_rows(found, channel)),
         tuple((a.name, a.mean, a.peak) for a in found.stimuli.answers),
-        None if kernel is None else encode_png(kernel),
+        kernel_picture(found, channel),
         found.stimuli.beaten_by is not None,
     )

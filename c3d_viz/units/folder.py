@@ -50,10 +50,9 @@ def result_folder(
         words: of the command after ``c3d-viz``, without network and folder.
         parameters: everything the outcome depends on beside the network.
     """
-    command = ["c3d-viz", *words, *network.options(), "-o", str(out)]
     manifest: dict[str, Any] = {
         "schema": SCHEMA,
-        "command": shlex.join(command),
+        "command": command_line(words, network, out),
         "model": about(spec),
         "parameters": dict(parameters),
         "versions": {
@@ -67,6 +66,11 @@ def result_folder(
         files = sorted(p for p in folder.rglob("*") if p.is_file())
         manifest["files"] = {p.relative_to(folder).as_posix(): sha256(p) for p in files}
         write_json(folder / MANIFEST, manifest)
+
+
+def command_line(words: Sequence[str], network: NetworkChoice, out: str | Path) -> str:
+    """The command, as every manifest of this package says it."""
+    return shlex.join(["c3d-viz", *words, *network.options(), "-o", str(out)])
 
 
 def about(spec: ModelSpec) -> dict[str, Any]:

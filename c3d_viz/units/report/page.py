@@ -6,7 +6,6 @@ import base64
 import dataclasses
 import math
 import os
-import shlex
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -19,7 +18,7 @@ from ...files import write_json, write_text
 from ...nets import ModelSpec
 from ...progress import Progress
 from ...render import encode_png, encode_video
-from ..folder import check_new, result_folder
+from ..folder import check_new, command_line, result_folder
 from ..preferred.page import stimulus_page
 from ..preferred.run import FPS, stimulus_notes
 from ..tuning.measures import INDICES
@@ -116,8 +115,7 @@ def page(
     ]
     kernel = kernel_picture(evidence, channel)
     if kernel is not None:
-        picture = _picture(encode_png(kernel), "the kernel, frame by frame")
-        parts.append(f"<h2>Its kernel</h2>{picture}")
+        parts.append(f"<h2>Its kernel</h2>{_picture(kernel, 'the kernel, frame by frame')}")
     parts.append(_stimulus(evidence, settings))
     parts.append(_tuning(evidence, settings))
     parts.append(_concepts(evidence, channel))
@@ -133,14 +131,11 @@ def page(
 
 
 def _stimulus(evidence: Evidence, settings: ReportSettings) -> str:
-    scale = max(1, round(224 / max(evidence.spec.input.crop)))
-    clips = _figures(
-        [(text, encode_video(frames, FPS, scale=scale)) for text, frames in films(evidence)]
-    )
     found = evidence.stimuli
     notes = stimulus_notes(settings.stimulus(), found)
-    sheet = stimulus_page(found.answers, "", evidence.spec.weights, notes)
-    return f"<h2>The film it prefers</h2>{clips}{_picture(encode_png(sheet), 'films and answers')}"
+    sheet = encode_png(stimulus_page(found.answers, "", evidence.spec.weights, notes))
+    clips = _figures(films(evidence))
+    return f"<h2>The film it prefers</h2>{clips}{_picture(sheet, 'films and answers')}"
 
 
 def _tuning(evidence: Evidence, settings: ReportSettings) -> str:
@@ -199,8 +194,7 @@ def _percent(value: float) -> str:
 
 def report_command(settings: ReportSettings, out: str) -> str:
     """The command line that writes this report."""
-    network = settings.network.options()
-    return shlex.join(["c3d-viz", *_words(settings), *network, "-o", out])
+    return command_line(_words(settings), settings.network, out)
 
 
 def _words(settings: ReportSettings) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ...render import Picture
+from ...render import encode_png, encode_video
+from ..preferred.run import FPS
 from ..sheet import kernel_sheet
 from ..tuning.measures import INDICES
 from ..tuning.pictures import png, units_figure
@@ -16,17 +16,17 @@ from .evidence import Evidence
 _LABELS = 6
 
 
-def kernel_picture(evidence: Evidence, channel: int) -> Picture | None:
-    """The kernel, frame by frame, where the layer is the first convolution."""
+def kernel_picture(evidence: Evidence, channel: int) -> bytes | None:
+    """The kernel, frame by frame, as PNG, where the layer is the first convolution."""
     found = evidence.kernels
     if found is None:
         return None
     one = slice(channel, channel + 1)
-    return kernel_sheet(found.values[one], found.readings[one], "", "")
+    return encode_png(kernel_sheet(found.values[one], found.readings[one], "", ""))
 
 
-def films(evidence: Evidence) -> list[tuple[str, npt.NDArray[np.uint8]]]:
-    """(what it is, (T, H, W, 3) uint8): the film, its parts, an untrained network's."""
+def films(evidence: Evidence) -> list[tuple[str, bytes]]:
+    """(what it is, mp4): the film, its parts, an untrained network's."""
     found = evidence.stimuli
     shown = [
         ("what it prefers", found.ascent.frames[0]),
@@ -35,7 +35,8 @@ def films(evidence: Evidence) -> list[tuple[str, npt.NDArray[np.uint8]]]:
     ]
     if found.control is not None:
         shown.append(("the same channel, untrained", found.control.frames[0]))
-    return shown
+    scale = max(1, round(224 / max(evidence.spec.input.crop)))
+    return [(text, encode_video(frames, FPS, scale=scale)) for text, frames in shown]
 
 
 def tuning_pictures(evidence: Evidence, channel: int) -> list[tuple[str, bytes]]:

@@ -127,6 +127,12 @@ def kinds(r_dynamic: Floats, r_static: Floats) -> npt.NDArray[np.str_]:
     return np.select([moves & looks, moves, looks], ["joint", "dynamic", "static"], default="none")
 
 
+def told(base: Floats, dynamics: Floats, appearance: Floats) -> dict[str, float]:
+    """Share of each of ``KINDS`` among the channels; arguments as ``classify``."""
+    found = kinds(*correlations(base, dynamics, appearance))
+    return {kind: float((found == kind).mean()) for kind in KINDS}
+
+
 def classify(base: Floats, dynamics: Floats, appearance: Floats) -> dict[str, float]:
     """Shares of dynamic, static, joint and none units, and of units that unrelated pairs move.
 
@@ -137,11 +143,8 @@ def classify(base: Floats, dynamics: Floats, appearance: Floats) -> dict[str, fl
         Shares that sum to 1, and "unrelated": the share of units above the threshold for
         unrelated pairs, which should be near 0. Silent units are "none".
     """
-    found = kinds(*correlations(base, dynamics, appearance))
     unrelated = pearson(base, np.roll(base, -1, axis=0)) > THRESHOLD
-    return {kind: float((found == kind).mean()) for kind in KINDS} | {
-        "unrelated": float(unrelated.mean())
-    }
+    return told(base, dynamics, appearance) | {"unrelated": float(unrelated.mean())}
 
 
 def shares(measured: Arrays, layers: Sequence[str] = CONV_LAYERS) -> dict[str, dict[str, float]]:

@@ -23,7 +23,7 @@ from ..folder import check_new, folder_names, result_folder
 from ..tuning import untrained
 from ..tuning.pictures import CONTROL, INK, TRAINED, png
 from ..tuning.run import layers_to_measure
-from .pairs import KINDS, answers, correlations, kinds, of_layer, paired_clips, shares
+from .pairs import KINDS, answers, correlations, kinds, of_layer, paired_clips, shares, told
 
 PAIRS = (4, 1000)
 RESAMPLES = 500
@@ -121,17 +121,11 @@ def _shares(measured: Sequence[Arrays], layer: str, seed: int) -> Shares:
     rows = []
     for _ in range(RESAMPLES):
         picked = generator.integers(0, len(own[0]), len(own[0]))
-        rows.append(_of(kinds(*correlations(*(values[picked] for values in own)))))
+        rows.append(told(*(values[picked] for values in own)))
     low, high = ({k: float(np.quantile([r[k] for r in rows], q)) for k in KINDS}
                  for q in (0.025, 0.975))  # fmt: skip
-    fresh = [_of(kinds(*correlations(*of_layer(other, layer)))) for other in measured[1:]]
-    return Shares(
-        _of(kinds(*correlations(*own))), low, high, {k: tuple(r[k] for r in fresh) for k in KINDS}
-    )
-
-
-def _of(found: np.ndarray) -> dict[str, float]:
-    return {kind: float((found == kind).mean()) for kind in KINDS}
+    fresh = [told(*of_layer(other, layer)) for other in measured[1:]]
+    return Shares(told(*own), low, high, {k: tuple(r[k] for r in fresh) for k in KINDS})
 
 
 def layers_figure(found: Mapping[str, Shares], weights: str, unrelated: float) -> Any:
