@@ -27,7 +27,7 @@ def part(name: str) -> Any:
 
 def load() -> SimpleNamespace:
     """The app's parts. They bring PyTorch along, which takes seconds the first time."""
-    names = ("chooser", "state", "ui", *(f"views.{name}" for name in part("pages").there()))
+    names = ("chooser", "state", "ui", *(f"views.{name}" for name in part("pages").PAGES))
     return SimpleNamespace(**{name.removeprefix("views."): part(name) for name in names})
 
 
@@ -40,7 +40,7 @@ def main() -> None:
         name: st.Page(
             getattr(app, name).page, title=page.title, url_path=name, default=name == "clip"
         )
-        for name, page in part("pages").there().items()
+        for name, page in part("pages").PAGES.items()
     }
     st.session_state["pages"] = pages  # for links from page to page
     page = st.navigation(list(pages.values()), position="hidden")  # the bar has links of our own

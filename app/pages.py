@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Page:
-    """A module of ``views/`` with a function ``page()``.
-
-    Attributes:
-        title: its name in the bar.
-        icon: its Material symbol.
-        shown: whether it is there at all, asked once a run; always where None. ``started`` tells
-            what the server was started with.
-    """
+    """A module of ``views/`` with a function ``page()``: its name in the bar, its Material symbol."""
 
     title: str
     icon: str
-    shown: Callable[[], bool] | None = None
 
 
 PAGES = {  # by module; its address too
@@ -39,8 +30,3 @@ def started(name: str) -> str | None:
     from c3d_viz.cli import STARTED
 
     return os.environ.get(STARTED[name])
-
-
-def there() -> dict[str, Page]:
-    """The pages of this server."""
-    return {name: page for name, page in PAGES.items() if page.shown is None or page.shown()}

@@ -14,11 +14,10 @@ from c3d_viz.errors import VizError
 from c3d_viz.methods import METHODS
 from c3d_viz.render import Patch
 
-from .. import components, drawing, measured, patches, pictures, saving, state, ui, work
+from .. import atlas, components, drawing, measured, patches, pictures, saving, state, ui, work
 from ..tasks import report
 from ..tiles import tiles
 from ..waiting import wait_for
-from . import lines
 
 LEADER = "stage"  # the map's player, whose frame the clip beside it shows
 WHOLE = [0, 0, 1, 1]  # of a picture the network gets
@@ -101,7 +100,8 @@ def answer(shown: state.Shown, unit: work.Spot) -> bool:
     for note in notes:
         ui.fact(note)
     back_to_strongest(shown, unit)
-    lines.draw(shown, unit, view.method)
+    if told := atlas.said(shown.net, unit):
+        ui.fact(f"Answers {unit.activation:.3g}: {told}.")
     return True
 
 

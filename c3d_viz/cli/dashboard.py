@@ -23,7 +23,6 @@ STARTED = {  # what the server is started with: its environment, which app/pages
     "facts": "C3D_VIZ_FACTS",  # path of a facts.json
     "atlas": "C3D_VIZ_ATLAS",  # a folder
 }
-NETWORK = STARTED["network"]
 
 
 def command(host: str = "127.0.0.1", port: int = 8501) -> list[str]:
@@ -103,7 +102,7 @@ def serve(
         network.load()
     if network is not None and not plain:
         # the server may run in another folder
-        environment[NETWORK] = json.dumps(network.absolute().to_json())
+        environment[STARTED["network"]] = json.dumps(network.absolute().to_json())
     words = command(host, port)
     shown = f"[{host}]" if ":" in host else host
     say(f"dashboard: http://{shown}:{port} (stop it with Ctrl-C)")

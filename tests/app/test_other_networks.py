@@ -11,7 +11,7 @@ from test_pages import of, settled
 
 from app import blocks, components, sessions, state, work
 from app.views import clip
-from c3d_viz.cli.dashboard import NETWORK
+from c3d_viz.cli import STARTED
 from c3d_viz.weights import NetworkChoice
 
 NET = """
@@ -52,7 +52,7 @@ def build():
 def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> work.Net:
     (tmp_path / "mine.py").write_text(NET)
     asked = NetworkChoice(f"{tmp_path / 'mine.py'}:build")
-    monkeypatch.setenv(NETWORK, json.dumps(asked.to_json()))
+    monkeypatch.setenv(STARTED["network"], json.dumps(asked.to_json()))
     yield state._network(state.GIVEN, None)
     sessions.sessions().of("test session id").notes = []
 
@@ -136,7 +136,7 @@ def test_a_link_to_a_layer_of_another_network_is_corrected(given: work.Net) -> N
 def test_the_network_given_is_called_by_its_name(
     asked: NetworkChoice, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(NETWORK, json.dumps(asked.to_json()))
+    monkeypatch.setenv(STARTED["network"], json.dumps(asked.to_json()))
     assert state.given_name() == name
 
 
@@ -145,7 +145,7 @@ def test_which_frames_are_taken_counts_the_networks_own_stride(
 ) -> None:
     (tmp_path / "mine.py").write_text(NET.replace("frames=8", "frames=8, stride=2"))
     asked = NetworkChoice(f"{tmp_path / 'mine.py'}:build")
-    monkeypatch.setenv(NETWORK, json.dumps(asked.to_json()))
+    monkeypatch.setenv(STARTED["network"], json.dumps(asked.to_json()))
     test = settled(of("clip", clip="shapes", net="given", layer="body.0"))
     names = [o.content for group in test.get("button_group") for o in group.proto.options]
     assert [name for name in names if "Every" in name] == ["Every 2nd", "Every 4th"]

@@ -13,12 +13,12 @@ from streamlit.testing.v1 import AppTest
 
 import c3d_viz as viz
 from app import components, pages, samples, sessions, state, work
-from c3d_viz.cli.dashboard import NETWORK
+from c3d_viz.cli import STARTED
 from c3d_viz.errors import ClipError
 from c3d_viz.weights import NetworkChoice
 
 ROOT = Path(__file__).parents[2]
-PAGES = tuple(pages.there())
+PAGES = tuple(pages.PAGES)
 
 
 def of(page: str, **query: str) -> AppTest:
@@ -83,7 +83,7 @@ def test_a_page_opens_with_the_network_the_server_was_given(
     path = tmp_path / "mine.safetensors"
     shutil.copyfile(ROOT / "c3d_viz" / "weights" / "compact.safetensors", path)
     asked = NetworkChoice(weights=path, channel_order="BGR")
-    monkeypatch.setenv(NETWORK, json.dumps(asked.to_json()))
+    monkeypatch.setenv(STARTED["network"], json.dumps(asked.to_json()))
     test = settled(of("export"))
     assert not test.error
     assert test.session_state["view"].net == "given"

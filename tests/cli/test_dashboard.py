@@ -76,7 +76,7 @@ def test_the_dashboard_gets_its_weights(
         return 0
 
     monkeypatch.setattr(dashboard, "run", run)
-    monkeypatch.setenv(dashboard.NETWORK, "stale")
+    monkeypatch.setenv(dashboard.STARTED["network"], "stale")
     monkeypatch.chdir(tmp_path)
     port = ["--port", str(_free_port())]
     np.save("mean.npy", np.full((3, 16, 128, 171), 100, dtype=np.float32))
@@ -84,7 +84,7 @@ def test_the_dashboard_gets_its_weights(
     given = ["--weights", path.name, "--resize", "128,171", "--channel-order", "BGR"]
     given += ["--mean", "mean.npy", "--classes", "names.txt"]
     assert call(capsys, "app", *port, *given)[0] == 0
-    handed = NetworkChoice.from_json(json.loads(seen["env"][dashboard.NETWORK]))
+    handed = NetworkChoice.from_json(json.loads(seen["env"][dashboard.STARTED["network"]]))
     assert handed == NetworkChoice(  # absolute: the server may run in another folder
         weights=path,
         resize=(128, 171),
@@ -93,7 +93,7 @@ def test_the_dashboard_gets_its_weights(
         classes=tmp_path / "names.txt",
     )
     assert call(capsys, "app", *port)[0] == 0
-    assert dashboard.NETWORK not in seen["env"]
+    assert dashboard.STARTED["network"] not in seen["env"]
     seen.clear()
     status, _, error = call(capsys, "app", *port, *given[:2], "--channel-order", "XYZ")
     assert (status, seen) == (2, {})
@@ -107,7 +107,7 @@ def test_the_dashboard_gets_its_weights(
     Path("facts.json").write_text(json.dumps(known))
     assert call(capsys, "app", *port, *given[:2], "--facts", "facts.json")[0] == 0
     assert seen["env"][dashboard.STARTED["facts"]] == str(tmp_path / "facts.json")
-    assert NetworkChoice.from_json(json.loads(seen["env"][dashboard.NETWORK])).weights == str(path)
+    assert NetworkChoice.from_json(json.loads(seen["env"][dashboard.STARTED["network"]])).weights == str(path)
     seen.clear()
     status, _, error = call(capsys, "app", *port, "--facts", "facts.json")
     assert (status, seen) == (2, {})
