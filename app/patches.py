@@ -49,12 +49,9 @@ def cells(net: Net, win: Prepared, layer: str) -> list[list[float]]:
 
 def patch_of(net: Net, win: Prepared, unit: Spot) -> Patch | None:
     """What a unit sees of the window, where that is so little that it has to be enlarged."""
-    field = field_of(net, unit.layer) if len(unit.at) == 3 else None
-    if field is None:
-        return None
     frames, height, width = win.frames.shape[:3]
-    patch = render.patch_of(field, unit.at, (frames, height, width))
-    return patch if patch.is_small and patch.frames else None
+    field = field_of(net, unit.layer) if unit.at else None
+    return render.small_patch(field, unit.at, (frames, height, width))
 
 
 def panels(

@@ -43,12 +43,11 @@ class UnitMap:
     @cached_property
     def patch(self) -> render.Patch | None:
         """What the unit sees, where that is too little to be made out on the whole frame."""
-        field, at = self.window.plan.fields[self.att.unit.layer], self.att.unit.at
-        if field is None or not at or self.att.target is not None:
+        if self.att.target is not None:
             return None
-        frames, height, width = self.att.values.shape[1:]
-        patch = render.patch_of(field, at, (frames, height, width))
-        return patch if patch.is_small and patch.frames else None
+        unit, (frames, height, width) = self.att.unit, self.att.values.shape[1:]
+        field = self.window.plan.fields[unit.layer]
+        return render.small_patch(field, unit.at or (), (frames, height, width))
 
     @cached_property
     def look(self) -> dict[str, Any]:

@@ -61,6 +61,17 @@ def patch_of(field: ReceptiveField, at: Sequence[int], clip: Axes) -> Patch:
     return Patch((t, y, x), field.size, clip)
 
 
+def small_patch(field: ReceptiveField | None, at: tuple[int, ...], clip: Axes) -> Patch | None:
+    """What a unit sees, where that is so little of the clip that it has to be enlarged.
+
+    None too where it sees the whole clip, or no frame of it.
+    """
+    if field is None or len(at) != 3:
+        return None
+    patch = patch_of(field, at, clip)
+    return patch if patch.is_small and patch.frames else None
+
+
 def cut(frames: Picture, patch: Patch, height: int, *, smooth: bool = True) -> Picture:
     """A patch out of the frames, enlarged.
 
