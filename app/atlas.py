@@ -73,13 +73,12 @@ def strips(
     ``folder``: for synthetic clips. An empty sprite stands for one that cannot be had.
     """
     atlas = known()
-    tops = atlas.top(layer, channel)[:most]
 
-    def make() -> list[tuple[str, int]]:
-        films = film_strips(atlas, layer, channel)[:most]
-        return [_sprite(film) for film in films] or _drawn(atlas, net, tops, folder)
+    def films() -> list[tuple[str, int]]:
+        return [_sprite(film) for film in film_strips(atlas, layer, channel)[:most]]
 
-    return work.kept(("atlas-strips", str(atlas.path), layer, channel, most), make)
+    found = work.kept(("atlas-films", str(atlas.path), layer, channel, most), films)
+    return found or _drawn(atlas, net, atlas.top(layer, channel)[:most], folder)
 
 
 def _drawn(
@@ -93,14 +92,22 @@ def _drawn(
     made = []
     for number, top in enumerate(tops):
         report(number, len(tops))
-        try:
-            of = source(key_of(top), folder)
-            with work.CORES:
-                drawn = of and _sprite(draw_window(atlas, net.model, net.spec, top, of.path))
-        except ClipError:
-            drawn = None
-        made.append(drawn or ("", 1))
+        made.append(_window(atlas, net, top, folder))
     return made
+
+
+def _window(atlas: Atlas, net: work.Net, top: TopWindow, folder: Path) -> tuple[str, int]:
+    def make() -> tuple[str, int]:
+        of = source(key_of(top), folder)
+        if of is None:
+            raise ClipError(f"{top.path} is not there")
+        with work.CORES:
+            return _sprite(draw_window(atlas, net.model, net.spec, top, of.path))
+
+    try:
+        return work.kept(("atlas-window", str(atlas.path), top), make)
+    except ClipError:
+        return "", 1
 
 
 def _sprite(frames: pictures.Picture) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Page:
-    """A module of ``views/`` with a function ``page()``: its name in the bar, its Material symbol."""
+    """A module of ``views/`` with ``page()``: its name in the bar and its Material symbol."""
 
     title: str
     icon: str

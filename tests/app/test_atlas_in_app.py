@@ -166,3 +166,22 @@ def test_a_given_atlas_shows_its_films_and_opens_its_clips(
     test = settled(of("clip", clip=key))
     assert "is another file" in test.info[0].value
     assert test.session_state["view"].clip == next(iter(samples.samples()))
+
+
+def test_a_window_is_drawn_once_and_another_network_leaves_nothing_behind(
+    made: Path, net: work.Net, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(made, tmp_path / "atlas", ignore=shutil.ignore_patterns("media"))
+    monkeypatch.setenv(STARTED["atlas"], str(tmp_path / "atlas"))
+    known, drawn, draw = atlas.known(), [], atlas.draw_window
+    channel = next(c for c in known.order("conv1a") if len(known.top("conv1a", c)) == 2)
+    monkeypatch.setattr(atlas, "draw_window", lambda *of: drawn.append(of[3].rank) or draw(*of))
+
+    def strips(of: work.Net, most: int) -> list[tuple[str, int]]:
+        return atlas.strips(of, "conv1a", channel, tmp_path, most)
+
+    assert strips(work.network("untrained"), 2) == [("", 1), ("", 1)]
+    (first,) = strips(net, 1)
+    assert first[0].startswith("data:image/jpeg")
+    assert strips(net, 2)[0] == first
+    assert drawn == [0, 1]

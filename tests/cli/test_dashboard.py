@@ -107,7 +107,9 @@ def test_the_dashboard_gets_its_weights(
     Path("facts.json").write_text(json.dumps(known))
     assert call(capsys, "app", *port, *given[:2], "--facts", "facts.json")[0] == 0
     assert seen["env"][dashboard.STARTED["facts"]] == str(tmp_path / "facts.json")
-    assert NetworkChoice.from_json(json.loads(seen["env"][dashboard.STARTED["network"]])).weights == str(path)
+    assert NetworkChoice.from_json(
+        json.loads(seen["env"][dashboard.STARTED["network"]])
+    ).weights == str(path)
     seen.clear()
     status, _, error = call(capsys, "app", *port, "--facts", "facts.json")
     assert (status, seen) == (2, {})
