@@ -76,8 +76,7 @@ class Server:
 
     def cpu(self) -> float:
         """Seconds of processor time that it has taken."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return machine.cpu_seconds(self.process.pid)
 
     def memory_mb(self) -> float:
         """Resident memory of the server."""

@@ -29,6 +29,8 @@ from c3d_viz.corpus import FeatureSettings, write_features
 from c3d_viz.render import write_image
 from c3d_viz.weights import NetworkChoice
 
+from .machine import cpu_seconds
+
 BATCH, HELD = 8, 160  # windows of a batch; windows in memory (2.4 MB each)
 
 
@@ -37,10 +39,7 @@ def used() -> float:
     that worker processes are forks of, with those of its own that have ended."""
     server = getattr(forkserver._forkserver, "_forkserver_pid", None)
     own = sum(os.times()[:4])
-    if server is None:
-        return own
-    numbers = Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()
-    return own + sum(map(int, numbers[11:15])) / os.sysconf("SC_CLK_TCK")
+    return own if server is None else own + cpu_seconds(server)
 
 
 def timed(work: Callable[[], int]) -> tuple[int, tuple[float, float]]:

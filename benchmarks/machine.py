@@ -36,6 +36,12 @@ def describe(device: str, threads: int) -> dict[str, object]:
     return facts
 
 
+def cpu_seconds(process: int) -> float:
+    """Seconds of processor time of a process and of those of its own that have ended (Linux)."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 def limits(device: str, seconds: float = 3.0) -> dict[str, float]:
     """The best float32 and bf16 matrix product, in GFLOP/s.
 
