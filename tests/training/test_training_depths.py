@@ -79,18 +79,18 @@ def test_an_epoch_shows_every_clip_once_in_an_order_of_its_own() -> None:
 
 def test_clips_are_balanced_and_rendered_once(sources: Path, tmp_path: Path) -> None:
     library = load_library(sources, "all", "all")
-    settings = {"seed": 1, "frames": 4, "size": 16, "clutter": 1.0}
-    first = rendered(library, 62, tmp_path / "clips", **settings)  # type: ignore[arg-type]
+    clips, plan = tmp_path / "clips", Plan(frames=4, size=16, clutter=1.0)
+    first = rendered(library, 62, clips, seed=1, plan=plan)
     assert first.frames.shape == (62, 3, 4, 16, 16)
     assert first.what[:60].tolist() == [i // 10 for i in range(60)]
     assert first.how[:12].tolist() == [*range(10), 0, 1]
     assert (library.what[torch.from_numpy(first.sprite)].numpy() == first.what).all()
-    (file,) = (tmp_path / "clips").iterdir()
+    (file,) = clips.iterdir()
     before = file.stat().st_mtime_ns
-    again = rendered(library, 62, tmp_path / "clips", **settings)  # type: ignore[arg-type]
+    again = rendered(library, 62, clips, seed=1, plan=plan)
     assert (again.frames == first.frames).all()
     assert file.stat().st_mtime_ns == before
-    other = rendered(library, 62, tmp_path / "clips", **{**settings, "seed": 2})  # type: ignore[arg-type]
+    other = rendered(library, 62, clips, seed=2, plan=plan)
     assert (other.frames != first.frames).any()
 
 

@@ -16,6 +16,7 @@ from ...synthetic import HOWS, WHATS, Library, render, sample_scenes
 from ...work import Arrays, Piece, do
 from ..data import to_input
 from ..loop import Batch, Batches, step_seed
+from .plan import Plan
 
 CHUNK = 240  # clips a file
 
@@ -47,32 +48,28 @@ def rendered(
     folder: Path,
     *,
     seed: int,
-    frames: int,
-    size: int,
-    clutter: float,
+    plan: Plan,
     progress: Progress | None = None,
 ) -> Clips:
     """``count`` balanced clips of a library, read from ``folder`` as far as they lie there."""
-    facts = (fingerprint(library), seed, frames, size, clutter)
-    make = partial(_chunk, library, seed=seed, frames=frames, size=size, clutter=clutter)
+    facts = (fingerprint(library), seed, plan.frames, plan.size, plan.clutter)
     pieces = [
         Piece(
             f"clips-{seed}-{first:06d}",
-            f"clips {first} to {min(first + CHUNK, count) - 1}",
-            min(CHUNK, count - first),
-            (*facts, first, min(CHUNK, count - first)),
-            partial(make, first, min(CHUNK, count - first)),
+            f"clips {first} to {first + size - 1}",
+            size,
+            (*facts, first, size),
+            partial(_chunk, library, first, size, seed, plan),
         )
         for first in range(0, count, CHUNK)
+        for size in [min(CHUNK, count - first)]
     ]
     found = list(do(pieces, folder, resume=True, progress=progress).values())
     return Clips(*(np.concatenate([part[k] for part in found])
                    for k in ("frames", "what", "how", "sprite")))  # fmt: skip
 
 
-def _chunk(
-    library: Library, first: int, count: int, *, seed: int, frames: int, size: int, clutter: float
-) -> Arrays:
+def _chunk(library: Library, first: int, count: int, seed: int, plan: Plan) -> Arrays:
     own = step_seed(seed, first)
     index = torch.arange(first, first + count) % (len(WHATS) * len(HOWS))
     what, how = index // len(HOWS), index % len(HOWS)
@@ -82,9 +79,9 @@ def _chunk(
         g = torch.Generator().manual_seed(own + start)
         scenes = sample_scenes(
             library, len(what[part]), g, what=what[part], how=how[part],
-            frames=frames, size=size, clutter=clutter,
+            frames=plan.frames, size=plan.size, clutter=plan.clutter,
         )  # fmt: skip
-        pixels = render(library, scenes, size, own + start).frames.round().to(torch.uint8)
+        pixels = render(library, scenes, plan.size, own + start).frames.round().to(torch.uint8)
         rows.append((pixels.numpy(), scenes.target.sprite.numpy()))
     pixels_of, sprite = (np.concatenate(part) for part in zip(*rows, strict=True))
     return {"frames": pixels_of, "what": what.numpy(), "how": how.numpy(), "sprite": sprite}

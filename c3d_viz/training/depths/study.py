@@ -45,9 +45,9 @@ def run(sources: Path, out: Path, plan: Plan, progress: Progress | None = None) 
     library, unseen = load_library(sources), load_library(sources, "test", "test")
     make_folder(out)
     _claim(out, plan, [fingerprint(library), fingerprint(unseen)])
-    look = {"frames": plan.frames, "size": plan.size, "clutter": plan.clutter}
-    train = rendered(library, plan.clips, out / "clips", seed=1, progress=progress, **look)  # type: ignore[arg-type]
-    test = rendered(unseen, plan.test, out / "clips", seed=2, progress=progress, **look)  # type: ignore[arg-type]
+    clips = out / "clips"
+    train = rendered(library, plan.clips, clips, seed=1, plan=plan, progress=progress)
+    test = rendered(unseen, plan.test, clips, seed=2, plan=plan, progress=progress)
     states: dict[tuple[str, int], State[DepthNet]] = {}
     for name, seed in plan.runs:
         states[name, seed] = start(plan.net(name, seed), plan.settings(seed))
