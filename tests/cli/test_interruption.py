@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import COMMAND, run
+from command_line import killed_command, run
 
 
 @pytest.mark.slow
@@ -22,14 +20,7 @@ def test_a_killed_export_leaves_whole_files_and_resumes(
     clip = make_video(tmp_path / "clip.mp4", frames)
     words = ["export", str(clip), "-o", str(tmp_path / "out"), "--layer", "conv1a", "--layer"]
     words += ["conv2a", "--layer", "conv3b", "--weights", "random"]
-    process = subprocess.Popen([*COMMAND, *words], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 240
-    while not list((tmp_path / "out").glob("conv1a/*/ch*/filmstrip.png")):
-        assert process.poll() is None, "ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    killed_command(words, tmp_path / "out", "conv1a/*/ch*/filmstrip.png", stderr=subprocess.DEVNULL)
     assert not (tmp_path / "out" / "manifest.json").exists()
     for path in (tmp_path / "out").rglob("ch*/map.npz"):
         with np.load(path) as stored:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from atlases import SMALL, tree
-from command_line import COMMAND
+from command_line import COMMAND, killed_command
 from small_net import SMALL_NET
 from video_files import GOP, colour_noise
 
@@ -239,14 +239,8 @@ def test_a_killed_command_leaves_no_processes_and_goes_on(
 ) -> None:
     words = ["atlas", str(videos), "-o", str(tmp_path / "atlas"), "--layer", "conv2a", "--top", "2"]
     words += ["--jobs", "2", *SMALL_NET.options()]
-    process = subprocess.Popen([*COMMAND, *words], start_new_session=True)
+    process = killed_command(words, tmp_path / "atlas.parts", "*.parquet", start_new_session=True)
     deadline = time.monotonic() + 240
-    while not list((tmp_path / "atlas.parts").glob("*.parquet")):
-        assert process.poll() is None, "ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
     while time.monotonic() < deadline:
         try:
             os.killpg(process.pid, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from atlases import SMALL, tree
-from command_line import COMMAND, call
+from command_line import call, killed_command
 from slow_net import SLOW_NET
 from small_net import SMALL_NET
 from video_files import GOP, colour_noise
@@ -131,14 +130,7 @@ def test_a_killed_command_goes_on(
     words = ["features", str(videos), "-o", str(out), "--engine", "ray"]
     words += ["--address", machines.address]
     words += ["--layer", "conv", "--overlap", "15", "--batch", "1", *SLOW_NET.options()]
-    process = subprocess.Popen([*COMMAND, *words])
-    deadline = time.monotonic() + 240
-    while not list(parts.glob("[!.]*.parquet")):
-        assert process.poll() is None, "ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    killed_command(words, parts, "[!.]*.parquet")
     assert not out.exists()
     assert len(list(parts.glob("[!.]*.parquet"))) < 8
     write_features([videos], out, SLOW)

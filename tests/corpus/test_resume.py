@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
-import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from command_line import COMMAND, call, run
+from command_line import call, killed_command, run
 from small_net import SMALL_NET
 from video_files import GOP, colour_noise
 
@@ -170,14 +167,7 @@ def test_any_number_of_processes_writes_the_same_bytes(videos: Path, tmp_path: P
 def test_a_killed_command_goes_on(videos: Path, tmp_path: Path) -> None:
     words = ["features", str(videos), "--layer", "conv5b", "--overlap", "15", "-o"]
     parts = tmp_path / "f.parquet.parts"
-    process = subprocess.Popen([*COMMAND, *words, str(tmp_path / "f.parquet")])
-    deadline = time.monotonic() + 240
-    while not list(parts.glob("*.parquet")):
-        assert process.poll() is None, "ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    killed_command([*words, str(tmp_path / "f.parquet")], parts, "*.parquet")
     before = {p: p.stat().st_mtime_ns for p in parts.glob("[!.]*.parquet")}
     assert 0 < len(before) < 4
     assert not (tmp_path / "f.parquet").exists()
