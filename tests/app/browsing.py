@@ -13,7 +13,7 @@ from PIL import Image
 from app import finding_work, pages
 
 SHOTS = Path(__file__).resolve().parents[2] / "test-artefacts"
-PAGES = {name: "/" if name == "clip" else f"/{name}" for name in pages.there()}
+PAGES = {name: "/" if name == "clip" else f"/{name}" for name in pages.PAGES}
 
 
 def settle(page: Any) -> None:

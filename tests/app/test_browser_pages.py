@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browsing import PAGES, SHOTS, no_error, not_blank, picture, query, settle, stored_verdict
 
-from app.pages import there
+from app import pages
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CONTRAST = Path(__file__).with_name("contrast.js").read_text()
@@ -92,7 +92,7 @@ def test_every_page_wide_and_narrow_light_and_dark(open_page: Any, width: int, t
     SHOTS.mkdir(exist_ok=True)
     for name, address in PAGES.items():
         page.set_viewport_size({"width": width, "height": 860})
-        page.get_by_role("link", name=there()[name].title, exact=True).first.click()
+        page.get_by_role("link", name=pages.PAGES[name].title, exact=True).first.click()
         page.wait_for_function(f"location.pathname === {address!r}")
         settle(page)
         no_error(page)

@@ -17,6 +17,7 @@ from c3d_viz.cli.commands import app
 from c3d_viz.cli.options import clip_named
 from c3d_viz.clips import Clip, read_clip
 from c3d_viz.errors import ClipError
+from c3d_viz.training import commands as training
 
 
 @pytest.mark.parametrize(
@@ -117,6 +118,10 @@ def test_training_takes_digits_of_ascii(capsys: pytest.CaptureFixture[str]) -> N
         status, _, err = call(capsys, "train", work, "x", "-o", "y", option, "\u0663")
         assert (status, err.count("\n")) == (2, 1)
         assert f"argument {option}: invalid {what} value: '\u0663'" in err
+    (commands_of,) = (action for action in training.parser()._actions if action.choices)
+    kinds = {action.type for sub in commands_of.choices.values() for action in sub._actions}
+    assert len(kinds) == 4  # none, a path, and the two of ours
+    assert not kinds & {int, float}
 
 
 def _kinds(annotation: object) -> Iterator[object]:

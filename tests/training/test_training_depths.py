@@ -92,6 +92,9 @@ def test_clips_are_balanced_and_rendered_once(sources: Path, tmp_path: Path) -> 
     assert file.stat().st_mtime_ns == before
     other = rendered(library, 62, clips, seed=2, plan=plan)
     assert (other.frames != first.frames).any()
+    plain = dataclasses.replace(plan, clutter=0.0)
+    other = rendered(library, 62, clips, seed=1, plan=plain)  # none of another look is taken
+    assert (other.frames != first.frames).any()
 
 
 def planted(shares: dict[str, tuple[float, float]], n: int = 600) -> tuple[Clips, dict]:  # type: ignore[type-arg]
@@ -124,6 +127,35 @@ def test_the_rule_needs_the_interval_and_every_seed() -> None:
     assert share.share == pytest.approx(np.mean(share.seeds))
     clips, said = planted({"depth-1": (0.9, 0.9), "depth-3": (0.4, 0.4), "depth-5": (0.4, 0.4)})
     assert compare(said, clips, plan, 1)[0].verdict == "worse"
+
+
+def test_a_difference_in_the_mean_alone_tells_nothing_apart() -> None:
+    plan = dataclasses.replace(TINY, names=("depth-1", "depth-3"), seeds=2)
+    clips, said = planted({"depth-1": (0.9, 0.5), "depth-3": (0.2, 0.6)})
+    found = compare(said, clips, plan, 1)[0]
+    assert found.high < 0
+    assert found.verdict == "not told apart"  # a seed of depth 3 is ahead of one of depth 1
+    clips = some_clips(12, sprites=12)
+    said = {
+        (name, seed, 1): np.stack([clips.what, np.where(hit, clips.how, -1)], 1)
+        for name, hit in (("depth-1", np.arange(12) < 2), ("depth-3", np.arange(12) > 8))
+        for seed in (0, 1)
+    }
+    found = compare(said, clips, plan, 1)[0]
+    assert found.difference == pytest.approx(1 / 12)
+    assert found.low < 0
+    assert found.verdict == "not told apart"  # every seed is ahead, by too little
+
+
+def test_intervals_hold_for_all_comparisons_together() -> None:
+    """Three pairs on two questions: 95 % for all six, 99.17 % for each."""
+    plan = dataclasses.replace(TINY, names=("depth-1", "depth-3", "depth-5"), seeds=2)
+    clips, said = planted({"depth-1": (0.3, 0.3), "depth-3": (0.4, 0.4), "depth-5": (0.5, 0.5)})
+    found = compare(said, clips, plan, 1)[0]
+    right = {run: (answers[:, 1] == clips.how) * 1.0 for run, answers in said.items()}
+    gap = sum(right["depth-3", seed, 1] - right["depth-1", seed, 1] for seed in (0, 1)) / 2
+    error = gap.reshape(10, 60).mean(0).std() / np.sqrt(60)  # clip i is of cut-out i mod 60
+    assert (found.high - found.low) / (2 * error) == pytest.approx(2.638, abs=0.15)  # not 1.96
 
 
 @pytest.fixture
@@ -161,16 +193,21 @@ def test_a_study_killed_midway_ends_as_an_uninterrupted_one(
     assert (early["epochs_reached"], early["finished"]) == (1, False)  # a fair comparison stands
     assert "decides nothing yet" in (tmp_path / "parts/depths.md").read_text()
     made: list[int] = []
+    averaged: list[object] = []
 
     def counted(state, *args, **kwargs):  # type: ignore[no-untyped-def]
         before = state.step
         result = kept(state, *args, **kwargs)
         made.append(result.step - before)
+        averaged.append(result.ema)
         return result
 
     monkeypatch.setattr(study, "fit", counted)
+    heard, says = [], study.said
+    monkeypatch.setattr(study, "said", lambda net, *of: heard.append(net) or says(net, *of))
     parts = run(pictures, tmp_path / "parts", TINY, lambda *line: lines.append(line))
     assert made == [1]  # only the step that was missing
+    assert heard == averaged  # the averaged network answers
     for name in ("depths.json", "depths.md", "depths.png", "depth-3-seed-0/said-02.npz"):
         assert (parts / name).read_bytes() == (whole / name).read_bytes(), name
     assert lines[-1][:2] == (8, 8)
