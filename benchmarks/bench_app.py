@@ -17,6 +17,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -124,6 +125,7 @@ def times(
         before = server.cpu()
         found[name].append(act())
         cpu[name].append(server.cpu() - before)
+        print(f"{name}: {found[name][-1]:.2f} s", file=sys.stderr, flush=True)
         settle(page)
 
     def opened(query: str = "") -> float:

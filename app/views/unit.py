@@ -25,7 +25,7 @@ def page() -> None:
     shown = state.shown()
     unit = state.unit(shown)
     ui.title(
-        f"{unit.layer}, map {unit.channel}: what does it respond to?",
+        f"What {unit.layer}, map {unit.channel} responds to",
         "At all, not in one clip alone: the film it prefers, direction and speed, labels.",
     )
     measured(shown.net, unit.layer, unit.channel)

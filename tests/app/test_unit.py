@@ -68,7 +68,7 @@ def press(test: AppTest, label: str) -> AppTest:
 
 def test_a_map_is_measured_on_request_and_summed_up(gather: Gather) -> None:
     test = unit_page()
-    assert [t.value for t in test.title] == ["conv4b, map 7: what does it respond to?"]
+    assert [t.value for t in test.title] == ["What conv4b, map 7 responds to"]
     assert not test.info
     assert gather.asked == []  # nothing that takes minutes begins by itself
     test = press(test, view.BEGIN)

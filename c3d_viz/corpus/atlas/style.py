@@ -9,7 +9,7 @@ STYLE = (
     + """
 main { max-width: 110rem; }
 nav label { margin-left: auto; color: var(--soft); font-size: .92rem; white-space: nowrap; }
-#play { position: sticky; right: 0; }
+#play { position: sticky; right: 0; box-shadow: 1.25rem 0 var(--card); } /* links scroll under it */
 button, select { font: inherit; border-radius: .4rem; border: 1px solid var(--line);
   background: var(--ground); color: var(--ink); padding: .3rem .6rem; white-space: nowrap; }
 button { cursor: pointer; }
