@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 
+import streamlit as st
+
 from c3d_viz.nets import fingerprint
 from c3d_viz.trust import Facts, read_facts, shipped_facts
 
@@ -16,6 +18,12 @@ MEANING = (
     "difference*: what moves is found as well without any network. *The pixels it marks matter*: "
     "the answer goes when they are taken away, sooner than with random ones."
 )
+
+
+def caption(net: work.Net, layer: str, method: str, whose: str = "") -> None:
+    """The line under a picture; where several stand together it begins with whose it is."""
+    said, meaning = line(net, layer, method)
+    st.caption(ui.plain(f"{whose}: {said}" if whose else said), help=meaning)
 
 
 def line(net: work.Net, layer: str, method: str) -> tuple[str, str]:

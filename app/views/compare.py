@@ -9,7 +9,7 @@ import streamlit as st
 import c3d_viz as viz
 from c3d_viz.methods import METHODS
 
-from .. import charts, components, drawing, patches, pictures, samples, state, ui, work
+from .. import charts, components, drawing, measured, patches, pictures, samples, state, ui, work
 from ..sessions import session
 from ..state import Shown
 from ..view import UPLOADED
@@ -82,6 +82,7 @@ def page() -> None:
     )  # fmt: skip
     enlarged(one, other, [near for _, near in drawn])
     ui.scale(view.look, "one scale for both" if together else "each side has its own scale")
+    believed(one, other)
     curves(one, other)
     likeness(one, other)
 
@@ -90,6 +91,14 @@ def marked(side: Side) -> dict[str, object]:
     """Where a unit that sees little lies on the frame, for its panel."""
     patch = patches.patch_of(side.shown.net, side.shown.window, side.unit)
     return {} if patch is None else {"box": patch.box, "frames": [*patch.frames]}
+
+
+def believed(one: Side, other: Side) -> None:
+    """What was measured of either side's maps; once where it is the same network and method."""
+    sides = {measured.line(s.shown.net, s.unit.layer, s.att.method): s for s in (one, other)}
+    for side in sides.values():
+        whose = side.title if len(sides) > 1 else ""
+        measured.caption(side.shown.net, side.unit.layer, side.att.method, whose)
 
 
 def enlarged(one: Side, other: Side, near: list[list[tuple[str, str]]]) -> None:

@@ -16,6 +16,7 @@ from .. import (
     drawing,
     exporting,
     finding_work,
+    measured,
     pictures,
     state,
     tasks,
@@ -138,6 +139,7 @@ def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
         autoplay=True,
         curves=(".st-key-curves", charts.PADDING),
     )
+    measured.caption(net, layer, method)
     for_paper(shown, layer, method)
     ui.heading(
         "What the maps follow",

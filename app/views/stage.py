@@ -95,8 +95,7 @@ def answer(shown: state.Shown, unit: work.Spot) -> bool:
     )
     ui.scale(view.look, f"answers {unit.activation:.3g}, above {ui.share(rank)} of {unit.layer}")
     st.caption(ui.plain(METHODS[view.method].sentence))
-    said, meaning = measured.line(shown.net, unit.layer, view.method)
-    st.caption(ui.plain(said), help=meaning)
+    measured.caption(shown.net, unit.layer, view.method)
     for note in notes:
         ui.fact(note)
     back_to_strongest(shown, unit)

@@ -49,9 +49,36 @@ def test_what_is_said_of_a_network(
     assert measured.line(net, "conv5b", "guided")[0].startswith("Measured: changes little")
 
 
-@pytest.mark.parametrize("page", ["clip", "layers"])
+@pytest.mark.parametrize("page", ["clip", "layers", "motion"])
 def test_it_stands_under_the_map(page: str) -> None:
-    def script(page: str) -> None:
+    (line,) = (c for c in drawn(page).caption if "easured" in c.value)
+    assert line.value.startswith("Measured")
+    assert "when the weights are random\\:" in line.value
+    helps: Any = line.proto.help
+    assert "frame difference" in helps
+
+
+@pytest.mark.parametrize(
+    ("versus", "lines"),
+    [
+        (
+            "net:untrained",
+            ["C3D, compact: Measured", "C3D, compact, untrained: May it be believed?"],
+        ),
+        ("method:gradcam", ["Deconvolution: Measured", "Grad-CAM: Measured"]),
+        ("clip:cat", ["Measured"]),
+    ],
+)
+def test_compare_says_whose_maps_were_measured(versus: str, lines: list[str]) -> None:
+    captions = (c.value.replace("\\", "") for c in drawn("compare", versus).caption)
+    said = [line for line in captions if "easured" in line]
+    assert [line[: len(start)] for line, start in zip(said, lines, strict=True)] == lines
+
+
+def drawn(page: str, versus: str | None = None) -> AppTest:
+    """A page as a person finds it, with what is compared chosen."""
+
+    def script(page: str, versus: str | None) -> None:
         import importlib
 
         import streamlit as st
@@ -61,12 +88,11 @@ def test_it_stands_under_the_map(page: str) -> None:
         st.session_state["pages"] = {"layers": st.Page(lambda: None, url_path="layers")}
         st.navigation([st.session_state["pages"]["layers"]], position="hidden")
         state.view()
+        if versus is not None:
+            state.changed(versus=versus)
         importlib.import_module(f"app.views.{page}").page()
 
-    test = AppTest.from_function(script, default_timeout=120, args=(page,))
+    test = AppTest.from_function(script, default_timeout=120, args=(page, versus))
     test.run()
     assert not test.exception
-    (line,) = (c for c in test.caption if "Measured" in c.value)
-    assert "when the weights are random\\:" in line.value
-    helps: Any = line.proto.help
-    assert "frame difference" in helps
+    return test
