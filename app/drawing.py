@@ -14,6 +14,7 @@ from .tasks import Key
 from .windows import Prepared
 from .work import Floats, Net, Picture, Spot, kept
 
+SMALL = 224  # pixels of the picture that is seen while the window is dragged
 COMPARABLE = 4  # times that one map may be stronger than another beside it on one scale
 
 
@@ -57,6 +58,21 @@ def overlay_sprite(
         ("sprite", win.key, name(att), look, height, upper),
         lambda: pictures.sprite(overlay(win, att, look, upper), height),
     )
+
+
+def small_overlay(win: Prepared, att: viz.Attribution, look: str) -> str:
+    """The overlay's frames side by side, drawn small and quickly: while the window is dragged."""
+
+    def make() -> str:
+        under = pictures.resized(win.sharp, SMALL)
+        values = render.magnitude(att) if look == "magnitude" else render.signed(att)
+        top = float(render.scale_of(values).max())
+        drawn = render.overlay(
+            under, pictures.enlarged(values, under), mode=cast(Any, look), upper=top
+        )
+        return pictures.sprite(drawn, quality=80)
+
+    return kept(("small overlay", win.key, name(att), look), make)
 
 
 def raw_sprite(net: Net, win: Prepared, att: viz.Attribution, height: int) -> str:

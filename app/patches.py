@@ -63,13 +63,8 @@ def panels(
     """
 
     def make() -> tuple[str, str]:
-        seen = patch.frames
-        whole = render.Patch((0, *patch.start[1:]), (len(win.frames), *patch.size[1:]), patch.clip)
-        clip = render.cut(win.sharp, whole, height)
-        for i in range(len(clip)):
-            if i not in seen:
-                clip[i] = (clip[i] * DIM).astype(np.uint8)
-        back = render.cut(drawing.raw(net, win, att), whole, height, smooth=False)
+        clip = render.cut_throughout(win.sharp, patch, height, beyond=DIM)
+        back = render.cut_throughout(drawing.raw(net, win, att), patch, height, smooth=False)
         return pictures.sprite(clip), pictures.sprite(back)
 
     return kept(("patch", win.key, drawing.name(att), height), make)

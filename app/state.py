@@ -121,10 +121,25 @@ def changed(**fields: Any) -> None:
     change(replace(view(), **fields))
 
 
-def drag(new: View) -> None:
-    """Show something else from the next run on, and make no step of Back: it is being dragged."""
+def changed_by_part(**fields: Any) -> None:
+    """The same in a callback of a fragment, after which the whole page is drawn anew."""
+    changed(**fields)
+    st.rerun()
+
+
+def drag(new: View, parts: list[str]) -> None:
+    """In a callback: the window is being dragged. Only these fragments are drawn anew.
+
+    The address, and with it a step of Back, follows when the page is drawn again.
+    """
     change(new)
     st.session_state["dragged"] = True
+    st.rerun(parts)
+
+
+def dragged() -> bool:
+    """Whether what is drawn now is drawn because the window is being dragged."""
+    return bool(st.session_state.get("dragged"))
 
 
 def write_address() -> None:
@@ -134,8 +149,8 @@ def write_address() -> None:
     opened) it is filled in without a step.
     """
     query, there = to_query(view()), st.query_params.to_dict()
-    dragged = st.session_state.pop("dragged", False)
-    if there and there != query and not dragged:
+    st.session_state["dragged"] = False
+    if there and there != query:
         st.query_params.from_dict(query)
     components.address(urlencode(query) if not there else "")
 

@@ -119,7 +119,16 @@ class Task:
     def report(self, done: float, total: int, what: str = "") -> None:
         """Called from inside the work: how far it is. Ends it where nobody waits any more."""
         self.check()
+        self.tell(done, total, what)
+
+    def tell(self, done: float, total: int, what: str = "") -> None:
+        """The same where nothing may be raised: from inside a network."""
         self.done, self.total, self.what = done, total, what
+
+    @property
+    def now(self) -> str:
+        """What the innermost step is at, for people; "" where it does not say."""
+        return (self._step.now if self._step else "") or self.what
 
     @property
     def share(self) -> float:
@@ -164,6 +173,12 @@ def report(done: float, total: int, what: str = "") -> None:
     """``Task.report`` of the task whose work this is; nothing outside of one."""
     if _here.task is not None:
         _here.task.report(done, total, what)
+
+
+def tell(done: float, total: int, what: str = "") -> None:
+    """``Task.tell`` of the task whose work this is; nothing outside of one."""
+    if _here.task is not None:
+        _here.task.tell(done, total, what)
 
 
 def nbytes(value: object) -> int:

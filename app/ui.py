@@ -8,7 +8,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -17,6 +17,7 @@ from c3d_viz.errors import VizError
 
 log = logging.getLogger("c3d_viz.app")
 P = ParamSpec("P")
+T = TypeVar("T")
 
 LOOKS = {"magnitude": "Strength", "signed": "Signed"}
 
@@ -31,17 +32,17 @@ def weights(text: str) -> str:
     return plain(text.replace(" x ", " × "))
 
 
-def guarded(draw: Callable[P, None]) -> Callable[P, None]:
-    """A page or fragment from which no traceback reaches anybody.
+def guarded(draw: Callable[P, T]) -> Callable[P, T | None]:
+    """A page or fragment from which no traceback reaches anybody; it then gives None.
 
     The library's errors are shown as they are, one line that says what to do. Anything else goes
     to the log, under a reference that the page names.
     """
 
     @functools.wraps(draw)
-    def safe(*args: P.args, **kwargs: P.kwargs) -> None:
+    def safe(*args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
-            draw(*args, **kwargs)
+            return draw(*args, **kwargs)
         except VizError as error:
             refuse(str(error))
         except Exception:
@@ -52,6 +53,7 @@ def guarded(draw: Callable[P, None]) -> Callable[P, None]:
                 f"{reference}. Reload the page to go on.",
                 icon=":material/error:",
             )
+        return None
 
     return safe
 

@@ -40,6 +40,8 @@ def wait_for(
             seconds, left, text = time.monotonic() - began, task.seconds_left, what
             if task.done >= 1:
                 text += f": {int(task.done)} of {task.total}"
+            if at := task.now:
+                text += f": {ui.plain(at)}"
             if left is not None and seconds > LONG:
                 text += f", {time_left(left)}"
             place.progress(task.share or _creep(seconds), text=f"{text} …")

@@ -10,7 +10,7 @@ import ctypes
 import gc
 import importlib.util
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -20,14 +20,14 @@ import numpy.typing as npt
 
 import c3d_viz as viz
 from c3d_viz import validity
-from c3d_viz.clips import span_of
-from c3d_viz.engine import activation, peak
+from c3d_viz.clips import read_clips, span_of
+from c3d_viz.engine import activation, peak, recording
 from c3d_viz.methods import Reading
 from c3d_viz.nets import ModelSpec
 from c3d_viz.progress import Progress
 from c3d_viz.weights import RANDOM, VIDEO_NETS, NetworkChoice
 
-from .tasks import Cache, Key, report
+from .tasks import Cache, Key, report, tell
 
 if TYPE_CHECKING:
     from .samples import Source
@@ -162,10 +162,26 @@ def reading(net: Net, win: Prepared, layer: str) -> Reading:
     layers = None if net.choice.is_c3d else (layer,)
 
     def make() -> Reading:
-        with CORES:
+        with CORES, telling(net):
             return Reading(net.model, win.x, layers)
 
     return kept(("reading", net.key, win.key, layers), make)
+
+
+@contextlib.contextmanager
+def telling(net: Net) -> Iterator[None]:
+    """Within the block, a forward pass tells at which module of the network it is."""
+    names = [name for name, module in net.model.named_modules() if not any(module.children())]
+    done = 0
+
+    def tell_of(name: str, _module: Any, x: Any, _output: Any) -> Any:
+        nonlocal done
+        done = min(done + 1, len(names) - 1)  # a module may be called several times
+        tell(done, len(names), name)
+        return x.new_empty(0)
+
+    with recording(net.model, names, tell_of, skipped={}):
+        yield
 
 
 def grid(net: Net, win: Prepared, layer: str) -> tuple[int, ...]:
@@ -245,13 +261,13 @@ def along(
 
     def make() -> tuple[list[int], list[float]]:
         frames, values = [], []
-        for number, start in enumerate(starts):
-            report(number, len(starts), f"frame {start} of {source.info.frames}")
-            clip = viz.read_clip(source.path, start, spec.frames, stride)
+        report(0, len(starts), f"frame 0 of {source.info.frames}")
+        for number, clip in enumerate(read_clips(source.path, starts, spec.frames, stride), 1):
             with CORES:
                 seen = viz.trace(net.model, viz.preprocess(clip, spec), [layer])
-            frames.append(start + span // 2)
+            frames.append(clip.start + span // 2)
             values.append(float(seen.activations[layer][channel].max()))
+            report(number, len(starts), f"frame {clip.start} of {source.info.frames}")
         return frames, values
 
     return kept(("along", net.key, source.key, stride, layer, channel), make)

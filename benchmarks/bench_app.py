@@ -3,10 +3,11 @@
     python -m benchmarks.bench_app [--browser PATH] [--rounds 3]
 
 Starts a server of its own on a free port. Every figure is wall time from the click (or from the end
-of the upload) until the new picture is on screen, as the browser sees it, and beside it the seconds
-of processor time that the server took for it, which say more on a busy machine. Writes
-benchmarks/app-results.json and prints the table of docs/dashboard.md. Needs nothing else to run on
-the machine meanwhile.
+of the upload) until the new picture has been decoded and a frame with it was drawn, as the browser
+sees it, and beside it the seconds of processor time that the server took for it, which say more on
+a busy machine. A window is dragged as a person does: held, and moved on when the page is quiet.
+Writes benchmarks/app-results.json and prints the table of docs/dashboard.md. Needs nothing else to
+run on the machine meanwhile. What does not come within PATIENCE ends the run and is named.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -30,17 +30,13 @@ from typing import Any
 from c3d_viz.cli import command
 
 from . import machine, memory
-from .app_clips import PATIENCE, PEOPLE, make_clips, settle, whose_clip
+from .app_page import OVERLAY, PATIENCE, changed, in_menu, named, settle
+from .app_people import PEOPLE, crowd, make_clips
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).with_name("app-results.json")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
-# What is waited for: the overlay of the first page, the video of the second.
-FILM = (  # the components live in shadow roots
-    "[...document.querySelectorAll('*')].filter(e => e.shadowRoot)"
-    ".flatMap(e => [...e.shadowRoot.querySelectorAll('.panels .film')])"
-)
 TARGETS = {
     "first page of a new server": None,
     "page opened": 2.0,
@@ -90,29 +86,6 @@ class Server:
         self.log.close()
 
 
-def changed(page: Any, look: str, act: Callable[[], None]) -> float:
-    """Seconds from ``act`` until the value of ``look`` in the page is another one, and is there."""
-    before = page.evaluate(look)
-    began = time.perf_counter()
-    act()
-    page.wait_for_function(
-        "([look, before]) => { const now = eval(look); return now && now !== before }",
-        arg=[look, before],
-        polling=20,
-        timeout=PATIENCE,
-    )
-    return time.perf_counter() - began
-
-
-def film(words: str) -> str:
-    """The picture, as an expression, of the player's film that is described with these words."""
-    return f"{FILM}.find(film => film.ariaLabel?.includes('{words}'))?.style.backgroundImage"
-
-
-# of the map on the clip, not of those beside it
-OVERLAY, GIVEN = film("over the frames; bright"), film("scaled and cropped")
-
-
 def times(
     server: Server, browser: Any, clips: list[Path], rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
@@ -121,29 +94,24 @@ def times(
     found: dict[str, list[float]] = {name: [] for name in TARGETS}
     cpu: dict[str, list[float]] = {name: [] for name in TARGETS}
 
-    def timed(name: str, act: Callable[[], float]) -> None:
-        before = server.cpu()
-        found[name].append(act())
-        cpu[name].append(server.cpu() - before)
-        print(f"{name}: {found[name][-1]:.2f} s", file=sys.stderr, flush=True)
-        settle(page)
+    def clock(name: str, act: Callable[[], None], anew: bool = False) -> None:
+        with named(name, page):
+            before = server.cpu()
+            found[name].append(changed(page, OVERLAY, act, anew))
+            cpu[name].append(server.cpu() - before)
+            print(f"{name}: {found[name][-1]:.2f} s", file=sys.stderr, flush=True)
+            settle(page)
 
-    def opened(query: str = "") -> float:
-        began = time.perf_counter()
-        page.goto(f"{server.url}/{query}")
-        page.wait_for_function(f"{OVERLAY}?.length > 100", polling=20, timeout=PATIENCE)
-        return time.perf_counter() - began
-
-    def clock(name: str, look: str, act: Callable[[], None]) -> None:
-        timed(name, lambda: changed(page, look, act))
+    def go(query: str = "") -> Callable[[], None]:
+        return lambda: page.goto(f"{server.url}/{query}", wait_until="commit")
 
     page = browser.new_page()
     page.set_default_timeout(PATIENCE)
-    timed("first page of a new server", opened)
+    clock("first page of a new server", go(), anew=True)
     samples = page.locator(".st-key-samples-place [role=radio]")
     tiles = samples.evaluate_all("all => all.map(t => t.dataset.id)")
     for start in (40, 80, 120)[:rounds]:
-        timed("page opened", lambda s=start: opened(f"?clip={tiles[0]}&start={s}"))
+        clock("page opened", go(f"?clip={tiles[0]}&start={start}"), anew=True)
     box = page.locator(".box").bounding_box()
     middle = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 0.2 * box["width"], middle)
@@ -151,84 +119,30 @@ def times(
     settle(page)
     for share in (0.3, 0.4, 0.5)[:rounds]:
         x = box["x"] + share * box["width"]
-        clock("window dragged a step", OVERLAY, lambda x=x: page.mouse.move(x, middle))
+        clock("window dragged a step", lambda x=x: page.mouse.move(x, middle))
     page.mouse.up()
     settle(page)
     for name in tiles[1 : 1 + max(rounds, 1)]:
-        clock("sample chosen", OVERLAY, page.locator(f".tile[data-id='{name}']").click)
+        clock("sample chosen", page.locator(f".tile[data-id='{name}']").click)
     for clip in clips[:rounds]:
         give = page.locator("input[type=file]").last
-        clock("upload ended", OVERLAY, lambda c=clip, g=give: g.set_input_files(str(c)))
-    page.goto(f"{server.url}/layers?clip={tiles[0]}")
-    page.wait_for_function(f"{OVERLAY}?.length > 100", timeout=PATIENCE)
-    settle(page)
+        clock("upload ended", lambda c=clip, g=give: g.set_input_files(str(c)))
+    with named("the Layers page", page):
+        changed(page, OVERLAY, go(f"layers?clip={tiles[0]}"), anew=True)
+        settle(page)
     for layer in ("conv4b", "conv3b", "conv2a")[:rounds]:
-        clock("other layer", OVERLAY, page.locator(f".block[data-id={layer}]").click)
+        clock("other layer", page.locator(f".block[data-id={layer}]").click)
         maps = page.locator(".st-key-stage .tile[role=radio]")
-        clock("other feature map", OVERLAY, maps.nth(2).click)
-        clock("other method", OVERLAY, method(page, "Guided backpropagation").click)
-        clock("the same again (cache)", OVERLAY, method(page, "Deconvolution").click)
+        clock("other feature map", maps.nth(2).click)
+        for name, which in (
+            ("other method", "Guided backpropagation"),
+            ("the same again (cache)", "Deconvolution"),
+        ):
+            with named(f"the menu of methods, for {name}", page):
+                option = in_menu(page, which)
+            clock(name, option.click)
     page.close()
     return found, cpu
-
-
-def method(page: Any, name: str) -> Any:
-    """A method in the menu, which is open then."""
-    page.get_by_role("combobox", name="Method").first.click()
-    return page.get_by_role("option", name=name, exact=True)
-
-
-def crowd(server: Server, browser: Any, clips: list[Path]) -> dict[str, float]:
-    """Five people with five clips, through three layers each, at the same time."""
-    peak, done = [server.memory_mb()], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.2):
-            peak.append(server.memory_mb())
-
-    before = peak[0]
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    contexts = [browser.new_context() for _ in range(PEOPLE)]
-    pages = [context.new_page() for context in contexts]
-    began = time.perf_counter()
-    for page in pages:
-        page.goto(server.url, timeout=PATIENCE)
-    for page, clip in zip(pages, clips, strict=True):
-        page.set_default_timeout(PATIENCE)
-        page.locator("input[type=file]").last.wait_for(state="attached", timeout=PATIENCE)
-        page.locator("input[type=file]").last.set_input_files(str(clip))
-    for page in pages:
-        page.wait_for_function("location.search.includes('clip=upload')", timeout=PATIENCE)
-        settle(page)
-    for page in pages:
-        page.get_by_role("link", name="Layers").click()
-    for layer in ("conv3b", "conv4a", "conv2a"):
-        for page in pages:
-            page.locator(f".block[data-id={layer}]").click(timeout=PATIENCE)
-        for page in pages:
-            settle(page)
-    seconds = time.perf_counter() - began
-    for page in pages:
-        page.get_by_role("link", name="Clip", exact=True).click()
-        page.wait_for_function(f"{GIVEN}?.length > 100", timeout=PATIENCE)
-    whose = [whose_clip(page, GIVEN, clips) for page in pages]
-    for context in contexts:
-        context.close()
-    lowest = server.memory_mb()
-    deadline = time.monotonic() + 150
-    while time.monotonic() < deadline:
-        time.sleep(2)
-        lowest = min(lowest, server.memory_mb())
-    done.set()
-    watcher.join()
-    return {
-        "before_mb": round(before),
-        "peak_mb": round(max(peak)),
-        "after_they_left_mb": round(lowest),
-        "seconds": round(seconds, 1),
-        "saw_another_clip": sum(seen != own for own, seen in enumerate(whose)),
-    }
 
 
 def table(results: dict[str, Any]) -> str:

@@ -103,10 +103,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return () => (deaf(), document.removeEventListener("c3d-viz-frame", follow));
   }
   slider.oninput = () => (stop(), show(+slider.value));
+  if (data.leads && linked && data.picks) bar.append(aim());
   play.onclick = () => (state.playing ? stop() : start());
   if (state.playing) start();
   else stop();
   show(state.frame);
+  if (data.leads) document.dispatchEvent(new CustomEvent("c3d-viz-window", { detail: data.first }));
   const deaf = hear(lit);
   document.addEventListener("click", onCurve);
 
@@ -136,6 +138,34 @@ export default function ({ data, parentElement, setTriggerValue }) {
     film.onpointerleave = () => tell(null);
     film.classList.toggle("picks", data.picks);
     if (data.picks) film.onclick = (event) => at(event) && setTriggerValue("picked", at(event));
+  }
+  // By keyboard: arrow keys light a cell of the frame that is shown, Enter sends it back.
+  function aim() {
+    const button = element("button", "aim", "Cell \u271A");
+    button.type = "button";
+    button.title = "Choose a cell: arrow keys, then Enter";
+    const said = element("span", "sr");
+    said.setAttribute("aria-live", "polite");
+    button.append(element("span", "sr", ": choose one with the arrow keys, Enter sends it back"), said);
+    const last = data.cells.map((middles) => middles.length - 1);
+    const cell = data.chosen.length ? [...data.chosen] : last.map((n) => n >> 1);
+    const point = (down = 0, across = 0) => {
+      cell[0] = nearest(data.cells[0], (state.frame + 0.5) / N);
+      [down, across].forEach((by, i) => (cell[i + 1] = Math.min(last[i + 1], Math.max(0, cell[i + 1] + by))));
+      tell([...cell]);
+      said.textContent = `row ${cell[1] + 1} of ${last[1] + 1}, column ${cell[2] + 1} of ${last[2] + 1}`;
+    };
+    const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+    button.onkeydown = (event) => {
+      if (!steps[event.key]) return;
+      event.preventDefault();
+      stop();
+      point(...steps[event.key]);
+    };
+    button.onfocus = () => button.matches(":focus-visible") && point();
+    button.onblur = () => tell(null);
+    button.onclick = (event) => event.detail || setTriggerValue("picked", [...cell]); // not of a mouse
+    return button;
   }
   function lit(cell) {
     lights.forEach((light) => light(linked ? cell : null));

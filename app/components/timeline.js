@@ -1,7 +1,7 @@
 // The whole video with the window on it. data: energy, frames, fps, start, span, stills, trace.
 // Drag on the picture, click on a peak of the trace (the window then lies around it), use the slider below it (arrow keys move by one frame), or type the first frame.
-// While it is dragged the page is asked anew as soon as it has answered (live). What is being moved stays
-// as it is, and keeps the focus, when the page is drawn again meanwhile.
+// While it is dragged the map is asked for anew as soon as the last one is on the page (live), which its player
+// tells. What is being moved stays as it is, and keeps the focus, when the page is drawn again meanwhile.
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector("#root");
   const line = (root.line ??= make(root));
@@ -85,6 +85,13 @@ function make(root) {
     wait = setTimeout(send, 350);
   };
 
+  const seen = (event) => {
+    if (event.detail !== sent) return;
+    asked = 0; // what was asked for is on the page
+    if (box.classList.contains("held")) stir();
+  };
+  document.addEventListener("c3d-viz-window", seen);
+
   function show(now, answer) {
     [data, tell] = [now, answer];
     last = Math.max(0, data.frames - data.span);
@@ -101,8 +108,7 @@ function make(root) {
       fill();
     }
     slider.max = field.max = last;
-    if (data.start === sent) asked = 0; // what was asked for is on the page
-    if (box.classList.contains("held")) stir();
+    seen({ detail: data.start });
     slider.disabled = last === 0;
     if (!held()) start = sent = data.start;
     move(Math.min(start, last));
@@ -170,7 +176,8 @@ function make(root) {
     [sent, live, asked] = [start, true, performance.now()];
     tell(start, true);
   }
-  return { show, end: () => clearTimeout(wait) };
+  const end = () => (clearTimeout(wait), document.removeEventListener("c3d-viz-window", seen));
+  return { show, end };
 }
 
 function curve(energy, trace, frames) {

@@ -138,7 +138,10 @@ def window(of: Source, shown: state.Shown | None, unit: work.Spot | None) -> Non
         new = view.with_window(start, view.stride)
         if unit is not None:  # the same map goes along
             new = new.with_channel(unit.channel)
-        (state.drag if live else state.change)(new)
+        if live and unit is not None:
+            state.drag(new, [stage.MAP, stage.FILMED])
+        else:
+            state.change(new)
 
     components.timeline(
         "timeline",
@@ -180,11 +183,16 @@ def nth(number: int) -> str:
     return f"{number}{'th' if number % 100 in (11, 12, 13) else ending}"
 
 
+@st.fragment(key=stage.FILMED)
+@ui.guarded
 def as_filmed(shown: state.Shown, unit: work.Spot | None) -> None:
     """The window in the clip's own shape, with an outline on what the network gets of it."""
+    if moved := state.dragged():
+        shown = state.shown()
     win = shown.window
     height, width = win.wide.shape[1:3]
-    src = wait_for(lambda: drawing.frame_sprite(win, 260, "wide"), "Drawing the frames")
+    tall = 130 if moved else 260
+    src = wait_for(lambda: drawing.frame_sprite(win, tall, "wide"), "Drawing the frames")
     part = seen_part(shown.net.spec.input, width, height)
     components.player(
         "filmed",

@@ -19,6 +19,7 @@ from ..tasks import report
 from ..tiles import tiles
 from ..waiting import wait_for
 
+MAP, FILMED = "map", "filmed"  # what is drawn anew while the window is dragged
 LEADER = "stage"  # the map's player, whose frame the clip beside it shows
 WHOLE = [0, 0, 1, 1]  # of a picture the network gets
 FIT = 372  # pixels of a screen's height that are not the map's
@@ -51,7 +52,6 @@ def names_of(shown: state.Shown, layer: str) -> Callable[[int], str]:
 
 def answer(shown: state.Shown, unit: work.Spot) -> bool:
     """One map on the clip, large, with its method and colours; whether there is one."""
-    view, win = state.view(), shown.window
     ui.heading(f"{unit.layer}, {names_of(shown, unit.layer)(unit.channel)}")
     inner = choose_inner(unit.layer)
     with st.container(horizontal=True, vertical_alignment="center", key="answer-head"):
@@ -59,17 +59,36 @@ def answer(shown: state.Shown, unit: work.Spot) -> bool:
         choose_look()
         save(shown, unit)
 
+    if not on_the_clip(shown, unit, inner):
+        return False
+    st.caption(ui.plain(METHODS[state.view().method].sentence))
+    measured.caption(shown.net, unit.layer, state.view().method)
+    back_to_strongest(shown, unit)
+    return True
+
+
+@st.fragment(key=MAP)
+@ui.guarded
+def on_the_clip(shown: state.Shown, unit: work.Spot, inner: bool) -> bool:
+    """The map and what it answers: what is drawn anew while the window is dragged, and small then.
+
+    ``inner``: whether there is a menu above it.
+    """
+    if moved := state.dragged():
+        shown = state.shown()
+        unit = state.unit(shown)
+    view, win = state.view(), shown.window
     patch = wait_for(
         lambda: patches.patch_of(shown.net, win, unit), f"Measuring what {unit.layer} sees"
     )
 
     def make() -> tuple[list[dict[str, object]], list[float], tuple[str, ...]]:
         att = work.back_projection(shown.net, win, unit, view.method)
-        made = _panels(shown, unit, att, patch, view.look)
+        made = _panels(shown, unit, att, patch, view.look, moved)
         return made, drawing.magnitude_over_time(att).tolist(), att.notes
 
     slow = METHODS[view.method].rule is None
-    quick = ("Stop, and show the gradient", lambda: state.changed(method="gradient"))
+    quick = ("Stop, and show the gradient", lambda: state.changed_by_part(method="gradient"))
     try:
         panels, bars, notes = wait_for(
             make, "Sending the answer back to the pixels", quick if slow else None
@@ -94,11 +113,8 @@ def answer(shown: state.Shown, unit: work.Spot) -> bool:
         **linked(shown, unit),
     )
     ui.scale(view.look, f"answers {unit.activation:.3g}, above {ui.share(rank)} of {unit.layer}")
-    st.caption(ui.plain(METHODS[view.method].sentence))
-    measured.caption(shown.net, unit.layer, view.method)
     for note in notes:
         ui.fact(note)
-    back_to_strongest(shown, unit)
     if told := atlas.said(shown.net, unit):
         ui.fact(f"Answers {unit.activation:.3g}: {told}.")
     return True
@@ -109,7 +125,7 @@ def linked(shown: state.Shown, unit: work.Spot) -> dict[str, Any]:
     return {
         "cells": patches.cells(shown.net, shown.window, unit.layer),
         "chosen": unit.at if state.view().at is not None else (),
-        "picked": lambda at: state.changed(channel=unit.channel, at=at),
+        "picked": lambda at: state.changed_by_part(channel=unit.channel, at=at),
     }
 
 
@@ -125,7 +141,12 @@ def back_to_strongest(shown: state.Shown, unit: work.Spot) -> None:
 
 
 def _panels(
-    shown: state.Shown, unit: work.Spot, att: viz.Attribution, patch: Patch | None, look: str
+    shown: state.Shown,
+    unit: work.Spot,
+    att: viz.Attribution,
+    patch: Patch | None,
+    look: str,
+    small: bool,
 ) -> list[dict[str, object]]:
     """The map on the clip; of a unit that sees little, what it sees there in large first."""
     win = shown.window
@@ -133,7 +154,9 @@ def _panels(
     said = f"{title} of feature map {unit.channel} of {unit.layer}"
     whole: dict[str, object] = {
         "alt": f"{said} over the frames; bright where the pixels take part",
-        "src": drawing.overlay_sprite(win, att, look, 336 if patch is None else 240),
+        "src": drawing.small_overlay(win, att, look)
+        if small
+        else drawing.overlay_sprite(win, att, look, 336 if patch is None else 240),
         "ratio": win.ratio,
         "part": WHOLE,
     }

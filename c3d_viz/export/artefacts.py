@@ -19,9 +19,11 @@ from .draw import (
     ENLARGE,
     Box,
     Window,
+    enlarged,
     field_box,
     field_note,
     outlined,
+    patch_of,
     subtitle,
     title,
     unit_folder,
@@ -43,11 +45,7 @@ class UnitMap:
     @cached_property
     def patch(self) -> render.Patch | None:
         """What the unit sees, where that is too little to be made out on the whole frame."""
-        if self.att.target is not None:
-            return None
-        unit, (frames, height, width) = self.att.unit, self.att.values.shape[1:]
-        field = self.window.plan.fields[unit.layer]
-        return render.small_patch(field, unit.at or (), (frames, height, width))
+        return patch_of(self.window, self.att.unit)
 
     @cached_property
     def look(self) -> dict[str, Any]:
@@ -81,7 +79,14 @@ def _write_map(path: Path, of: UnitMap) -> None:
 
 
 def _write_overlay(path: Path, of: UnitMap) -> None:
-    render.write_video(path, outlined(of.overlays, of.box), of.window.fps, scale=ENLARGE)
+    whole = outlined(of.overlays, of.box)
+    if of.patch is None:
+        render.write_video(path, whole, of.window.fps, scale=ENLARGE)
+        return
+    order = of.window.spec.input.channel_order
+    raw = render.raw_frames(of.att, scale=of.look["scale"], channel_order=order)
+    clip = outlined(of.window.pixels, of.box)
+    render.write_video(path, enlarged(of.patch, of.window.pixels, raw, clip, whole), of.window.fps)
 
 
 def _write_filmstrip(path: Path, of: UnitMap) -> None:

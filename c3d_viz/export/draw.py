@@ -27,6 +27,8 @@ from .plan import Plan
 from .settings import ExportSettings
 
 ENLARGE = 3  # of the overlay video: 112 pixels are small on a screen
+NEAR, GAP, GREY = 2, 4, 128  # of a video with four films, of which two are the whole frame
+DIM = 0.3  # of the light that a patch keeps in frames that the unit does not see
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
@@ -179,6 +181,36 @@ def field_box(field: ReceptiveField | None, unit: Unit, shape: Sequence[int]) ->
     if (h[1] - h[0]) * (w[1] - w[0]) > shape[1] * shape[2] / 2:
         return None
     return (bounds[0], bounds[1], bounds[2])
+
+
+def patch_of(window: Window, unit: Unit) -> render.Patch | None:
+    """What the unit sees, where that is too little to be made out on the whole frame."""
+    field, (height, width) = window.plan.fields[unit.layer], window.spec.input.crop
+    return render.small_patch(field, unit.at or (), (len(window.pixels), height, width))
+
+
+def enlarged(
+    patch: render.Patch,
+    pixels: npt.NDArray[np.uint8],
+    raw: npt.NDArray[np.uint8],
+    clip: npt.NDArray[np.uint8],
+    overlays: npt.NDArray[np.uint8],
+) -> npt.NDArray[np.uint8]:
+    """Four films in one: what a unit sees, enlarged, and what is sent back there; below them the
+    whole frames, the clip's and those of the map on it, both with the outline on them."""
+    height, width = (NEAR * side for side in pixels.shape[1:3])
+    page = np.full((len(pixels), 2 * height + GAP, 2 * width + GAP, 3), GREY, np.uint8)
+    tall = min(height, round(width * patch.size[1] / patch.size[2]))
+    films = (
+        render.cut_throughout(pixels, patch, tall, beyond=DIM),
+        render.cut_throughout(raw, patch, tall, smooth=False),
+        *(film.repeat(NEAR, 1).repeat(NEAR, 2) for film in (clip, overlays)),
+    )
+    for film, (row, column) in zip(films, np.ndindex(2, 2), strict=True):
+        top = row * (height + GAP) + (height - film.shape[1]) // 2
+        left = column * (width + GAP) + (width - film.shape[2]) // 2
+        page[:, top : top + film.shape[1], left : left + film.shape[2]] = film
+    return page
 
 
 def outlined(frames: npt.NDArray[np.uint8], box: Box | None) -> npt.NDArray[np.uint8]:

@@ -260,7 +260,6 @@ def _unit(layer: dict[str, Any], unit: dict[str, Any], method: str, at: object) 
     elif isinstance(at, str):
         where = f"<br>{escape(at)} over all its positions"
     name = f"{layer['layer']} channel {unit['channel']}"
-    title = METHODS[method].title
     known = f" ({escape(unit['name'])})" if unit["name"] else ""
     caption = f"<strong>channel {unit['channel']}{known}</strong>, "
     caption += f"activation {unit['activation']:.3g}"
@@ -269,10 +268,13 @@ def _unit(layer: dict[str, Any], unit: dict[str, Any], method: str, at: object) 
     for note in unit.get("notes", {}).get(method, ()):
         where += f'<br><span class="note">{escape(note)}</span>'
     links = " · ".join(f'<a href="{files[a.key]}">{a.link}</a>' for a in ARTEFACTS if a.link)
+    said = f"{METHODS[method].title} of {escape(name)} laid over the clip"
+    if unit.get("enlarged"):
+        said = f"What {escape(name)} sees, enlarged, and what is sent back; below, {said}"
+        where += "<br>above, what it sees and what is sent back (grey is zero); below, where"
     return (
-        f"<figure>{_video(files['overlay'], f'{title} of {escape(name)} laid over the clip')}"
-        f"<figcaption>{caption}{where}<br>"
-        f"{links}</figcaption></figure>"
+        f"<figure>{_video(files['overlay'], said)}"
+        f"<figcaption>{caption}{where}<br>{links}</figcaption></figure>"
     )
 
 

@@ -20,6 +20,7 @@ from ..nets import ModelSpec
 from .artefacts import ARTEFACTS, complete, write_unit
 from .draw import (
     Window,
+    patch_of,
     read_notes,
     target_of,
     write_activations,
@@ -204,6 +205,7 @@ def _layer_entry(
             "activation": answer,
             "notes": {m: notes[unit, m] for m in methods if (unit, m) in notes},
             "files": files,
+            **({"enlarged": True} if patch_of(window, unit) else {}),
         }
 
     return {

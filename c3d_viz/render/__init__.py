@@ -33,4 +33,4 @@ from .maps import (
 )
 from .media import encode_png, encode_video, write_image, write_video
 from .notebook import Inline, inline
-from .patch import Patch, cut, patch_of, places, small_patch
+from .patch import Patch, cut, cut_throughout, patch_of, places, small_patch

@@ -159,14 +159,16 @@ def blend(frames: Picture, level: Floats, mode: Mode, alpha: float) -> Picture:
     """Lay levels (T, H, W), 0..1 or -1..1, over frames (T, H, W, 3)."""
     paint, keep = _paint(mode, alpha)
     share = level if mode == "magnitude" else np.float32(0.5) * (level + np.float32(1))
-    step = np.rint(share * np.float32(len(paint) - 1)).astype(np.intp)
-    # The frame steps back, paler and darker, so that its own colours and lights are not taken for
-    # the map's and weak values do not look like shadows.
-    pixels = frames.reshape(-1, frames.shape[2], 3).astype(np.float32)
-    mixed = cv2.transform(pixels, _STEP_BACK).reshape(frames.shape)
-    mixed *= keep.take(step, axis=0)
-    mixed += paint.take(step, axis=0)
-    return np.rint(mixed, out=mixed).astype(np.uint8)
+    made = np.empty(frames.shape, np.uint8)
+    for one, frame, of in zip(made, frames, share, strict=True):  # what a processor's cache holds
+        step = np.rint(of * np.float32(len(paint) - 1)).astype(np.intp)
+        # The frame steps back, paler and darker, so that its own colours and lights are not taken
+        # for the map's and weak values do not look like shadows.
+        mixed = cv2.transform(frame.astype(np.float32), _STEP_BACK)
+        mixed *= keep.take(step, axis=0)
+        mixed += paint.take(step, axis=0)
+        one[:] = np.rint(mixed, out=mixed)
+    return made
 
 
 _GRAY = np.array([0.299, 0.587, 0.114], dtype=np.float32)

@@ -96,6 +96,21 @@ def cut(frames: Picture, patch: Patch, height: int, *, smooth: bool = True) -> P
     return np.asarray(made, np.uint8).reshape(len(made), height, size[0], 3)
 
 
+def cut_throughout(
+    frames: Picture, patch: Patch, height: int, *, smooth: bool = True, beyond: float = 1.0
+) -> Picture:
+    """The same in every frame of the clip, uint8 (T, height, w, 3), for a film.
+
+    Args:
+        beyond: share of the light that is left in frames that the patch does not lie in.
+    """
+    whole = Patch((0, *patch.start[1:]), (patch.clip[0], *patch.size[1:]), patch.clip)
+    made = cut(frames, whole, height, smooth=smooth)
+    for number in set(range(len(made))).difference(patch.frames):
+        made[number] = (made[number] * beyond).astype(np.uint8)
+    return made
+
+
 def places(
     activations: npt.NDArray[np.float32], field: ReceptiveField, count: int = 9
 ) -> list[Axes]:

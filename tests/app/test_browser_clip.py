@@ -207,8 +207,27 @@ def test_pointing_at_a_place_lights_the_others_and_a_click_chooses_it(open_page:
     page.wait_for_function("/at=[01]-6-3/.test(location.search)")
     settle(page)
     no_error(page)
+    page.locator(".st-key-answer .bar input").focus()  # by keyboard: from the cell that is chosen
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowRight")
+    assert lit(answer(page)) == pytest.approx((4 / 7, 5 / 7, 1 / 7, 1 / 7), abs=0.02)
+    page.keyboard.press("Enter")
+    page.wait_for_function("/at=[01]-5-4/.test(location.search)")
+    settle(page)
+    no_error(page)
     filmed.hover(position={"x": 2, "y": whole["height"] / 2})  # beside the outline
     assert lit(answer(page)) is None
+
+
+def tall(film: Any) -> int:
+    """Height in pixels of the picture that a film is a part of."""
+    return int(
+        film.evaluate(
+            "async film => { const all = new Image(); all.src = film.style.backgroundImage"
+            ".slice(5, -2); await all.decode(); return all.naturalHeight }"
+        )
+    )
 
 
 def test_the_window_moves_on_the_timeline(open_page: Any) -> None:
@@ -223,19 +242,29 @@ def test_the_window_moves_on_the_timeline(open_page: Any) -> None:
     box = page.locator(".box").bounding_box()
     page.mouse.move(box["x"] + 40, box["y"] + 30)
     page.mouse.down()
+    film, filmed = answer(page), page.get_by_role("img", name="as filmed")
+    tiles = page.locator(".st-key-maps .tile .film")
+    sent = "film => film.style.backgroundImage"
+    before = [which.evaluate(sent) for which in (film, filmed, tiles.first)]
+    large = tall(film)
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 30, steps=4)
-    film = answer(page)
-    film.evaluate("film => (globalThis.before = film.style.backgroundImage)")
     page.wait_for_function(  # it is drawn anew while the window is still held
-        "() => [...document.querySelectorAll('*')].some(host => [...(host.shadowRoot?."
+        "before => [...document.querySelectorAll('*')].some(host => [...(host.shadowRoot?."
         "querySelectorAll('.panels.fit .film[aria-label*=bright]') ?? [])].some("
-        "film => film.style.backgroundImage !== globalThis.before))"
+        "film => film.style.backgroundImage !== before))",
+        arg=before[0],
     )
+    settle(page)
+    assert tall(film) == 224 < large == 336  # small, and nothing but what is looked at
+    now = [which.evaluate(sent) for which in (film, filmed, tiles.first)]
+    assert [a == b for a, b in zip(before, now, strict=True)] == [False, False, True]
     assert "start=0" in query(page)
     steps = page.evaluate("history.length")
     page.mouse.up()
     page.wait_for_function("!/start=0(&|$)/.test(location.search)")
     settle(page)
+    assert tall(film) == 336
+    assert tiles.first.evaluate(sent) != before[2]
     assert page.evaluate("history.length") == steps + 1  # one step for Back, however long the way
     page.get_by_label("Go to frame").fill("42")
     page.keyboard.press("Enter")

@@ -64,6 +64,19 @@ def test_on_one_scale_equal_colours_are_equal_numbers(
 
 
 @pytest.mark.parametrize("look", ["magnitude", "signed"])
+def test_while_the_window_is_dragged_the_same_is_drawn_small(
+    pair: tuple[work.Window, list[viz.Attribution]], look: str
+) -> None:
+    win, maps = pair
+    small = frames_of(drawing.small_overlay(win, maps[0], look)).astype(int)
+    assert small.shape == (16, drawing.SMALL, drawing.SMALL, 3)
+    large = frames_of(drawing.overlay_sprite(win, maps[0], look, drawing.SMALL)).astype(int)
+    apart = np.abs(small[:, None] - large[None]).mean((2, 3, 4))
+    assert apart.argmin(1).tolist() == list(range(16))
+    assert apart.diagonal().max() < 10
+
+
+@pytest.mark.parametrize("look", ["magnitude", "signed"])
 def test_the_pages_sprite_is_the_overlay_frame_by_frame(
     pair: tuple[work.Window, list[viz.Attribution]], look: str
 ) -> None:

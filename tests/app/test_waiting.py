@@ -67,7 +67,7 @@ def test_how_far_the_work_is_stands_on_the_page(monkeypatch: pytest.MonkeyPatch)
                 halves.set()
 
     def part() -> str:
-        report(16, 32)
+        report(16, 32, "the middle")
         halves.wait(10)
         return "made"
 
@@ -79,7 +79,7 @@ def test_how_far_the_work_is_stands_on_the_page(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(waiting, "st", SimpleNamespace(empty=Watched))
     assert waiting.wait_for(work, "Looking") == "made"
     assert (0.5, "Looking: 2 of 4 …") in Watched.told
-    assert (0.625, "Looking: 2 of 4 …") in Watched.told  # and half of the third
+    assert (0.625, "Looking: 2 of 4: the middle …") in Watched.told  # and half of the third
     assert Watched.told[-1] == (1.0, "gone")
 
 

@@ -33,6 +33,21 @@ def test_a_map_is_the_librarys(net: work.Net, videos: list[Path]) -> None:
     same(att.values, expected.values)
 
 
+def test_a_forward_pass_tells_which_layer_it_is_at(
+    net: work.Net, videos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[float, int, str]] = []
+    monkeypatch.setattr(work, "tell", lambda *at: told.append(at))
+    win = windows.window(source(videos[0], "told"), net, 0, 1)
+    work.reading(net, win, "conv5b")
+    names = [name for *_, name in told]
+    layers = ["conv1a", "conv2a", "conv3b", "conv5b", "fc8"]
+    assert [name for name in names if name in layers] == layers
+    assert [done for done, *_ in told] == sorted(done for done, *_ in told)
+    assert all(done < total for done, total, _ in told)
+    assert not any(module._forward_hooks for module in net.model.modules())
+
+
 def test_five_people_at_once_get_their_own(net: work.Net, videos: list[Path]) -> None:
     work.CACHE.clear()
     got: dict[tuple[int, str], np.ndarray] = {}

@@ -102,6 +102,39 @@ def test_a_units_figure_shows_and_links_its_own_files(tree: Path) -> None:
             assert str(stored["method"]) == method
 
 
+def frames_in(file: Path) -> np.ndarray:
+    with av.open(str(file)) as container:
+        return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
+
+
+def test_what_a_unit_of_a_shallow_layer_sees_is_enlarged_in_its_video(tree: Path) -> None:
+    """Above the patch and what is sent back, below the clip and the map on it, with the outline."""
+    (window,) = manifest_of(tree)["windows"]
+    by_layer = {layer["layer"]: layer["units"] for layer in window["layers"]}
+    assert not any("enlarged" in unit for name in ("conv5b", "fc8") for unit in by_layer[name])
+    given = frames_in(tree / window["input"])[:, 1::3, 1::3].astype(int)  # three times as large
+    said = {f["video"]: (f["says"], f["text"]) for f in figures(tree / "index.html")}
+    for unit in by_layer["conv1a"]:
+        assert unit["enlarged"] is True
+        path = unit["files"]["deconvnet"]["overlay"]
+        assert "enlarged" in said[path][0]
+        assert "sent back (grey is zero)" in said[path][1]
+        video = frames_in(tree / path).astype(int)
+        assert video.shape == (16, 452, 452, 3)
+        t, y, x = unit["at"]
+        seen = range(max(0, t - 1), min(16, t + 2))  # a kernel of 3 frames and pixels, padded
+        clip = video[:, 229:452:2, 1:224:2]
+        assert np.abs(clip - given).mean() < 6
+        assert clip[t, max(0, y - 3), x].min() > 200  # the outline
+        for number in {0, t, 15}:
+            patch, back = video[number, 80:144, 80:144], video[number, 80:144, 308:372]
+            if number in seen:
+                assert np.abs(patch.mean((0, 1)) - given[number, y, x]).max() < 40
+            else:
+                assert np.abs(back - 128).max() < 8
+                assert patch.mean() < 0.45 * given[number, y, x].mean() + 8
+
+
 def test_pictures_of_a_layer_are_its_own(tree: Path) -> None:
     (window,) = manifest_of(tree)["windows"]
     _, elements = links(tree / "index.html")

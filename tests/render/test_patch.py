@@ -8,7 +8,7 @@ import torch
 
 import c3d_viz as viz
 from c3d_viz.nets import ReceptiveField
-from c3d_viz.render import Patch, cut, patch_of, places
+from c3d_viz.render import Patch, cut, cut_throughout, patch_of, places
 
 CLIP = (16, 112, 112)
 
@@ -46,6 +46,16 @@ def test_a_patch_is_cut_at_its_place_and_grey_beyond_the_border() -> None:
     assert (larger[1, 6:, 6:] == 200).all()  # the same part of a larger drawing
     assert list(Patch((-1, 0, 0), (3, 2, 2), (4, 9, 9)).frames) == [0, 1]
     assert not Patch((0, 0, 0), (1, 6, 2), (4, 12, 20)).is_small
+
+
+def test_throughout_the_clip_it_is_darker_where_the_unit_does_not_see() -> None:
+    frames = np.full((4, 12, 20, 3), 200, np.uint8)
+    frames[:, 4:6, 16:20] = [[[[10 * t] * 3] for _ in range(2)] for t in range(4)]
+    patch = Patch((1, 4, 16), (2, 2, 4), (4, 12, 20))
+    out = cut_throughout(frames, patch, 4, smooth=False, beyond=0.5)
+    assert out.shape == (4, 4, 8, 3)
+    assert [np.unique(frame).tolist() for frame in out] == [[0], [10], [20], [15]]
+    assert np.unique(cut_throughout(frames, patch, 4, smooth=False)[3]).tolist() == [30]
 
 
 def test_the_strongest_places_lie_apart() -> None:
