@@ -76,14 +76,8 @@ def do(
             measured[piece.key] = stored
             done += piece.cost
 
-    def work(piece: Piece) -> Arrays:
-        began = time.perf_counter()
-        arrays = {**piece.run(), "seconds": np.array(time.perf_counter() - began)}
-        write_npz(folder / piece.file, arrays)
-        return arrays
-
     with one_thread_each, ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        running = {pool.submit(work, piece): piece for piece in todo}
+        running = {pool.submit(_work, piece, folder): piece for piece in todo}
         try:
             if progress is not None and todo:
                 progress(done, total, todo[0].what)
@@ -97,6 +91,22 @@ def do(
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return {piece.key: measured[piece.key] for piece in pieces}
+
+
+def one(piece: Piece, folder: Path) -> Arrays:
+    """A piece's arrays, read where its file exists and done here where not."""
+    stored = _load(folder / piece.file)
+    if stored is None:
+        make_folder(folder)
+        stored = _work(piece, folder)
+    return stored
+
+
+def _work(piece: Piece, folder: Path) -> Arrays:
+    began = time.perf_counter()
+    arrays = {**piece.run(), "seconds": np.array(time.perf_counter() - began)}
+    write_npz(folder / piece.file, arrays)
+    return arrays
 
 
 def _load(path: Path) -> Arrays | None:

@@ -7,16 +7,14 @@ import math
 
 import streamlit as st
 
-from c3d_viz.units import caution
-
 from .. import state, tasks, ui, unit_work, work
 from ..sessions import session
-from ..tasks import Task
 from ..unit_work import Findings
 from ..waiting import show
 from . import atlas, stage
 
 BEGIN = "Measure this map"
+FILMS = 4  # side by side: the film, its parts, an untrained network's
 
 
 def page() -> None:
@@ -37,12 +35,14 @@ def measured(net: work.Net, layer: str, channel: int) -> None:
     name = f"unit {net.key} {layer} {channel}"
     jobs = session().jobs
     job = jobs.get(name)
+    ended = job is None or job.state in ("failed", "cancelled")
     asked = job is None and unit_work.known(net, layer, channel)
-    if (job is None or job.state in ("failed", "cancelled")) and not asked:
+    if ended and not asked:
         ui.fact(
-            "Films are made that it answers to more and more, drifting patterns and labelled "
-            "clips are shown to it and to two untrained networks. This takes some minutes; you "
-            "can go on elsewhere meanwhile."
+            "A film is made that it answers to more and more; drifting patterns and labelled clips "
+            "are shown to it and to two untrained networks. What is measured is shown at once, the "
+            "film first; all of it takes minutes. You can go on elsewhere meanwhile, and stop: "
+            "what is there stays, and other maps of the layer need less."
         )
         asked = st.button(BEGIN, type="primary", icon=":material/neurology:")
     if asked:
@@ -52,31 +52,53 @@ def measured(net: work.Net, layer: str, channel: int) -> None:
             f"{layer}, map {channel}", functools.partial(unit_work.measure, net, layer, channel)
         )
         st.rerun()
-    show(
-        job,
-        BEGIN,
-        lambda done: findings(net, layer, channel, done),
-        lambda: preview(net, layer, channel),
-    )
+
+    def preliminary() -> None:
+        found = unit_work.so_far(net, layer, channel)
+        if found is not None:
+            findings(net, layer, channel, found)
+
+    show(job, BEGIN, lambda done: findings(net, layer, channel, done.result), preliminary)
+    if ended:
+        preliminary()
 
 
-def preview(net: work.Net, layer: str, channel: int) -> None:
-    """The film so far, while it is made."""
-    picture = unit_work.PREVIEWS.get(unit_work.key_of(net, layer, channel))
-    if picture is not None:
-        said = "The film so far, a few of its frames"
-        st.image(picture, said, alt=said)
-
-
-def findings(net: work.Net, layer: str, channel: int, job: Task) -> None:
-    """Everything that was measured."""
-    found: Findings = job.result
-    wanted = unit_work.settings(net, layer, channel)
-    st.info(ui.plain(found.sentence), icon=":material/neurology:")
-    st.caption(caution(wanted.controls))
+def findings(net: work.Net, layer: str, channel: int, found: Findings) -> None:
+    """Everything that was measured so far."""
+    if found.missing:
+        coming = ui.plain("; ".join(found.missing))
+        st.warning(f"Preliminary, not measured yet: {coming}.", icon=":material/hourglass_top:")
+    if found.sentence:
+        st.info(ui.plain(found.sentence), icon=":material/neurology:")
+        st.caption(found.caution)
     if found.kernel is not None:
         ui.heading("Its kernel", "The film of a few frames that it is compared with everywhere.")
         st.image(found.kernel, alt="The kernel, frame by frame")
+    if not found.films and found.preview is not None:
+        said = "The film so far, a few of its frames"
+        st.image(found.preview, said, alt=said)
+    if found.films:
+        preferred(found)
+    if found.tuning:
+        tuning(found)
+    if found.concepts:
+        ui.heading("Labels", "Which labels of synthetic clips its answers overlap with most.")
+        table(
+            {
+                "label": [label for label, _, _ in found.concepts],
+                "overlap (IoU)": [number(iou) for _, iou, _ in found.concepts],
+                "with labels of other clips": [number(c) for _, _, c in found.concepts],
+            }
+        )
+    elif not found.missing:
+        ui.heading("Labels")
+        ui.fact("This layer has no places in the clip, so no overlap.")
+    if not found.missing:
+        st.code(unit_work.command(net, layer, channel), language=None, wrap_lines=True)
+
+
+def preferred(found: Findings) -> None:
+    """The film, what is left of it as one picture and its motion, an untrained network's."""
     ui.heading(
         "The film it prefers",
         "Found by gradient ascent from noise; beside it what is left of it as one picture and its "
@@ -87,7 +109,7 @@ def findings(net: work.Net, layer: str, channel: int, job: Task) -> None:
             "The climb failed: a clip gets a higher answer than this film.",
             icon=":material/warning:",
         )
-    for column, (text, film) in zip(st.columns(len(found.films)), found.films, strict=True):
+    for column, (text, film) in zip(st.columns(FILMS), found.films, strict=False):
         with column:
             st.video(film, loop=True, autoplay=True, muted=True, alt=text)
             st.caption(text.capitalize())
@@ -98,13 +120,18 @@ def findings(net: work.Net, layer: str, channel: int, job: Task) -> None:
             "peak": [f"{peak:.3g}" for _, _, peak in found.answers],
         }
     )
+
+
+def tuning(found: Findings) -> None:
+    """Direction and speed, beside an untrained network's as soon as it is there."""
     ui.heading(
         "Direction and speed",
-        "Answers to gratings (blue), a texture (orange) and a cut-out (green) that drift. "
+        "Answers to gratings (blue), a texture (orange) and a cut-out (green) that drift, at three "
+        "speeds and two wavelengths; the command below without --coarse shows it more of each. "
         "Untrained networks have directions too: the last column says how many of their maps do "
         "as well.",
     )
-    for column, (text, picture) in zip(st.columns(2), found.tuning, strict=True):
+    for column, (text, picture) in zip(st.columns(2), found.tuning, strict=False):
         column.image(picture, text.capitalize(), alt=f"Direction and speed, {text}")
     table(
         {
@@ -113,18 +140,6 @@ def findings(net: work.Net, layer: str, channel: int, job: Task) -> None:
             "untrained maps as high": [percent(rank) for _, _, rank in found.indices],
         }
     )
-    ui.heading("Labels", "Which labels of synthetic clips its answers overlap with most.")
-    if found.concepts:
-        table(
-            {
-                "label": [label for label, _, _ in found.concepts],
-                "overlap (IoU)": [number(iou) for _, iou, _ in found.concepts],
-                "with labels of other clips": [number(c) for _, _, c in found.concepts],
-            }
-        )
-    else:
-        ui.fact("This layer has no places in the clip, so no overlap.")
-    st.code(unit_work.command(wanted), language=None, wrap_lines=True)
 
 
 def table(columns: dict[str, list[str]]) -> None:

@@ -43,6 +43,8 @@ class _Commands(TyperGroup):
             _fail(str(error), 2)
         except KeyboardInterrupt:
             hint = " Go on later with --resume." if "export" in sys.argv else ""
+            if ctx.invoked_subcommand == "units":
+                hint = " The same command goes on from what was measured."
             _fail(f"stopped.{hint}", 130)
         except BrokenPipeError:
             raise

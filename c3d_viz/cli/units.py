@@ -206,6 +206,10 @@ def units_report(
         int, whole("--controls", metavar="N", help="Untrained networks to compare with.")
     ] = 2,
     steps: Annotated[int, whole("--steps", metavar="N", help="Steps of the climb.")] = 48,
+    coarse: Annotated[
+        bool,
+        typer.Option("--coarse", help="Fewer speeds and wavelengths, sooner done."),
+    ] = False,
     clip: RealClips = None,
     library: LibraryFolder = None,
     atlas: Annotated[
@@ -221,6 +225,7 @@ def units_report(
     settings = ReportSettings(
         network, layer, channel, controls, steps, tuple(str(path) for path in clip or ()),
         None if library is None else str(library), device, None if atlas is None else str(atlas),
+        coarse,
     )  # fmt: skip
     loaded = network.load()
     seen = []

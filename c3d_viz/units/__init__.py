@@ -15,6 +15,7 @@ from .concepts import (
     write_concepts,
 )
 from .kernels import KernelSet, first_kernels, write_kernels
+from .pieces import Keep
 from .preferred import (
     FourierVideo,
     Reader,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,26 +16,47 @@ from unit_evidence import evidence, responses
 from app import sessions, unit_work, work
 from app.views import unit as view
 from c3d_viz.errors import VizError
+from c3d_viz.work import Piece
 
 
 class Gather:
-    """Stands for ``gather``: says what it was asked, previews a film, waits where told to."""
+    """Stands for ``gather``: a film is previewed, two pieces measured; waits where told to."""
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
-        self.go = threading.Event()
+        self.made: list[str] = []
+        self.film, self.go = threading.Event(), threading.Event()
+        self.film.set()
         self.go.set()
         self.error: Exception | None = None
 
-    def __call__(self, settings: Any, progress: Any, *, loaded: Any, preview: Any) -> Any:
+    def __call__(
+        self, settings: Any, progress: Any, *, loaded: Any, preview: Any, found: Any, keep: Any
+    ) -> Any:
         self.asked.append((settings, loaded))
         progress(1, 10, "climbing")
         preview(np.full((8, 16, 16, 3), 200, np.uint8))
-        while not self.go.wait(0.05):
+        while not self.film.wait(0.05):
             progress(2, 10, "climbing")
+        full = evidence(responses(3, 1))
+        keep(self._piece("film"))
+        nothing: dict[str, Any] = {"tuning": None, "responses": None, "concepts": None}
+        nothing |= {"control_tunings": (), "control_responses": None, "control_concepts": ()}
+        partly = dataclasses.replace(full, **nothing, missing=("drifting patterns", "labels"))
+        found(partly)
+        while not self.go.wait(0.05):
+            progress(6, 10, "drifting patterns")
         if self.error is not None:
             raise self.error
-        return evidence(responses(3, 1))
+        keep(self._piece("tuning"))
+        return full
+
+    def _piece(self, name: str) -> Piece:
+        def run() -> Any:
+            self.made.append(name)
+            return {"x": np.zeros(1)}
+
+        return Piece(name, name, 1, (), run)
 
 
 @pytest.fixture
@@ -44,6 +65,7 @@ def gather(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gather]:
     monkeypatch.setattr(unit_work, "gather", made)
     work.CACHE.clear()
     yield made
+    made.film.set()
     made.go.set()
     for job in sessions.sessions().of("test session id").jobs.values():
         job.cancel()
@@ -87,6 +109,7 @@ def test_a_map_is_measured_on_request_and_summed_up(gather: Gather) -> None:
     assert tables[1]["untrained maps as high"].tolist()[1] == "0%"
     (command,) = [c.value for c in test.code]
     assert command.startswith("c3d-viz units report --layer conv4b --channel 7 --controls 2")
+    assert " --coarse " in command
     (settings, loaded), net = gather.asked[0], work.network("compact")
     assert (settings.layer, settings.channel) == ("conv4b", 7)
     assert loaded == (net.model, net.spec)  # not loaded a second time
@@ -103,24 +126,75 @@ def test_what_was_measured_is_there_at_once_for_another_session(gather: Gather) 
     assert len(gather.asked) == 1
 
 
-def test_the_film_is_shown_while_it_is_made_and_stop_ends_it(gather: Gather) -> None:
+def until(there: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if there():
+            return
+        threading.Event().wait(0.05)
+    raise AssertionError("it did not come")
+
+
+def kept() -> unit_work.Findings | None:
+    return unit_work.so_far(work.network("compact"), "conv4b", 7)
+
+
+def test_the_film_is_shown_while_it_is_made_and_then_what_is_measured(gather: Gather) -> None:
+    gather.film.clear()
     gather.go.clear()
     test = press(unit_page(), view.BEGIN)
-    key = unit_work.key_of(work.network("compact"), "conv4b", 7)
-    for _ in range(2000):
-        if key in unit_work.PREVIEWS:
-            break
-        threading.Event().wait(0.05)
-    assert unit_work.PREVIEWS[key].shape == (112, 4 * 112, 3)
+    until(lambda: kept() is not None)
+    preview = kept().preview  # type: ignore[union-attr]
+    assert preview is not None
+    assert preview.shape == (112, 4 * 112, 3)
     test.run()
     assert len(test.get("image")) == 1
-    press(test, "Stop")
-    job().wait(120)
-    assert job().state == "cancelled"
-    assert key not in unit_work.PREVIEWS
+    assert not test.get("video")
+    gather.film.set()
+    until(lambda: bool(kept().films))  # type: ignore[union-attr]
     test.run()
-    assert any("Stopped" in i.value for i in test.info)
-    assert any(b.label == view.BEGIN for b in test.button)  # to begin again
+    assert len(test.get("video")) == 3
+    assert not test.get("image")
+    assert [s.value for s in test.subheader][:1] == ["The film it prefers"]
+    (preliminary,) = test.warning
+    assert preliminary.value == "Preliminary, not measured yet: drifting patterns; labels."
+    assert "5.0 times above the best clip" in test.info[0].value
+    assert "drifts" not in test.info[0].value  # says nothing of what was not measured
+    assert not test.code
+    assert any(b.label == "Stop" for b in test.button)
+    gather.go.set()
+    job().wait(120)
+    test.run()
+    assert not test.warning
+    assert "drifts upwards" in test.info[0].value
+    assert kept() is None
+
+
+@pytest.mark.parametrize("how", ["stopped", "failed"])
+def test_what_was_measured_stays_and_is_not_measured_again(gather: Gather, how: str) -> None:
+    gather.go.clear()
+    if how == "failed":
+        gather.error = VizError("no memory left")
+    test = press(unit_page(), view.BEGIN)
+    until(lambda: bool(kept() and kept().films))  # type: ignore[union-attr]
+    if how == "failed":
+        gather.go.set()
+    else:
+        press(test, "Stop")
+    job().wait(120)
+    test.run()
+    assert job().state == ("failed" if how == "failed" else "cancelled")
+    assert len(test.get("video")) == 3
+    assert [w.value[:11] for w in test.warning] == ["Preliminary"]
+    said = [i.value for i in test.info] + [e.value for e in test.error]
+    assert any("Stopped" in text or "no memory left" in text for text in said)
+    gather.error = None
+    gather.go.set()
+    press(test, view.BEGIN)  # to go on
+    job().wait(120)
+    test.run()
+    assert job().state == "done"
+    assert not test.warning
+    assert gather.made == ["film", "tuning"]  # the film's piece was kept
 
 
 def test_a_failure_is_one_line_and_a_failed_climb_is_said(
@@ -131,8 +205,16 @@ def test_a_failure_is_one_line_and_a_failed_climb_is_said(
     job().wait(120)
     test.run()
     assert [e.value for e in test.error] == ["conv4b channel 7 gives no gradient to climb on"]
-    found = unit_work._drawn(evidence(responses(3, 1), clip=6.0), "conv4b", 7)
-    assert found.failed
-    assert not unit_work._drawn(evidence(responses(3, 1)), "conv4b", 7).failed
-    bare = dataclasses.replace(evidence(responses(3, 1)), concepts=None, control_concepts=())
-    assert unit_work._drawn(bare, "conv4b", 7).concepts == ()
+    draw = unit_work._Drawing("conv4b", 7)
+    assert draw(evidence(responses(3, 1), clip=6.0)).failed
+    whole = evidence(responses(3, 1))
+    found = draw(whole)
+    assert not found.failed
+    again = draw(dataclasses.replace(whole, concepts=None, control_concepts=()))
+    assert again.concepts == ()
+    assert again.films is found.films  # drawn once
+    assert again.tuning is found.tuning
+    fresh = draw(dataclasses.replace(whole, control_tunings=(), control_responses=None))
+    assert len(fresh.tuning) == 1
+    assert len(found.tuning) == 2
+    assert fresh.caution.startswith("0 untrained network(s)")

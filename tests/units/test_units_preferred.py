@@ -19,7 +19,7 @@ from c3d_viz.errors import LayerError, VizError
 from c3d_viz.nets import InputSpec, ModelSpec
 from c3d_viz.synthetic import drifting_grating
 from c3d_viz.units import FourierVideo, Reader, Stimuli, StimulusSettings, climb, read_kernel
-from c3d_viz.units.preferred import Answer, Ascent, answer_to, find_stimulus, run, split
+from c3d_viz.units.preferred import Answer, Ascent, answer_to, find_stimulus, search, split
 from c3d_viz.weights import NetworkChoice
 
 SMALL = InputSpec("RGB", (127.5, 127.5, 127.5), 1 / 60, (32, 32), (32, 32), 8)
@@ -191,7 +191,9 @@ def test_the_film_is_shown_while_it_climbs_the_network_s_own_alone(
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv3d(3, 2, 3), nn.ReLU()).eval()
     spec = ModelSpec("own", "own", None, SMALL, 0)
-    monkeypatch.setattr(run, "rivals", lambda *_: [("c", "real", np.zeros((8, 32, 32, 3), "u1"))])
+    monkeypatch.setattr(
+        search, "rivals", lambda *_: [("c", "real", np.zeros((8, 32, 32, 3), "u1"))]
+    )
     shown: list[np.ndarray] = []
     settings = StimulusSettings(NetworkChoice(), "1", 1, films=1, steps=5)
     found, _ = find_stimulus(settings, loaded=(model, spec), preview=shown.append)

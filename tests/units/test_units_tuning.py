@@ -19,7 +19,8 @@ from c3d_viz.errors import LayerError, VizError
 from c3d_viz.nets import InputSpec
 from c3d_viz.synthetic import drifting_grating, drifting_sprite, drifting_texture
 from c3d_viz.units import Responses, Tuning, respond, tuning_of, untrained
-from c3d_viz.units.tuning import DIRECTIONS, SPEEDS, WAVELENGTHS, Clips, conditions, sweep
+from c3d_viz.units.reach import Reach
+from c3d_viz.units.tuning import DIRECTIONS, FULL, Clips, conditions, sweep
 
 SMALL = InputSpec("RGB", (127.5, 127.5, 127.5), 1 / 60, (32, 32), (32, 32), 8)
 PLANTED = ((90, 1.0), (210, 2.25))
@@ -55,7 +56,7 @@ def test_a_planted_direction_comes_out(planted: tuple[Tuning, Responses]) -> Non
     assert responses.still.shape == (5, 25)
     for channel, (direction, speed) in enumerate(PLANTED):
         assert tuning.direction[channel] == direction
-        assert abs(SPEEDS.index(tuning.speed[channel]) - SPEEDS.index(speed)) <= 1
+        assert abs(FULL.speeds.index(tuning.speed[channel]) - FULL.speeds.index(speed)) <= 1
         assert tuning.wavelength[channel] == 7
         assert tuning.direction_index[channel] > 0.7
         assert tuning.texture_index[channel] > 0.3
@@ -139,7 +140,7 @@ def test_stimuli() -> None:
             lambda d: drifting_sprite(d, 3.25),
         ):
             assert (make(direction)[::-1] == make(direction + 180)).all()
-    assert max(SPEEDS) / min(WAVELENGTHS) < 0.5
+    assert max(FULL.speeds) / min(FULL.wavelengths) < 0.5
 
 
 def test_a_moving_cut_out_is_where_it_should_be() -> None:
@@ -182,7 +183,8 @@ def test_the_response_is_the_mean_of_the_middle() -> None:
     values[0, 0, :1] = values[0, 0, :, :2] = values[0, 0, :, :, 7:] = 99  # left out
     values[0, 0, 1, 2, 2] = 32  # of 2 x 4 x 5 cells
     values[0, 1, 1:3, 2:6, 2:7] = -5
-    answer = respond(nn.Sequential(Given()), torch.zeros(1, 3, 2, 2, 2), ["0"])["0"]
+    x = torch.zeros(1, 3, 2, 2, 2)
+    (answer,) = respond(Reach(nn.Sequential(Given()), ["0"], x), x)["0"]
     assert answer.tolist() == [pytest.approx(32 / 40), 0]
 
 

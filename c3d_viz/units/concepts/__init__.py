@@ -3,6 +3,6 @@
 ``clips`` are the labelled clips of a run, ``overlap`` measures, ``run`` writes the folder.
 """
 
-from .clips import ConceptClips, concept_names
+from .clips import ConceptClips, concept_names, library_digest
 from .overlap import Concepts, concepts_of
 from .run import ConceptSettings, write_concepts

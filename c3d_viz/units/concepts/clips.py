@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -77,3 +78,12 @@ def concept_names(library: Library) -> tuple[str, ...]:
     """Parts, the object's motions, and its kinds where the library has any."""
     kinds = [f"kind: {name}" for name in WHATS] if bool((library.what >= 0).any()) else []
     return (*PARTS, *(f"motion: {name}" for name in HOWS), *kinds)
+
+
+def library_digest(library: Library) -> str:
+    """SHA-256 of its pictures and kinds, in hex."""
+    total = hashlib.sha256()
+    for values in (library.sprites, library.what, library.backgrounds):
+        total.update(f"{tuple(values.shape)}".encode())
+        total.update(values.contiguous().numpy().data)
+    return total.hexdigest()

@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ...engine import check_recorded, eval_view, recording, undisturbed
 from ...errors import LayerError, VizError
 from ...nets import InputSpec
 from ...progress import Progress
 from ...synthetic import PARTS
+from ..reach import Reach
 from .clips import ConceptClips
 
 Floats = npt.NDArray[np.float64]
@@ -52,16 +52,20 @@ class _Counts:
         self.label = np.zeros((runs, concepts))
         self.active = np.zeros((len(ABOVE), channels))
 
-    def add(self, run: int, active: Tensor, parts: Tensor, of_object: Sequence[int]) -> None:
-        """active: (thresholds, N, cells) 0 or 1; parts: (6, cells)."""
+    def add(self, active: Tensor, parts: Sequence[Tensor], objects: Sequence[list[int]]) -> None:
+        """active: (thresholds, N, cells) 0 or 1; of each run parts: (6, cells), and the concepts
+        that are the object."""
         n = len(PARTS)
-        both = (active @ parts.T).double().numpy()  # (thresholds, N, 6)
-        area = parts.sum(1).double().numpy()
-        self.both[run, :, :, :n] += both
-        self.label[run, :n] += area
-        for concept in of_object:
-            self.both[run, :, :, concept] += both[:, :, 0]
-            self.label[run, concept] += area[0]
+        labels = torch.cat(list(parts))  # in one product, which reads the activations once
+        every = (active @ labels.T).double().numpy()  # (thresholds, N, runs x 6)
+        areas = labels.sum(1).double().numpy()
+        for run, of_object in enumerate(objects):
+            both, area = every[:, :, n * run : n * (run + 1)], areas[n * run : n * (run + 1)]
+            self.both[run, :, :, :n] += both
+            self.label[run, :n] += area
+            for concept in of_object:
+                self.both[run, :, :, concept] += both[:, :, 0]
+                self.label[run, concept] += area[0]
 
     def iou(self) -> Floats:
         """(runs, thresholds, N, K)."""
@@ -83,16 +87,19 @@ def concepts_of(
         LayerError: a layer that does not exist, is not called, or has no grid (C, T, H, W).
         VizError: a layer answers NaN.
     """
-    view = eval_view(model)
-    example = next(view.parameters(), torch.empty(0))
+    reach = Reach(model, layers, clips.tensor(0, spec))
     levels, choice, _ = clips.sizes
     samples: dict[str, list[Tensor]] = {layer: [] for layer in layers}
     thresholds: dict[str, Tensor] = {}
     counts: dict[str, tuple[_Counts, _Counts]] = {}
     generator = torch.Generator().manual_seed(0)
-    for number in range(len(clips.clips)):
-        x = clips.tensor(number, spec).to(example.device, example.dtype)
-        for layer, grid in _answers(view, x, layers).items():
+    answers = (
+        grids
+        for x in reach.batches(len(clips.clips), lambda number: clips.tensor(number, spec))
+        for grids in _answers(reach, x)
+    )
+    for number, grids in enumerate(answers):
+        for layer, grid in grids.items():
             flat = grid.flatten(1)
             if number < levels:
                 cells = torch.randperm(flat.shape[1], generator=generator)[:_SAMPLE]
@@ -119,10 +126,10 @@ def _add(
     counts.active += active.sum(2).double().numpy()
     first = clips.sizes[0] + (clips.sizes[1] if report else 0)
     size = clips.sizes[2] if report else clips.sizes[1]
-    for run in range(1 + SHUFFLES):
-        # motions come in turn: a step that has no factor in common with ten gives another motion
-        other = first + (number - first + 3 * run) % size
-        counts.add(run, active, clips.parts(other, grid.shape[1:]), clips.of_object(other))
+    # motions come in turn: a step that has no factor in common with ten gives another motion
+    others = [first + (number - first + 3 * run) % size for run in range(1 + SHUFFLES)]
+    parts = [clips.parts(other, grid.shape[1:]) for other in others]
+    counts.add(active, parts, [clips.of_object(other) for other in others])
 
 
 def _concepts(choice: _Counts, report: _Counts) -> Concepts:
@@ -141,20 +148,19 @@ def _concepts(choice: _Counts, report: _Counts) -> Concepts:
     return Concepts(iou, chance, best, score, np.asarray(ABOVE)[at[0][every, best]])
 
 
-def _answers(model: nn.Module, x: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-    """(C, T, H, W) of each layer, on the CPU."""
+def _answers(reach: Reach, x: Tensor) -> list[dict[str, Tensor]]:
+    """(C, T, H, W) of each layer for each clip of (B, C, T, H, W), on the CPU."""
 
     def keep(layer: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
-        if output.ndim != 5 or output.shape[0] != 1:
+        if output.ndim != 5 or output.shape[0] != len(x):
             raise LayerError(
                 f"{layer} gives {tuple(output.shape)}: concepts need a grid (1, C, T, H, W)"
             )
-        return output[0].float().cpu().clone()
+        return output.float().cpu().clone()
 
-    with undisturbed(x.device), torch.no_grad(), recording(model, layers, keep) as kept:
-        model(x)
-    check_recorded(kept, layers)
-    for layer in layers:
-        if not bool(torch.isfinite(kept[layer]).all()):
+    with torch.no_grad():
+        answers = reach(x, keep)
+    for layer, values in answers.items():
+        if not bool(torch.isfinite(values).all()):
             raise VizError(f"{layer} holds NaN or infinite activations; check the weights")
-    return {layer: kept[layer] for layer in layers}
+    return [{layer: values[k] for layer, values in answers.items()} for k in range(len(x))]

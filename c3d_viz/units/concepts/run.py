@@ -9,6 +9,8 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +18,17 @@ import numpy as np
 from ...engine import device_named
 from ...errors import VizError
 from ...files import write_bytes, write_json, write_text
+from ...nets import ModelSpec
 from ...progress import Progress
 from ...synthetic import chosen_library
 from ...weights import NetworkChoice
+from ...work import Arrays, Piece
 from ..folder import check_new, folder_names, result_folder
+from ..pieces import Told, kept_beside, network_facts, packed, unpacked
 from ..tuning import Comparison, compare, untrained
 from ..tuning.pictures import CONTROL, INK, TRAINED, png
 from ..tuning.run import layers_to_measure, plain
-from .clips import LEVELS, REPORT, ConceptClips
+from .clips import LEVELS, REPORT, ConceptClips, concept_names, library_digest
 from .overlap import Concepts, concepts_of
 
 _MOST = 100
@@ -80,30 +85,52 @@ def write_concepts(
     if settings.controls:
         untrained(model, 0)
     sizes = (min(LEVELS, settings.clips), settings.clips, settings.clips)
-    clips = ConceptClips.drawn(library, spec.input, seed, sizes, progress)
-    found: list[dict[str, Concepts]] = []
-    for number, (name, start) in enumerate(networks):
+    told = Told(progress)
+    asked = "concepts", library_digest(library), seed, sizes, layers, settings.device
+    facts = (*network_facts(model, spec), *asked)
+    drawn = cache(lambda: ConceptClips.drawn(library, spec.input, seed, sizes, progress))
 
-        def told(done: int, total: int, what: str, before: int = number) -> None:
-            if progress is not None:
-                progress(before * total + done, len(networks) * total, what)
-
+    def run(name: str, start: int | None) -> Arrays:
+        clips = drawn()
         net = model if start is None else untrained(model, start)
         if device.type != "cpu":
             net = copy.deepcopy(net).to(device)
-        found.append(concepts_of(net, spec.input, clips, layers, told, name))
+        found = concepts_of(net, spec.input, clips, layers, told.part(sum(sizes)), name)
+        return packed([found[layer] for layer in layers])
+
+    pieces = [
+        Piece(name, name, sum(sizes), (*facts, start), partial(run, name, start))
+        for name, start in networks
+    ]
+    with kept_beside(folder) as keep:
+        told.expect(pieces, keep)
+        found = [
+            dict(zip(layers, unpacked(keep(piece), Concepts, len(layers)), strict=True))
+            for piece in pieces
+        ]
+        return _write(folder, settings, spec, found, concept_names(library))
+
+
+def _write(
+    folder: Path,
+    settings: ConceptSettings,
+    spec: ModelSpec,
+    found: Sequence[Mapping[str, Concepts]],
+    names: Sequence[str],
+) -> dict[str, tuple[Concepts, Comparison]]:
+    layers = list(found[0])
     own, controls = found[0], found[1:]
     compared = {
         layer: compare(own[layer].score, [c[layer].score for c in controls]) for layer in layers
     }
     parameters = {**dataclasses.asdict(settings), "network": settings.network.to_json()}
     with result_folder(folder, _words(settings), settings.network, spec, parameters) as (place, _):
-        summary = {layer: _summary(own, controls, compared, layer, clips.names) for layer in layers}
-        write_json(place / "concepts.json", {"concepts": clips.names, "layers": summary})
-        figure = layers_figure(summary, clips.names, spec.weights)
+        summary = {layer: _summary(own, controls, compared, layer, names) for layer in layers}
+        write_json(place / "concepts.json", {"concepts": names, "layers": summary})
+        figure = layers_figure(summary, names, spec.weights)
         write_bytes(place / "layers.png", png(figure))
         for layer, name in zip(layers, folder_names(layers), strict=True):
-            table = _table(own[layer], compared[layer].threshold, clips.names)
+            table = _table(own[layer], compared[layer].threshold, names)
             write_text(place / f"{name}.csv", table)
     return {layer: (own[layer], compared[layer]) for layer in layers}
 

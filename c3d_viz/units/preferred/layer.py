@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-
-import torch
 from torch import Tensor, nn
 
-from ...engine import check_input, check_recorded, eval_view, recording, undisturbed
 from ...errors import LayerError
-
-
-class _Reached(Exception):  # noqa: N818
-    """The layer has answered; nothing behind it is needed."""
+from ..reach import Reach
 
 
 class Reader:
@@ -30,38 +23,17 @@ class Reader:
     """
 
     def __init__(self, model: nn.Module, layer: str, x: Tensor) -> None:
-        check_input(model, x)
-        self._model = eval_view(model)
-        self.layer, self.device = layer, x.device
-        self._calls, calls = 0, 0
-
-        def count(_layer: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
-            nonlocal calls
-            calls += 1
-            return output.detach()
-
-        with undisturbed(x.device), torch.no_grad(), recording(self._model, [layer], count) as kept:
-            self._model(x.clone())
-        check_recorded(kept, [layer])
-        if kept[layer].ndim < 2 or kept[layer].shape[0] != 1:
-            raise LayerError(f"{layer} gives {tuple(kept[layer].shape)}, not channels (1, C, ...)")
-        self._calls = calls
-        self.shape = tuple(kept[layer].shape[1:])
+        self._reach = Reach(model, [layer], x)
+        self.layer, self.device = layer, self._reach.device
+        given = self._reach.shapes[layer]
+        if len(given) < 2 or given[0] != 1:
+            raise LayerError(f"{layer} gives {given}, not channels (1, C, ...)")
+        self.shape = given[1:]
 
     def __call__(self, x: Tensor) -> Tensor:
         """(S, C, ...) before the ReLU, for S clips at once; differentiable."""
-        reached: list[Tensor] = []
+        return self._reach(x, _before_relu)[self.layer]
 
-        def keep(_layer: str, module: nn.Module, before: Tensor, output: Tensor) -> Tensor:
-            reached.append(before if type(module) is nn.ReLU and not module.inplace else output)
-            if len(reached) == self._calls:
-                raise _Reached
-            return output
 
-        with (
-            contextlib.suppress(_Reached),
-            undisturbed(x.device),
-            recording(self._model, [self.layer], keep),
-        ):
-            self._model(x)
-        return reached[-1]
+def _before_relu(_layer: str, module: nn.Module, before: Tensor, output: Tensor) -> Tensor:
+    return before if type(module) is nn.ReLU and not module.inplace else output

@@ -19,6 +19,7 @@ from ...nets import ModelSpec
 from ...progress import Progress
 from ...render import encode_png, encode_video
 from ..folder import check_new, command_line, result_folder
+from ..pieces import kept_beside
 from ..preferred.page import stimulus_page
 from ..preferred.run import FPS, stimulus_notes
 from ..tuning.measures import INDICES
@@ -61,18 +62,22 @@ def write_report(
         ExportError: ``out`` is in the way. VizError and others: as ``gather``.
     """
     folder = check_new(out)
-    evidence = gather(settings, progress, loaded=loaded)
-    said = sentence(evidence, settings.layer, settings.channel)
     parameters = {**dataclasses.asdict(settings), "network": settings.network.to_json()}
     words = _words(settings)
-    with result_folder(folder, words, settings.network, evidence.spec, parameters) as (place, _):
-        write_text(place / "index.html", page(evidence, settings, said, seen))
-        write_json(place / "report.json", numbers(evidence, settings.channel, said))
+    with kept_beside(folder) as keep:
+        evidence = gather(settings, progress, loaded=loaded, keep=keep)
+        said = sentence(evidence, settings.layer, settings.channel)
+        about = settings.network, evidence.spec, parameters
+        with result_folder(folder, words, *about) as (place, _):
+            write_text(place / "index.html", page(evidence, settings, said, seen))
+            write_json(place / "report.json", numbers(evidence, settings.channel, said))
     return said
 
 
 def numbers(evidence: Evidence, channel: int, said: str) -> dict[str, Any]:
     """What the page says, as numbers; null where something is not defined."""
+    assert evidence.tuning is not None
+    assert evidence.stimuli is not None
     tuning: dict[str, Any] = {
         name: {
             "value": _number(getattr(evidence.tuning, name)[channel]),
@@ -132,6 +137,7 @@ def page(
 
 def _stimulus(evidence: Evidence, settings: ReportSettings) -> str:
     found = evidence.stimuli
+    assert found is not None
     notes = stimulus_notes(settings.stimulus(), found)
     sheet = encode_png(stimulus_page(found.answers, "", evidence.spec.weights, notes))
     clips = _figures(films(evidence))
@@ -204,4 +210,5 @@ def _words(settings: ReportSettings) -> list[str]:
         words += ["--clip", clip]
     words += [] if settings.library is None else ["--library", settings.library]
     words += [] if settings.atlas is None else ["--atlas", settings.atlas]
+    words += ["--coarse"] if settings.coarse else []
     return [*words, "--device", settings.device]

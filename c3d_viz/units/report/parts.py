@@ -26,8 +26,10 @@ def kernel_picture(evidence: Evidence, channel: int) -> bytes | None:
 
 
 def films(evidence: Evidence) -> list[tuple[str, bytes]]:
-    """(what it is, mp4): the film, its parts, an untrained network's."""
+    """(what it is, mp4): the film, its parts, an untrained network's, as far as they are there."""
     found = evidence.stimuli
+    if found is None:
+        return []
     shown = [
         ("what it prefers", found.ascent.frames[0]),
         ("its picture, moved by its flow", found.split.moved),
@@ -41,11 +43,13 @@ def films(evidence: Evidence) -> list[tuple[str, bytes]]:
 
 def tuning_pictures(evidence: Evidence, channel: int) -> list[tuple[str, bytes]]:
     """(whose, PNG): polar plot and speeds of this network and of an untrained one."""
-    own, other = evidence.tuning, evidence.control_tunings[0]
-    rows: list[tuple[str, Any, Any, str]] = [
-        ("this network", own, evidence.responses, evidence.spec.weights),
-        ("an untrained network", other, evidence.control_responses, "untrained"),
-    ]
+    rows: list[tuple[str, Any, Any, str]] = []
+    if evidence.tuning is not None:
+        about = "this network", evidence.tuning, evidence.responses, evidence.spec.weights
+        rows.append(about)
+    if evidence.control_tunings:
+        other = evidence.control_tunings[0], evidence.control_responses
+        rows.append(("an untrained network", *other, "untrained"))
     return [
         (text, png(units_figure(tuning, responses, [channel], text, weights), 100))
         for text, tuning, responses, weights in rows
@@ -54,6 +58,8 @@ def tuning_pictures(evidence: Evidence, channel: int) -> list[tuple[str, bytes]]
 
 def index_rows(evidence: Evidence, channel: int) -> list[tuple[str, float, float]]:
     """(index, value, share of untrained channels as high), NaN where not defined."""
+    if evidence.tuning is None:
+        return []
     return [
         (name.replace("_", " "), float(getattr(evidence.tuning, name)[channel]),
          evidence.rank(name, channel))

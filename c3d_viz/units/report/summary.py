@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+from ..concepts import Concepts
+from ..preferred import CLIPS, Stimuli
+from ..tuning import Tuning
 from .evidence import Evidence
 
 RARE = 0.05  # share of untrained channels that do as well, up to which something counts as learned
@@ -17,28 +20,16 @@ def sentence(evidence: Evidence, layer: str, channel: int) -> str:
     """What the channel responds to, as far as the measurements go, with what untrained ones do.
 
     A direction is stated where a texture confirms it, a concept where its score is above chance;
-    each with the share of untrained channels that do as well.
+    each with the share of untrained channels that do as well. What was not measured is left out.
     """
-    head = f"{layer} channel {channel}"
-    tuning, answers = evidence.tuning, evidence.stimuli.answers
     said = []
-    if tuning.silent[channel]:
-        said.append("does not answer to any drifting grating")
-    else:
-        said.append(_motion(evidence, channel))
+    if evidence.tuning is not None:
+        said.append(_motion(evidence, evidence.tuning, channel))
     if evidence.concepts is not None:
-        said.append(_concept(evidence, channel))
-    if evidence.stimuli.beaten_by is not None:
-        said.append("no film was found to which it answers more than to a plain clip")
-    else:
-        clips = [a.mean for a in answers if a.kind in ("synthetic", "real")]
-        best = max(clips)
-        if best > 0:
-            times = answers[0].mean / best
-            said.append(f"its preferred film raises it {times:.1f} times above the best clip seen")
-        else:
-            said.append("none of the clips moved it, and its preferred film does")
-    return f"{head} {'; '.join(said)}."
+        said.append(_concept(evidence, evidence.concepts, channel))
+    if evidence.stimuli is not None:
+        said.append(_film(evidence.stimuli))
+    return f"{layer} channel {channel} {'; '.join(said) or 'was not measured yet'}."
 
 
 def caution(controls: int) -> str:
@@ -50,8 +41,19 @@ def caution(controls: int) -> str:
     )
 
 
-def _motion(evidence: Evidence, channel: int) -> str:
-    tuning = evidence.tuning
+def _film(found: Stimuli) -> str:
+    if found.beaten_by is not None:
+        return "no film was found to which it answers more than to a plain clip"
+    best = max(a.mean for a in found.answers if a.kind in CLIPS)
+    if best > 0:
+        times = found.answers[0].mean / best
+        return f"its preferred film raises it {times:.1f} times above the best clip seen"
+    return "none of the clips moved it, and its preferred film does"
+
+
+def _motion(evidence: Evidence, tuning: Tuning, channel: int) -> str:
+    if tuning.silent[channel]:
+        return "does not answer to any drifting grating"
     way = _WAYS[round(float(tuning.direction[channel]) / 45) % 8]
     speed = f"{tuning.speed[channel]:g} pixels a frame"
     index, texture = tuning.direction_index[channel], tuning.texture_index[channel]
@@ -69,9 +71,7 @@ def _motion(evidence: Evidence, channel: int) -> str:
     )
 
 
-def _concept(evidence: Evidence, channel: int) -> str:
-    found = evidence.concepts
-    assert found is not None
+def _concept(evidence: Evidence, found: Concepts, channel: int) -> str:
     score = float(found.score[channel])
     if math.isnan(score) or score <= 0:
         return "overlaps with no label more than by chance"

@@ -9,6 +9,8 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +18,16 @@ import numpy as np
 from ...engine import device_named
 from ...errors import VizError
 from ...files import write_bytes, write_json, write_text
+from ...nets import ModelSpec
 from ...progress import Progress
 from ...weights import NetworkChoice
-from ...work import Arrays
+from ...work import Arrays, Piece
 from ..folder import check_new, folder_names, result_folder
+from ..pieces import Told, kept_beside, network_facts
 from ..tuning import untrained
 from ..tuning.pictures import CONTROL, INK, TRAINED, png
 from ..tuning.run import layers_to_measure
-from .pairs import KINDS, answers, correlations, kinds, of_layer, paired_clips, shares, told
+from .pairs import KINDS, ROLES, answers, correlations, kinds, of_layer, paired_clips, shares, told
 
 PAIRS = (4, 1000)
 RESAMPLES = 500
@@ -90,19 +94,34 @@ def write_sharing(
         None,
         *(1000 + k + 100_000 * seed for k in range(settings.controls)),
     ]
-    clips = paired_clips(settings.pairs, 7 + seed, size, frames)
-    measured: list[Arrays] = []
-    for number, start in enumerate(networks):
+    told = Told(progress)
+    cost = len(ROLES) * settings.pairs
+    facts = (*network_facts(model, spec), "dynamic", settings.pairs, layers, settings.device)
+    drawn = cache(lambda: paired_clips(settings.pairs, 7 + seed, size, frames))
 
-        def told(done: int, total: int, what: str, before: int = number) -> None:
-            if progress is not None:
-                progress(before * total + done, len(networks) * total, what)
-
+    def run(name: str, start: int | None) -> Arrays:
         net = model if start is None else untrained(model, start)
         if device.type != "cpu":
             net = copy.deepcopy(net).to(device)
+        return answers(net, spec.input, drawn(), layers, told.part(cost), name)
+
+    pieces = []
+    for number, start in enumerate(networks):
         name = "this network" if start is None else f"untrained {number - 1}"
-        measured.append(answers(net, spec.input, clips, layers, told, name))
+        pieces.append(Piece(name, name, cost, (*facts, seed, start), partial(run, name, start)))
+    with kept_beside(folder) as keep:
+        told.expect(pieces, keep)
+        return _write(folder, settings, spec, [keep(piece) for piece in pieces], layers)
+
+
+def _write(
+    folder: Path,
+    settings: SharingSettings,
+    spec: ModelSpec,
+    measured: Sequence[Arrays],
+    layers: Sequence[str],
+) -> dict[str, Shares]:
+    seed = settings.network.seed
     found = {layer: _shares(measured, layer, seed) for layer in layers}
     unrelated = max(row["unrelated"] for row in shares(measured[0], layers).values())
     parameters = {**dataclasses.asdict(settings), "network": settings.network.to_json()}

@@ -8,11 +8,12 @@ from .compare import Comparison, compare
 from .measures import Tuning, tuning_of
 from .run import TuningSettings, write_tuning
 from .sweep import (
+    COARSE,
     DIRECTIONS,
-    SPEEDS,
-    WAVELENGTHS,
+    FULL,
     Clips,
     Condition,
+    Grid,
     Responses,
     conditions,
     respond,

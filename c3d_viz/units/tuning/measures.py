@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .sweep import DIRECTIONS, SPEEDS, WAVELENGTHS, Responses
+from .sweep import DIRECTIONS, Responses
 
 Floats = npt.NDArray[np.float64]
 
@@ -77,14 +77,14 @@ def tuning_of(responses: Responses) -> Tuning:
     return Tuning(
         silent,
         of(np.asarray(DIRECTIONS, np.float64)[d]),
-        of(np.asarray(SPEEDS)[s]),
-        of(np.asarray(WAVELENGTHS)[w]),
+        of(np.asarray(responses.grid.speeds)[s]),
+        of(np.asarray(responses.grid.wavelengths)[w]),
         of(response),
         curve,
         texture,
         sprite,
         np.where(unmoved, np.nan, np.asarray(DIRECTIONS, np.float64)[heading]),
-        np.where(unmoved, np.nan, np.asarray(SPEEDS)[pace]),
+        np.where(unmoved, np.nan, np.asarray(responses.grid.speeds)[pace]),
         of(_contrast(response, curve[every, other])),
         of(_contrast(texture[every, d], texture[every, other])),
         of(_contrast(sprite[every, d], sprite[every, other])),

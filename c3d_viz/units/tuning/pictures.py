@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .compare import CHANCE, Comparison
 from .measures import Tuning
-from .sweep import DIRECTIONS, SPEEDS, WAVELENGTHS, Responses
+from .sweep import DIRECTIONS, FULL, Responses
 
 Floats = npt.NDArray[np.float64]
 
@@ -87,8 +87,9 @@ def _speeds(axis: Any, tuning: Tuning, responses: Responses, channel: int) -> No
     direction = 0 if tuning.silent[channel] else DIRECTIONS.index(int(tuning.direction[channel]))
     table = responses.grating[channel, direction]
     axis.imshow(table, origin="lower", cmap="viridis", vmin=0, aspect="auto")
-    axis.set_yticks(range(len(SPEEDS)), [f"{s:g}" for s in SPEEDS], fontsize=7)
-    axis.set_xticks(range(len(WAVELENGTHS)), [f"{w:g}" for w in WAVELENGTHS], fontsize=7)
+    speeds, waves = responses.grid.speeds, responses.grid.wavelengths
+    axis.set_yticks(range(len(speeds)), [f"{s:g}" for s in speeds], fontsize=7)
+    axis.set_xticks(range(len(waves)), [f"{w:g}" for w in waves], fontsize=7)
 
 
 def layer_figure(
@@ -135,7 +136,7 @@ def _motions(figure: Any, polar: Any, tuning: Tuning, alive: npt.NDArray[np.intp
         alpha=0.85,
     )
     figure.colorbar(dots, ax=polar, shrink=0.6, label="direction index")
-    polar.set_ylim(0, SPEEDS[-1] + 0.4)
+    polar.set_ylim(0, FULL.speeds[-1] + 0.4)
     polar.set_xticks(np.radians([0, 90, 180, 270]), ["→", "↑", "←", "↓"])
     polar.set_title("preferred direction, and speed outwards (px/frame)", fontsize=10)
 

@@ -8,8 +8,9 @@ import dataclasses
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,20 @@ from torch import nn
 from ...engine import device_named
 from ...errors import LayerError, VizError
 from ...files import make_folder, write_bytes, write_json, write_npz, write_text
-from ...nets import C3D, CONV_LAYERS
+from ...nets import C3D, CONV_LAYERS, ModelSpec
 from ...progress import Progress
 from ...trust import permuted
 from ...weights import NetworkChoice
+from ...work import Arrays, Piece
 from ..folder import check_new, folder_names, result_folder
+from ..pieces import Told, kept_beside, network_facts, packed, unpacked
+from ..reach import Reach
 from .compare import Comparison, compare
 from .measures import INDICES, Tuning, tuning_of
 from .pictures import layer_figure, layers_figure, png, units_figure
 from .sweep import (
     DIRECTIONS,
-    SPEEDS,
-    WAVELENGTHS,
+    FULL,
     Clips,
     Responses,
     conditions,
@@ -87,26 +90,50 @@ def write_tuning(
     model, spec = settings.network.load()
     layers = layers_to_measure(model, settings.layers)
     clips = Clips(spec.input)
-    answers = respond(model, clips.tensor(conditions()[0]), layers)
-    for layer, values in answers.items():
+    first = clips.tensor(conditions()[0])
+    for layer, (values,) in respond(Reach(model, layers, first), first).items():
         wrong = [c for c in settings.channels if not 0 <= c < len(values)]
         if wrong:
             raise LayerError(f"{layer} has channels 0-{len(values) - 1}, got {wrong[0]}")
     networks = _networks(settings)
     if settings.controls:
         untrained(model, 0)  # a network that has no untrained copy is refused now
-    measured: dict[str, dict[str, Responses]] = {}
-    for number, (name, seed) in enumerate(networks):
+    told = Told(progress)
+    facts = network_facts(model, spec)
 
-        def told(done: int, total: int, what: str, before: int = number) -> None:
-            if progress is not None:
-                progress(before * total + done, len(networks) * total, what)
-
+    def run(name: str, seed: int | None) -> Arrays:
         make = permuted if name.startswith("permuted") else untrained
         net = model if seed is None else make(model, seed)
         if device.type != "cpu":
             net = copy.deepcopy(net).to(device)  # the network asked for stays put
-        measured[name] = sweep(net, clips, layers, told, name)
+        found = sweep(net, clips, layers, told.part(len(conditions())), name)
+        return packed([found[layer] for layer in layers])
+
+    pieces = {
+        name: Piece(
+            name, name, len(conditions()), (*facts, "tuning", name, seed, layers, settings.device),
+            partial(run, name, seed),
+        )
+        for name, seed in networks
+    }  # fmt: skip
+    with kept_beside(folder) as keep:
+        told.expect(list(pieces.values()), keep)
+        measured = {
+            name: dict(zip(layers, unpacked(keep(piece), Responses, len(layers)), strict=True))
+            for name, piece in pieces.items()
+        }
+        return _write(folder, settings, spec, measured, networks)
+
+
+def _write(
+    folder: Path,
+    settings: TuningSettings,
+    spec: ModelSpec,
+    measured: Mapping[str, Mapping[str, Responses]],
+    networks: Sequence[tuple[str, int | None]],
+) -> dict[str, dict[str, Comparison]]:
+    """Read everything off the responses and fill the folder."""
+    layers = list(measured["this network"])
     tunings = {
         n: {layer: tuning_of(r) for layer, r in rows.items()} for n, rows in measured.items()
     }
@@ -128,7 +155,7 @@ def write_tuning(
     }
     decided = against.get("untrained", {})
     parameters = {**dataclasses.asdict(settings), "network": settings.network.to_json()}
-    parameters |= {"directions": DIRECTIONS, "speeds": SPEEDS, "wavelengths": WAVELENGTHS}
+    parameters |= {"directions": DIRECTIONS, **dataclasses.asdict(FULL)}
     with result_folder(folder, _words(settings), settings.network, spec, parameters) as (place, _):
         summary = {
             kind: {layer: {k: plain(row) for k, row in of.items()} for layer, of in rows.items()}

@@ -12,20 +12,30 @@ import torch
 from torch import Tensor, nn
 
 from ...clips import preprocess_frames
-from ...engine import check_input, check_recorded, eval_view, recording, undisturbed
 from ...errors import LayerError, VizError
 from ...nets import InputSpec
 from ...progress import Progress
 from ...synthetic import drifting_grating, drifting_sprite, drifting_texture
 from ...trust import reinitialised
+from ..reach import Reach
 
 Floats = npt.NDArray[np.float64]
 
 DIRECTIONS = tuple(range(0, 360, 30))  # degrees, 0 to the right, 90 up
-SPEEDS = (0.5, 1.0, 1.5, 2.25, 3.25)  # pixels a frame
-WAVELENGTHS = (28.0, 16.0, 10.0, 7.0)  # pixels
 _CACHE = 1 << 28  # bytes of clips that are kept for the next network
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Which speeds, pixels a frame, and of gratings which wavelengths, pixels."""
+
+    speeds: tuple[float, ...]
+    wavelengths: tuple[float, ...]
+
+
+FULL = Grid((0.5, 1.0, 1.5, 2.25, 3.25), (28.0, 16.0, 10.0, 7.0))
+COARSE = Grid((0.5, 1.5, 3.25), (16.0, 7.0))  # two fifths of the clips, from the same ends
 
 
 @dataclass(frozen=True)
@@ -40,27 +50,30 @@ class Condition:
 
 @dataclass(frozen=True)
 class Responses:
-    """Mean responses of the N channels of a layer, at least 0.
+    """Mean responses of the N channels of a layer, at least 0; S speeds, W wavelengths.
 
     Attributes:
-        grating: (N, 12, 5, 4) by direction, speed, wavelength.
-        texture: (N, 12, 5) by direction, speed.
-        still: (N, 25) to the gratings and the texture that stand still.
-        sprite: (N, 12, 5) to a cut-out that moves over grey, by direction, speed.
+        grating: (N, 12, S, W) by direction, speed, wavelength.
+        texture: (N, 12, S) by direction, speed.
+        still: (N, 6 W + 1) to the gratings and the texture that stand still.
+        sprite: (N, 12, S) to a cut-out that moves over grey, by direction, speed.
+        grid: the speeds and wavelengths.
     """
 
     grating: Floats
     texture: Floats
     still: Floats
     sprite: Floats
+    grid: Grid = FULL
 
 
-def conditions() -> tuple[Condition, ...]:
+def conditions(grid: Grid = FULL) -> tuple[Condition, ...]:
     """Every clip: gratings, textures, those that stand still, then the cut-out."""
-    moving = [Condition(d, s, w) for d in DIRECTIONS for s in SPEEDS for w in WAVELENGTHS]
-    texture = [Condition(d, s, None) for d in DIRECTIONS for s in SPEEDS]
-    still = [Condition(d, 0.0, w) for d in DIRECTIONS[: len(DIRECTIONS) // 2] for w in WAVELENGTHS]
-    sprite = [Condition(d, s, None, sprite=True) for d in DIRECTIONS for s in SPEEDS]
+    speeds, waves = grid.speeds, grid.wavelengths
+    moving = [Condition(d, s, w) for d in DIRECTIONS for s in speeds for w in waves]
+    texture = [Condition(d, s, None) for d in DIRECTIONS for s in speeds]
+    still = [Condition(d, 0.0, w) for d in DIRECTIONS[: len(DIRECTIONS) // 2] for w in waves]
+    sprite = [Condition(d, s, None, sprite=True) for d in DIRECTIONS for s in speeds]
     return (*moving, *texture, *still, Condition(0, 0.0, None), *sprite)
 
 
@@ -105,8 +118,9 @@ def sweep(
     layers: Sequence[str],
     progress: Progress | None = None,
     what: str = "",
+    grid: Grid = FULL,
 ) -> dict[str, Responses]:
-    """Responses of every channel of the layers to all ``conditions``.
+    """Responses of every channel of the layers to all ``conditions`` of the grid.
 
     The model is only listened to; it may be on any device.
 
@@ -114,50 +128,48 @@ def sweep(
         LayerError: a layer that does not exist, is not called, or has no channels.
         VizError: a layer answers NaN.
     """
-    todo = conditions()
+    todo = conditions(grid)
+    reach = Reach(model, layers, clips.tensor(todo[0]))
     rows: dict[str, list[Floats]] = {layer: [] for layer in layers}
-    for number, condition in enumerate(todo, start=1):
-        for layer, values in respond(model, clips.tensor(condition), layers).items():
+    done = 0
+    for x in reach.batches(len(todo), lambda number: clips.tensor(todo[number])):
+        for layer, values in respond(reach, x).items():
             rows[layer].append(values)
+        done += len(x)
         if progress is not None:
-            progress(number, len(todo), what)
-    moving = (len(DIRECTIONS), len(SPEEDS), len(WAVELENGTHS))
+            progress(done, len(todo), what)
+    moving = (len(DIRECTIONS), len(grid.speeds), len(grid.wavelengths))
     count, texture = math.prod(moving), math.prod(moving[:2])
     found = {}
     for layer in layers:
-        table = np.stack(rows[layer], axis=1)  # (N, clips)
+        table = np.concatenate(rows[layer]).T  # (N, clips)
         found[layer] = Responses(
             table[:, :count].reshape(-1, *moving),
             table[:, count : count + texture].reshape(-1, *moving[:2]),
             table[:, count + texture : -texture],
             table[:, -texture:].reshape(-1, *moving[:2]),
+            grid,
         )
     return found
 
 
-def respond(model: nn.Module, x: Tensor, layers: Sequence[str]) -> dict[str, Floats]:
-    """Mean response (N,) of every channel of each layer to one clip (1, C, T, H, W).
+def respond(reach: Reach, x: Tensor) -> dict[str, Floats]:
+    """Mean response (B, N) of every channel of each layer to B clips (B, C, T, H, W).
 
     Negative activations count as 0; a quarter of every axis (rounded down) is left out at either
     end, where the layer sees the padding.
     """
-    model = eval_view(model)
-    example = next(model.parameters(), x)
-    x = x.to(example.device, example.dtype)
-    check_input(model, x)
 
     def keep(layer: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
-        if output.ndim < 2 or output.shape[0] != 1:
+        if output.ndim < 2 or output.shape[0] != len(x):
             raise LayerError(f"{layer} gives {tuple(output.shape)}, not channels (1, C, ...)")
-        inner = output[0]
-        for axis, n in enumerate(inner.shape[1:], start=1):
+        inner = output
+        for axis, n in enumerate(inner.shape[2:], start=2):
             inner = inner.narrow(axis, n // 4, n - 2 * (n // 4))
-        return inner.clamp(min=0).flatten(1).mean(1) if inner.ndim > 1 else inner.clamp(min=0)
+        return inner.clamp(min=0).flatten(2).mean(2) if inner.ndim > 2 else inner.clamp(min=0)
 
-    with undisturbed(x.device), torch.no_grad(), recording(model, layers, keep) as kept:
-        model(x)
-    check_recorded(kept, layers)
-    answers = {layer: kept[layer].double().cpu().numpy() for layer in layers}
+    with torch.no_grad():
+        answers = {layer: v.double().cpu().numpy() for layer, v in reach(x, keep).items()}
     for layer, values in answers.items():
         if not np.isfinite(values).all():
             raise VizError(f"{layer} holds NaN or infinite activations; check the weights")

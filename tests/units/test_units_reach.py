@@ -1,0 +1,108 @@
+"""A network is run as far as its layers, and stays as it was."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from nets import Residual, state
+from torch import Tensor, nn
+
+from c3d_viz.errors import LayerError, VizError
+from c3d_viz.units.reach import Reach
+
+X = torch.randn(1, 3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def output(_layer: str, _module: nn.Module, _x: Tensor, given: Tensor) -> Tensor:
+    return given.detach().clone()
+
+
+class Loud(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ran = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.ran += 1
+        return x
+
+
+class Swallows(nn.Module):
+    """Catches whatever fails in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.behind = nn.Conv3d(3, 2, 3), Loud()
+
+    def forward(self, x: Tensor) -> Tensor:
+        try:
+            y: Tensor = self.first(x)
+        except Exception:
+            y = x * 0
+        return self.behind(y)
+
+
+def test_nothing_behind_the_last_layer_runs() -> None:
+    between, behind = Loud(), Loud()
+    model = nn.Sequential(nn.Conv3d(3, 2, 3), between, nn.ReLU(), behind).eval()
+    before = state(model)
+    reach = Reach(model, ["2", "0"], X)
+    assert (between.ran, behind.ran) == (1, 1)  # tried once, to count the calls
+    assert reach.shapes == {"2": (1, 2, 2, 6, 6), "0": (1, 2, 2, 6, 6)}
+    found = reach(X, output)
+    assert (between.ran, behind.ran) == (2, 1)
+    assert list(found) == ["2", "0"]  # as they were asked for
+    wanted = model[0](X)
+    assert torch.equal(found["0"], wanted)
+    assert torch.equal(found["2"], wanted.relu())
+    assert state(model) == before
+
+
+def test_gradients_are_on_or_off_as_they_were() -> None:
+    def given(_layer: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
+        return output
+
+    reach = Reach(nn.Sequential(nn.Conv3d(3, 2, 3)).eval(), ["0"], X)
+    assert reach(X, given)["0"].requires_grad
+    with torch.no_grad():
+        assert not reach(X, given)["0"].requires_grad
+
+
+def test_the_last_call_of_a_reused_module_is_waited_for() -> None:
+    model = Residual().eval()
+    with torch.no_grad():
+        assert torch.equal(Reach(model, ["relu"], X)(X, output)["relu"], model(X))
+
+
+def test_a_network_that_catches_errors_does_not_catch_the_end() -> None:
+    model = Swallows().eval()
+    reach = Reach(model, ["first"], X)
+    assert torch.equal(reach(X, output)["first"], model.first(X))
+    assert model.behind.ran == 1
+
+
+def test_what_cannot_be_run_is_one_line() -> None:
+    model = nn.Sequential(nn.Conv3d(3, 2, 3), nn.Flatten(), nn.Linear(5, 2)).eval()
+    with pytest.raises(VizError, match=r"Sequential fails on a clip of shape \(1, 3, 4, 8, 8\)"):
+        Reach(model, ["0"], X)
+    with pytest.raises(LayerError, match="no layer 'nine'"):
+        Reach(model, ["nine"], X)
+
+
+class Mixes(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x - x.mean()
+
+
+class Alone(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(1, 3, 4, 8, 8)
+
+
+@pytest.mark.parametrize(("module", "size"), [(nn.ReLU(), 2), (Mixes(), 1), (Alone(), 1)])
+def test_clips_go_in_pairs_only_where_each_answers_as_alone(module: nn.Module, size: int) -> None:
+    reach = Reach(nn.Sequential(module).eval(), ["0"], X)
+    clips = [X * k for k in range(1, 6)]
+    given = list(reach.batches(5, lambda number: clips[number]))
+    assert [len(x) for x in given] == [2, 2, 1] if size == 2 else [1] * 5
+    assert torch.equal(torch.cat(given), torch.cat(clips))
