@@ -1,13 +1,20 @@
 """``features`` in processes beside a bare ``model(batch)`` loop over decoded windows.
 
-    python -m benchmarks.features VIDEOS... [--jobs 2] [--rounds 3] [--model compact]
+    python -m benchmarks.features VIDEOS... [--jobs 2] [--rounds 2] [--most 400] [--model compact]
 
-In turn, in one run: a loop over windows that lie ready in memory, batches of eight, PyTorch with
-as many threads as there are processes on the other side; and ``write_features`` of the videos from
-their files, hashing, decoding, the start of its processes and the table included. Both give
-windows a second by the clock and windows a second of processor time; the share is the second over
-the first. ``start`` is what a run over one window a process takes: the share without it is what a
-long corpus comes near. Say what else the machine did: the load is printed.
+By turns, in one run:
+
+- ``loop``: batches of eight windows that lie ready in memory, PyTorch with as many threads as
+  there are processes on the other side;
+- ``loops``: the same in as many processes of one thread, which is how ``features`` runs it;
+- ``features``: ``write_features`` from the files, everything included;
+- ``start``: ``write_features`` of one window a process. ``first start`` has the server too that
+  processes are forks of.
+
+Each gives windows a second by the clock and windows for a second of processor time. Before them
+stands what a window costs in one thread, by stage: where every core is busy, ``features`` must lose
+what is not the network's, so ``possible`` is the network's part. Say what else the machine did: the
+load is printed.
 """
 
 from __future__ import annotations
@@ -17,21 +24,28 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from multiprocessing import forkserver
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from c3d_viz.clips import WindowStream, read_clip
+from c3d_viz.clips import WindowStream, find_videos, read_clip
 from c3d_viz.corpus import FeatureSettings, write_features
+from c3d_viz.corpus.descriptors import Describer
+from c3d_viz.corpus.workers import Workers
+from c3d_viz.engine import one_thread_each
+from c3d_viz.files import sha256
+from c3d_viz.nets import ModelSpec
 from c3d_viz.render import write_image
 from c3d_viz.weights import NetworkChoice
 
 from .machine import cpu_seconds
 
-BATCH, HELD = 8, 160  # windows of a batch; windows in memory (2.4 MB each)
+BATCH, HELD = 8, 48  # windows of a batch; windows in memory (2.4 MB each)
+Times = tuple[float, float]  # seconds by the clock, of processor time
 
 
 def used() -> float:
@@ -42,11 +56,82 @@ def used() -> float:
     return own if server is None else own + cpu_seconds(server)
 
 
-def timed(work: Callable[[], int]) -> tuple[int, tuple[float, float]]:
-    """Windows of which ``work`` says that it did them; seconds by the clock, of processor time."""
+def timed(work: Callable[[], object]) -> Times:
     clock, before = time.perf_counter(), used()
-    windows = work()
-    return windows, (time.perf_counter() - clock, used() - before)
+    work()
+    return time.perf_counter() - clock, used() - before
+
+
+def loop(model: nn.Module, batches: Sequence[torch.Tensor]) -> None:
+    with torch.no_grad():
+        for batch in batches:
+            model(batch)
+
+
+class Loop:
+    """A network and a batch of noise, in a process of their own."""
+
+    def __init__(self, network: NetworkChoice) -> None:
+        self.model, spec = network.load()
+        shape = spec.input.shape
+        self.batch = torch.randn(BATCH, *shape, generator=torch.Generator().manual_seed(0))
+        loop(self.model, [self.batch])
+
+
+def some(desk: Loop, batches: int) -> float:
+    """Seconds of processor time that it took."""
+    before = time.process_time()
+    loop(desk.model, [desk.batch] * batches)
+    return time.process_time() - before
+
+
+def stages(model: nn.Module, spec: ModelSpec, videos: Sequence[Path]) -> dict[str, float]:
+    """Seconds of processor time a window in one thread, of the first videos, by stage."""
+    spent = dict.fromkeys(
+        ("network", "decoding and cropping", "opening", "SHA-256", "the rest"), 0.0
+    )
+    windows, describer = 0, Describer(model, spec, "fc6", spec.input.frames // 2, BATCH)
+
+    def took(stage: str, work: Callable[[], object]) -> object:
+        before = time.process_time()
+        made = work()
+        spent[stage] += time.process_time() - before
+        return made
+
+    for video in videos:
+        if windows >= HELD:
+            break
+        took("SHA-256", lambda video=video: sha256(video))
+        stream: WindowStream = took("opening", lambda video=video: describer.stream(video))
+        ready = took("decoding and cropping", lambda stream=stream: list(stream))
+        batches = list(torch.cat(ready).split(BATCH))
+        took("network", lambda batches=batches: loop(model, batches))
+        took("the rest", lambda batches=batches: [describer._listener._rows(b) for b in batches])
+        windows += len(ready)
+    spent["the rest"] -= spent["network"]
+    return {stage: seconds / windows for stage, seconds in spent.items()}
+
+
+def distinct(videos: Sequence[Path], takes: ModelSpec, most: int) -> Iterator[tuple[Path, int]]:
+    """Videos and their windows, until there are so many."""
+    for path, _ in find_videos(list(videos)):
+        windows = len(WindowStream(path, takes.input, takes.input.frames // 2).starts)
+        yield path, windows
+        most -= windows
+        if most <= 0:
+            return
+
+
+def report(name: str, windows: int, times: Times, against: Times, start: Times = (0, 0)) -> None:
+    """A line: windows a second of both kinds, their shares of ``against``, and without a start."""
+    rates = [windows / seconds for seconds in times]
+    shares = [rate * seconds for rate, seconds in zip(rates, against, strict=True)]
+    rest = [s * t / (t - o) for s, t, o in zip(shares, times, start, strict=True)]
+    print(
+        f"{name:12} {times[0]:7.1f} s {times[1]:7.1f} s {rates[0]:8.2f} {rates[1]:8.2f}"
+        + "".join(f" {share:8.1%}" for share in (*shares, *rest)),
+        flush=True,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,62 +140,73 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("videos", nargs="+", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--most", type=int, default=400, help="windows of the corpus, about")
     parser.add_argument("--model", default="compact")
+    parser.add_argument("--weights", default=None)
     options = parser.parse_args(arguments)
-    torch.set_num_threads(options.jobs)
-    network = NetworkChoice(options.model)
+    jobs, network = options.jobs, NetworkChoice(options.model, options.weights)
     model, spec = network.load()
-    windows: list[torch.Tensor] = []
-    for video in options.videos:
-        stream = WindowStream(video, spec.input, spec.input.frames // 2)
-        windows += islice(stream, HELD - len(windows))
-    batches = list(torch.cat(windows).split(BATCH))
+    counts = dict(distinct(options.videos, spec, options.most))
+    videos, many = list(counts), sum(counts.values())
 
-    def bare() -> int:
-        with torch.no_grad():
-            for batch in batches:
-                model(batch)
-        return len(windows)
-
-    def features(videos: Sequence[Path]) -> int:
+    def features(paths: Sequence[Path]) -> None:
         settings = FeatureSettings(network, windows=True, batch=BATCH)
         with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "f.parquet"
-            return write_features(videos, out, settings, jobs=options.jobs).rows
+            write_features(paths, Path(folder) / "f.parquet", settings, jobs=jobs)
 
-    bare()
-    rows: list[list[float]] = []
-    with tempfile.TemporaryDirectory() as name:
-        short = [Path(name, str(job)) for job in range(options.jobs)]
-        for folder in short:
+    print(f"{network.model}: {len(videos)} videos, {many} windows; load {os.getloadavg()[0]:.1f}")
+    with tempfile.TemporaryDirectory() as name, Workers(Loop, (network,), jobs) as team:
+        short = [Path(name, str(job)) for job in range(jobs)]
+        for number, folder in enumerate(short):
             folder.mkdir()
-            for number, frame in enumerate(read_clip(options.videos[0]).frames):
-                write_image(folder / f"{number:02d}.png", frame)
+            for place, frame in enumerate(read_clip(videos[0]).frames):
+                write_image(folder / f"{place:02d}.png", frame + number)
+        first = timed(lambda: features(short))
+        print(f"first start {first[0]:.1f} s, {first[1]:.1f} s of processor time")
+        with one_thread_each:
+            spent = stages(model, spec, videos)
+        costs = ", ".join(f"{stage} {1e3 * seconds:.1f}" for stage, seconds in spent.items())
+        print(f"ms of processor time a window in one thread: {costs}")
+        possible = spent["network"] / sum(spent.values())
+        print(f"possible share where every core is busy: {possible:.1%}")
+        torch.set_num_threads(jobs)
+        ready = list(islice(WindowStream(videos[0], spec.input, 8), HELD))
+        batches = list(torch.cat(ready * (HELD // len(ready) + 1))[:HELD].split(BATCH))
+        loop(model, batches)
+        loops = [len(batches) // jobs] * jobs
+
+        def apart() -> Times:
+            began = time.perf_counter()
+            cpu = sum(seconds for _, seconds in team.run(some, loops))
+            return time.perf_counter() - began, cpu
+
+        apart()
+        rows = list[tuple[Times, ...]]()
         print(
-            f"{len(windows)} windows in memory; load {os.getloadavg()[0]:.1f}; {options.jobs} jobs"
+            f"{'':12} {'clock':>9} {'CPU':>9} {'windows a s':>17} {'share':>17}"
+            f" {'without start':>17}"
         )
-        print("         bare loop         features          share       start")
         for _ in range(options.rounds):
-            held, loop = timed(bare)
-            many, ours = timed(lambda: features(options.videos))
-            _, start = timed(lambda: features(short))
-            shares = []
-            for kind, a, b, s in zip(("clock", "CPU"), loop, ours, start, strict=True):
-                whole, rest = a / held * many / b, a / held * many / (b - s)
-                shares += [whole, rest]
-                print(
-                    f"{kind:6} {held / a:8.2f} /s  {many / b:12.2f} /s {whole:12.1%} {s:9.2f} s"
-                    f"   without it {rest:.1%}",
-                    flush=True,
-                )
-            rows.append(shares)
-    clock, clock_rest, cpu, cpu_rest = (
-        statistics.median(values) for values in zip(*rows, strict=True)
-    )
+            before = timed(lambda: loop(model, batches))
+            ours = timed(lambda: features(videos))
+            after = timed(lambda: loop(model, batches))
+            alone = apart()
+            start = timed(lambda: features(short))
+            bare = (before[0] + after[0]) / 2 / HELD, (before[1] + after[1]) / 2 / HELD
+            report("loop", 2 * HELD, (before[0] + after[0], before[1] + after[1]), bare)
+            report("loops", sum(loops) * BATCH, alone, bare)
+            report("features", many, ours, bare, start)
+            report("start", jobs, start, bare)
+            rows.append((bare, ours, start))
+    shares = [
+        (bare[0] * many / ours[0], bare[0] * many / (ours[0] - start[0]))
+        for bare, ours, start in rows
+    ]
+    whole, steady = (statistics.median(values) for values in zip(*shares, strict=True))
     print(
-        f"median share: clock {clock:.1%}, CPU {cpu:.1%}; without the start {clock_rest:.1%}, "
-        f"{cpu_rest:.1%}; load {os.getloadavg()[0]:.1f}"
+        f"{network.model}: {whole:.1%} of the bare loop by the clock, {steady:.1%} without the "
+        f"start; possible {possible:.1%}; load {os.getloadavg()[0]:.1f}"
     )
     return 0
 

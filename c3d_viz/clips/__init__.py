@@ -6,7 +6,7 @@ from .demo import demo_clips
 from .folder import counting_order
 from .prepare import cropped_frames, preprocess, preprocess_frames
 from .search import find_videos
-from .stream import WindowStream
+from .stream import Flaw, WindowStream, add_flaw, flaw_notes
 from .suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, begins_like_video
 from .timeline import motion_energy, read_thumbnails
 from .video import VideoInfo

@@ -49,6 +49,9 @@ class WebPFile:
                 file.seek(end)
         return (1000 * len(times) / sum(times) if sum(times) else FALLBACK_FPS), ()
 
+    def keyframes(self) -> None:
+        """None: pictures are drawn over those before, from the first on."""
+
     def frames(
         self, numbers: Sequence[int], *, skip_damaged: bool = False
     ) -> Iterator[SourceFrame]:

@@ -58,6 +58,10 @@ class FrameFolder:
         """25 frames per second, for pictures carry no rate, and no notes."""
         return FALLBACK_FPS, ()
 
+    def keyframes(self) -> Sequence[int]:
+        """Every number: pictures owe nothing to each other."""
+        return range(len(self.files))
+
     def frames(
         self, numbers: Sequence[int], *, skip_damaged: bool = False
     ) -> Iterator[SourceFrame]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,26 @@ from .source import open_source
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+Flaw = tuple[str, int, int]  # what is wrong with the frames from one number to another
+
+
+def add_flaw(flaws: list[Flaw], what: str, first: int, last: int) -> None:
+    """Note what is wrong with frames, in ascending order; those that are noted stay as they are."""
+    first = max(first, flaws[-1][2] + 1) if flaws else first
+    if flaws and flaws[-1][0] == what and flaws[-1][2] == first - 1 <= last:
+        flaws[-1] = (what, flaws[-1][1], max(last, flaws[-1][2]))
+    elif first <= last:
+        flaws.append((what, first, last))
+
+
+def flaw_notes(flaws: Sequence[Flaw]) -> tuple[str, ...]:
+    """A line for each."""
+    return tuple(
+        f"frames {first}-{last}: {what}" if last > first else f"frame {first}: {what}"
+        for what, first, last in flaws
+    )
 
 
 class WindowStream:
@@ -38,6 +58,7 @@ class WindowStream:
     Attributes:
         frames: number of frames of the video or clip.
         starts: place of each window's first frame in the video, or in the clip.
+        source_notes: what is known of the source before its frames are read, a line each.
 
     Raises:
         ClipError: the video cannot be read, or is shorter than one window.
@@ -57,7 +78,7 @@ class WindowStream:
         else:
             info = self._source.info()
             self.frames, notes = info.frames, info.notes
-        self._notes, self._flaws = notes, list[tuple[str, int, int]]()
+        self.source_notes, self._flaws = notes, list[Flaw]()
         self._stride = spec.stride if self._source is not None else 1
         self._span = span = span_of(self._stride, spec.frames)
         self.starts = range(0, self.frames - span + 1, step)
@@ -73,11 +94,27 @@ class WindowStream:
     @property
     def notes(self) -> tuple[str, ...]:
         """What people should know, a line each; damaged frames as far as they have been read."""
-        flaws = (
-            f"frames {first}-{last}: {flaw}" if last > first else f"frame {first}: {flaw}"
-            for flaw, first, last in self._flaws
-        )
-        return (*self._notes, *flaws)
+        return (*self.source_notes, *flaw_notes(self._flaws))
+
+    @property
+    def flaws(self) -> tuple[Flaw, ...]:
+        """Damaged frames as far as they have been read."""
+        return tuple(self._flaws)
+
+    def cuts(self, every: int) -> tuple[int, ...]:
+        """Places in ``starts``, of each ``every``-th, from which a reader may as well begin.
+
+        Such a place is the first, and any that lies behind a keyframe by at most half of what is
+        between two: frames on the way there are decoded for nothing.
+        """
+        keys = self._source.keyframes() if self._source and len(self.starts) > every else None
+        if keys is None:
+            return (0,)
+        known, room = np.asarray(keys), every * self.starts.step // 2
+        places = np.arange(0, len(self.starts), every)
+        begins = np.asarray(self.starts)[places]
+        before = known[np.searchsorted(known, begins, side="right") - 1]
+        return tuple(places[(places == 0) | (begins - before <= room)].tolist())
 
     def __iter__(self) -> Iterator[Tensor]:
         """Each window as (1, C, T, H, W) float32, in the order of ``starts``.
@@ -94,7 +131,7 @@ class WindowStream:
             cropped, resized = cropped_frame(frame, spec)
             held.append(cropped)
             if flaw:
-                self._add_flaw(flaw, number)
+                add_flaw(self._flaws, flaw, number, number)
             if number - self._span + 1 in self.starts:
                 window = np.stack(list(held)[:: self._stride])
                 yield preprocess_frames(window, spec, resized=resized)
@@ -109,9 +146,3 @@ class WindowStream:
             return (SourceFrame(i, self._video.frames[i]) for i in range(first, end))
         assert self._source is not None
         return self._source.frames(range(first, end))
-
-    def _add_flaw(self, flaw: str, number: int) -> None:
-        if self._flaws and self._flaws[-1][0] == flaw and self._flaws[-1][2] == number - 1:
-            self._flaws[-1] = (flaw, self._flaws[-1][1], number)
-        else:
-            self._flaws.append((flaw, number, number))

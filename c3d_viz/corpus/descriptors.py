@@ -23,6 +23,9 @@ from ..progress import Progress
 from .listener import Listener, Vectors, mean_of_positions
 
 Video = Clip | str | os.PathLike[str]
+Sums = npt.NDArray[np.float64]
+
+LENGTH = 64  # windows of a piece, or a few more: what is added up and kept together
 
 
 @dataclass(frozen=True)
@@ -60,46 +63,67 @@ class Describer:
         self.layer, self.step = layer, takes.frames - overlap
         self._listener = Listener(model, takes, [layer], batch, mean_of_positions)
         self.size = self._listener.size
+        self.piece = batch * math.ceil(LENGTH / batch)  # windows; no batch is of two pieces
 
-    def stream(self, video: Video) -> WindowStream:
-        """The windows of a video.
+    def stream(self, video: Video, part: slice = slice(None)) -> WindowStream:
+        """The windows of a video, or a part of them.
 
         Raises:
             ClipError: it cannot be read, or is shorter than one window.
         """
         takes = self._listener.input
         apart = self.step if isinstance(video, Clip) else self.step * takes.stride
-        return WindowStream(video, takes, apart)
+        return WindowStream(video, takes, apart, part)
 
     def vectors(self, stream: WindowStream) -> Iterator[Vectors]:
         """(B, D) float32 for each batch of windows; see ``Listener.vectors``."""
         return self._listener.vectors(stream)
 
 
-class Mean:
-    """The mean of rows that come in batches, in double precision, and its direction."""
+class Sum:
+    """The sum of rows that come in batches, in double precision, and its direction.
 
-    def __init__(self) -> None:
+    Added up piece by piece: the same bits, whoever adds a piece up.
+
+    Attributes:
+        count: number of rows so far.
+    """
+
+    def __init__(self, piece: int) -> None:
         self.count = 0
-        self._sum: npt.NDArray[np.float64] = np.zeros(1)  # broadcasts to the first rows
+        self._piece = piece
+        self._before: Sums = np.zeros(1)  # broadcasts to the first rows
+        self._part: Sums = np.zeros(1)
 
-    def add(self, rows: Vectors) -> None:
+    def add(self, rows: Vectors | Sums) -> None:
         self.count += len(rows)
-        self._sum = self._sum + rows.sum(axis=0, dtype=np.float64)
+        self._part = self._part + rows.sum(axis=0, dtype=np.float64)
+        if self.count % self._piece == 0:
+            self._before, self._part = self.total, np.zeros(1)
+
+    @property
+    def total(self) -> Sums:
+        """(D,) float64."""
+        return self._before + self._part
 
     def direction(self, label: str, layer: str) -> Vectors:
         """(D,) float32 of L2 norm 1.
 
         Raises:
-            VizError: the mean is zero, which has no direction.
+            VizError: the sum is zero, which has no direction.
         """
-        norm = math.sqrt(float(self._sum @ self._sum))
+        norm = math.sqrt(float(self.total @ self.total))
         if not norm:
-            raise VizError(
-                f"{layer} answers zero to every window of {label}, so there is no direction to "
-                f"give; choose another layer or other weights"
-            )
-        return (self._sum / norm).astype(np.float32)
+            raise no_direction(label, layer)
+        return (self.total / norm).astype(np.float32)
+
+
+def no_direction(label: str, layer: str) -> VizError:
+    """What is said of a video whose sum is zero."""
+    return VizError(
+        f"{layer} answers zero to every window of {label}, so there is no direction to give; "
+        f"choose another layer or other weights"
+    )
 
 
 @checked(VizError)
@@ -137,14 +161,14 @@ def describe(
     """
     describer = Describer(model, spec, layer, overlap, batch)
     stream = describer.stream(clip)
-    mean, answers = Mean(), list[Vectors]()
+    total, answers = Sum(describer.piece), list[Vectors]()
     for answer in describer.vectors(stream):
         answers.append(answer)
-        mean.add(answer)
+        total.add(answer)
         if progress is not None:
-            progress(mean.count, len(stream.starts), stream.label)
+            progress(total.count, len(stream.starts), stream.label)
     starts = np.asarray(stream.starts, dtype=np.int64)
     if isinstance(clip, Clip):
         starts = clip.start + clip.stride * starts
-    vector = mean.direction(stream.label, layer)
+    vector = total.direction(stream.label, layer)
     return Descriptor(vector, np.concatenate(answers), starts, stream.frames, stream.notes)

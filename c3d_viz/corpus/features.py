@@ -12,19 +12,19 @@ from typing import Any
 
 from ..clips import WindowStream
 from ..engine import device_named
-from ..errors import ClipError, ExportError, VizError
-from ..files import is_part, kept_if_filled, sha256, try_folder
+from ..errors import ClipError, ExportError
+from ..files import is_part, kept_if_filled, try_folder
 from ..progress import Progress
 from ..weights import NetworkChoice
-from .descriptors import Describer, Mean
+from .descriptors import Describer, Sum, no_direction
 from .identity import about, key_of
-from .listener import Vectors
+from .pieces import Piece, Video, scan_all, video_of
 from .ray_engine import Cluster, RayWorkers, workers
-from .shards import Shard, merge, read_shard, write_shard
-from .videos import Tally, distinct_videos, list_failures, text_of
+from .shards import Batch, Entry, Shard, merge, notes_of, read_batches, read_shard, write_shard
+from .videos import distinct_videos, list_failures, text_of
 from .workers import Workers
 
-_SHARD = re.compile(r"[0-9a-f]{12}-[0-9a-f]{64}\.parquet")
+_SHARD = re.compile(r"[0-9a-f]{12}-[0-9a-f]{64}(-[0-9]+){2}\.parquet")
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ def write_features(
 
     Columns: path, sha256, frames, windows (or start, of a window), vector (D float32), notes; rows
     in counting order of the paths. What was computed so far lies in ``<out>.parts``, a file for
-    each video by its SHA-256; the same call goes on from there, and the last step removes it. A
-    video that cannot be used is left out and listed in ``<out>.errors.jsonl``.
+    each piece of a video (64 windows or a few more) by its SHA-256; the same call goes on from
+    there, and the last step removes it. A video that cannot be used is left out and listed in
+    ``<out>.errors.jsonl``.
 
     Args:
         videos: video files, folders of frames, and folders of either; each file counts once.
@@ -105,27 +106,45 @@ def write_features(
 def _write(
     run: _Run, found: Sequence[Path], team: Workers | RayWorkers, progress: Progress | None
 ) -> FeatureReport:
-    settings = run.settings
-    made: dict[Path, tuple[str, Path, Shard] | VizError] = {}
-    tally = Tally(len(found), progress)
-    for path, result in team.run(_describe, found):
-        if isinstance(result, ExportError):
-            raise result
-        made[path] = result
-        tally.end(text_of(path), 0 if isinstance(result, VizError) else result[2].windows)
-    done, failed = list[tuple[str, str, Path, Shard]](), list[tuple[str, str]]()
-    for path in found:
-        result = made[path]
-        if isinstance(result, VizError):
-            failed.append((text_of(path), str(result)))
-        else:
-            done.append((text_of(path), *result))
-    if not done:
+    done = 0
+
+    def tell(piece: Piece, windows: int, videos: int) -> None:
+        nonlocal done
+        done += piece.end - piece.first
+        if progress is not None:
+            what = f"windows of {videos} videos: {text_of(piece.video.path)}"
+            progress(done, windows, what)
+
+    def opened(path: Path) -> None:
+        if progress is not None:
+            progress(0, 0, f"opened {text_of(path)}")
+
+    scanned = scan_all(team, _probe, _scan, found, opened, tell)
+    wrong = scanned.wrong
+    for video in scanned.videos:
+        if not any(shard.rows for shard in scanned.pieces[video.sha256].values()):
+            wrong[video.path] = str(no_direction(text_of(video.path), run.settings.layer))
+    videos = [video for video in scanned.videos if video.path not in wrong]
+    failed = [(text_of(path), wrong[path]) for path in found if path in wrong]
+    if not videos:
         raise ClipError(f"none of {len(found)} videos can be used; the first: {failed[0][1]}")
     errors = list_failures(run.errors, failed)
-    rows = merge(run.out, done, run.size, each_window=settings.windows, about=run.about)
+    entries = (_entry(run, video, scanned.pieces[video.sha256]) for video in videos)
+    number = "start" if run.settings.windows else "windows"
+    rows = merge(run.out, entries, run.size, number, run.about)
     run.clean()
-    return FeatureReport(len(done), rows, tuple(failed), errors)
+    return FeatureReport(len(videos), rows, tuple(failed), errors)
+
+
+def _entry(run: _Run, video: Video, pieces: dict[Piece, Shard]) -> Entry:
+    """The rows of a video, put together from its pieces."""
+    label, batches = text_of(video.path), read_batches(p.file(run.parts, run.key) for p in pieces)
+    if not run.settings.windows:
+        total = Sum(1)  # what a piece has is added up already
+        for _, sums in batches:
+            total.add(sums)
+        batches = iter([([video.windows], total.direction(label, run.settings.layer)[None])])
+    return Entry(label, video.sha256, video.frames, notes_of(pieces.values()), batches)
 
 
 class _Run:
@@ -182,29 +201,28 @@ class _Desk:
         self.settings, self.parts, self.key = settings, parts, key
 
 
-def _describe(desk: _Desk, path: Path) -> tuple[str, Path, Shard]:
-    """SHA-256, shard's file and shard of a video; computed unless it is there."""
-    stream = desk.describer.stream(path)
-    try:
-        digest = sha256(path)
-    except OSError as error:
-        raise ClipError(f"{stream.label} cannot be read: {error.strerror or error}") from None
-    file, size = desk.parts / f"{desk.key}-{digest}.parquet", desk.describer.size
-    shard = read_shard(file, size)
-    if shard is None:
-        facts: dict[str, Any] = {"frames": stream.frames, "windows": len(stream.starts)}
-        shard = write_shard(file, size, _vectors(desk, stream, facts), facts)
-    return digest, file, shard
+def _probe(desk: _Desk, path: Path) -> Video:
+    return video_of(path, desk.describer.stream(path), desk.describer.piece)
 
 
-def _vectors(
-    desk: _Desk, stream: WindowStream, facts: dict[str, Any]
-) -> Iterator[tuple[Sequence[int], Vectors]]:
-    mean = Mean()
+def _scan(desk: _Desk, piece: Piece) -> Shard:
+    """The shard of a piece: its windows' vectors, or their sum; computed unless it is there."""
+    file, size = piece.file(desk.parts, desk.key), desk.describer.size
+    exact = not desk.settings.windows
+    known = read_shard(file, size, exact=exact)
+    if known is not None:
+        return known
+    stream = desk.describer.stream(piece.video.path, slice(piece.first, piece.end))
+    facts: dict[str, Any] = {"frames": piece.video.frames, "windows": piece.video.windows}
+    return write_shard(file, size, _vectors(desk, stream, facts), facts, exact=exact)
+
+
+def _vectors(desk: _Desk, stream: WindowStream, facts: dict[str, Any]) -> Iterator[Batch]:
+    total = Sum(desk.describer.piece)
     for answer in desk.describer.vectors(stream):
         if desk.settings.windows:
-            yield stream.starts[mean.count : mean.count + len(answer)], answer
-        mean.add(answer)
-    if not desk.settings.windows:
-        yield stream.starts[:1], mean.direction(stream.label, desk.describer.layer)[None]
-    facts["notes"] = stream.notes
+            yield stream.starts[total.count : total.count + len(answer)], answer
+        total.add(answer)
+    if not desk.settings.windows and total.total.any():  # a sum of zero is no row
+        yield stream.starts[:1], total.total[None]
+    facts["notes"], facts["flaws"] = stream.source_notes, stream.flaws

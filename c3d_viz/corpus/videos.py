@@ -1,4 +1,4 @@
-"""Which videos a corpus has, each once, and how far the work on them is."""
+"""Which videos a corpus has, each once, and which of them could not be used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ..clips import counting_order, find_videos
 from ..files import write_text
-from ..progress import Progress
 
 
 def distinct_videos(videos: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -40,19 +39,3 @@ def list_failures(file: Path, failed: Sequence[tuple[str, str]]) -> Path | None:
     lines = (json.dumps({"path": p, "error": e}, ensure_ascii=False) for p, e in failed)
     write_text(file, "".join(f"{line}\n" for line in lines))
     return file
-
-
-class Tally:
-    """Windows done and about how many there are, known better with every video that is done."""
-
-    def __init__(self, videos: int, progress: Progress | None) -> None:
-        self._videos, self._progress = videos, progress
-        self._ended = self._done = 0
-
-    def end(self, label: str, windows: int) -> None:
-        """A video is done, and had so many windows."""
-        self._ended, self._done = self._ended + 1, self._done + windows
-        if self._progress is not None:
-            total = round(self._done * self._videos / self._ended)
-            which = f"video {self._ended} of {self._videos}"
-            self._progress(self._done, total, f"windows, {which}: {label}")

@@ -30,7 +30,9 @@ CONV = dataclasses.replace(SMALL, layers=("conv2a",), top=2)
 def videos(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Path]) -> Path:
     folder = tmp_path_factory.mktemp("videos")
     for number in range(3):
-        make_video(folder / f"{number}.mp4", colour_noise(40, 32, 48, number), options=GOP)
+        make_video(
+            folder / f"{number}.mp4", colour_noise(40, 32, 48, number), options={**GOP, "g": "8"}
+        )
     return folder
 
 
@@ -38,7 +40,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., P
 def whole(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What an undisturbed run leaves: every file's hash."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(scan, "RANGE", 2)  # two shards a video, of 4 windows
+    patch.setattr(scan, "LENGTH", 2)  # two shards a video, of 4 windows
     out = tmp_path_factory.mktemp("whole") / "atlas"
     write_atlas([videos], out, CONV)
     patch.undo()
@@ -53,7 +55,7 @@ def bytes_of(atlas: Path) -> dict[str, str]:
 @pytest.fixture
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The shards that are computed, as they are: video and first window."""
-    monkeypatch.setattr(scan, "RANGE", 2)
+    monkeypatch.setattr(scan, "LENGTH", 2)
     names: list[str] = []
     vectors = Listener.vectors
     monkeypatch.setattr(
@@ -148,7 +150,7 @@ def test_damaged_parts_are_made_again(
 def test_a_full_disk_is_one_line_and_goes_on(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(scan, "RANGE", 2)
+    monkeypatch.setattr(scan, "LENGTH", 2)
     write = pq.ParquetWriter.write_batch
     written: list[int] = []
 

@@ -135,8 +135,8 @@ def test_bad_videos_are_listed_and_left_out(videos: Path, made: Path, tmp_path: 
     assert "is empty" in why["empty.mp4"]
     assert "short has 2 frames; a window of 16" in why["short"]
     assert "text.mp4" in why["text.mp4"]
-    assert told[-1][:2] == (2, 2)
-    assert "video 5 of 5" in told[-1][2]
+    assert [step[:2] for step in told] == [(0, 0)] * 5 + [(2, 2)]
+    assert told[-1][2] == f"windows of 1 videos: {tmp_path / 'in' / 'good.mp4'}"
     # when they are gone, so is their list
     write_features([videos], tmp_path / "f.parquet", CONV, overwrite=True)
     assert not report.errors.exists()
@@ -164,7 +164,7 @@ def test_a_video_that_fails_half_way(
         (str(videos / "a"), True)
     ]
     assert {r["path"] for r in rows(tmp_path / "f.parquet")} == {str(videos / "b10.mp4")}
-    assert told[-1] == (15, 15)
+    assert told[-1] == (20, 20)
 
 
 def test_nothing_usable_is_one_line(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..nearest import parquet_file
+from ..pieces import Video
 from .draw import Drawing, Drawn, Place
-from .scan import Video
 from .settings import AtlasSettings
 from .tables import ALIKE, FeatureMap, TopWindow
 from .tally import Likeness, Winners, Yardstick, order_of

@@ -22,15 +22,16 @@ from ...files import (
 from ...progress import Progress
 from ..identity import about, key_of, versions
 from ..listener import Listener, peak_of_positions
+from ..pieces import Piece, Video, scan_all
 from ..ray_engine import Cluster, workers
-from ..shards import Shard, merge, read_shard
+from ..shards import Entry, Shard, merge, notes_of, read_batches
 from ..videos import list_failures, text_of
 from .bench import Bench
 from .draw import Film, Place, compose, draw, strips_file, tiles_of
 from .find import Found, find
 from .opened import Atlas
 from .page import page
-from .scan import Video, pieces_of, probe, scan
+from .scan import probe, scan
 from .settings import AtlasSettings, fields_of
 from .tables import ATLAS, INDEX, MAPS, MEDIA, SCHEMA, WINDOWS, media_file, write_index, write_maps
 
@@ -72,6 +73,7 @@ class Run:
         self.columns = [(i, c) for i, n in enumerate(self.layers.values()) for c in range(n)]
         arguments = (settings, self.fields, self.parts, self.scan_key, self.draw_key)
         self.workers = workers(Bench, arguments, jobs, cluster, settings.device)
+        self._pieces = dict[str, dict[Piece, Shard]]()
         self._done = self._total = 0
 
     def _check_place(self, overwrite: bool) -> None:
@@ -101,46 +103,33 @@ class Run:
 
     def scan(self, found: Sequence[Path]) -> tuple[list[Video], list[tuple[str, str]]]:
         """Every video that can be used, in order, its shards written; (path, why) of the rest."""
-        videos: dict[Path, Video] = {}
-        wrong: dict[Path, str] = {}
-        for path, video in self.workers.run(probe, found):
-            if isinstance(video, VizError):
-                wrong[path] = str(video)
-            else:
-                videos[path] = video
-            self._tell(0, f"opened {text_of(path)}")
-        distinct = {video.sha256: video for video in videos.values()}.values()
-        pieces = [piece for video in distinct for piece in pieces_of(video)]
-        windows = sum(piece.end - piece.first for piece in pieces)
-        most = min(self.settings.top, self.settings.per_video * len(distinct))
-        self._total = 2 * windows + self.size * (1 + most)
-        for piece, shard in self.workers.run(scan, pieces):
-            if isinstance(shard, ExportError):
-                raise shard
-            if isinstance(shard, VizError):
-                same = [p for p, v in videos.items() if v.sha256 == piece.video.sha256]
-                wrong.update(dict.fromkeys(same, str(shard)))
+
+        def done(piece: Piece, windows: int, videos: int) -> None:
+            most = min(self.settings.top, self.settings.per_video * videos)
+            self._total = 2 * windows + self.size * (1 + most)
             self._tell(2 * (piece.end - piece.first), text_of(piece.video.path))
+
+        def opened(path: Path) -> None:
+            self._tell(0, f"opened {text_of(path)}")
+
+        scanned = scan_all(self.workers, probe, scan, found, opened, done)
+        self._pieces |= scanned.pieces
+        wrong = scanned.wrong
         failed = [(text_of(path), wrong[path]) for path in found if path in wrong]
-        return [videos[path] for path in found if path not in wrong], failed
+        return scanned.videos, failed
 
     def find(self, videos: Sequence[Video]) -> Found:
         """Write the table of all windows, and say what it holds; one pass over it."""
-        entries = (
-            (text_of(video.path), video.sha256, file, self._shard(file))
-            for video in videos
-            for piece in pieces_of(video)
-            for file in (piece.file(self.parts, self.scan_key),)
-        )
+        entries = (self._entry(video) for video in videos)
         table = self.parts / WINDOWS
-        merge(table, entries, self.size, each_window=True, about=self.about)
+        merge(table, entries, self.size, "start", self.about)
         return find(table, videos, list(self.layers.values()), self.settings)
 
-    def _shard(self, file: Path) -> Shard:
-        shard = read_shard(file, self.size)
-        if shard is None:
-            raise ExportError(f"{file} is gone or damaged; give the command again")
-        return shard
+    def _entry(self, video: Video) -> Entry:
+        pieces = self._pieces[video.sha256]
+        batches = read_batches(piece.file(self.parts, self.scan_key) for piece in pieces)
+        notes = notes_of(pieces.values())
+        return Entry(text_of(video.path), video.sha256, video.frames, notes, batches)
 
     def draw(self, told: Found) -> dict[Path, str]:
         """Draw every window that wins; why, of the videos that can no longer be read."""
