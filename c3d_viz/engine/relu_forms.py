@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 class Rectified(NamedTuple):
-    """A call that is a ReLU: of what, up to which value, and whether it writes into it."""
+    """A call that is a ReLU: of what, up to which value, whether into its first argument."""
 
     x: Tensor
     ceiling: float | None = None
@@ -36,10 +36,7 @@ PRODUCTS = {
     torch.multiply: False, Tensor.multiply: False, Tensor.mul_: True, Tensor.__imul__: True,
     Tensor.multiply_: True,
 }  # fmt: skip
-SUMS = {
-    torch.add: False, Tensor.add: False, Tensor.__add__: False, Tensor.__radd__: False,
-    Tensor.add_: True, Tensor.__iadd__: True,
-}  # fmt: skip
+_SUMS = {torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.add_, Tensor.__iadd__}
 FILLS = {torch.masked_fill: False, Tensor.masked_fill: False, Tensor.masked_fill_: True}
 FILLS |= {Tensor.__setitem__: True}
 HEAVISIDES: _Functions = {torch.heaviside, Tensor.heaviside}
@@ -57,13 +54,15 @@ CASTS |= {Tensor.type_as}
 COPIES: _Functions = {Tensor.clone, torch.clone, Tensor.detach, torch.detach, Tensor.contiguous}
 COPIES |= {Tensor.data.__get__}  # type: ignore[attr-defined]
 _NEGATIVES = {torch.neg, torch.negative, Tensor.neg, Tensor.negative, Tensor.__neg__}
+_NEGATIVES |= {torch.neg_, torch.negative_, Tensor.neg_, Tensor.negative_}
 _QUOTIENTS = {torch.div, torch.divide, torch.true_divide, Tensor.div, Tensor.divide}
-_QUOTIENTS |= {Tensor.true_divide, Tensor.__truediv__}
+_QUOTIENTS |= {Tensor.true_divide, Tensor.__truediv__, Tensor.div_, Tensor.__itruediv__}
 # which of the two is taken off the other
 _DIFFERENCES = {
     torch.sub: 1, torch.subtract: 1, Tensor.sub: 1, Tensor.subtract: 1, Tensor.__sub__: 1,
-    torch.rsub: 0, Tensor.__rsub__: 0,
+    Tensor.sub_: 1, Tensor.subtract_: 1, Tensor.__isub__: 1, torch.rsub: 0, Tensor.__rsub__: 0,
 }  # fmt: skip
+SUMS_IN_PLACE = {Tensor.add_, Tensor.__iadd__, Tensor.sub_, Tensor.subtract_, Tensor.__isub__}
 NEGATIONS = {Tensor.logical_not, torch.logical_not, Tensor.bitwise_not, torch.bitwise_not}
 NEGATIONS |= {Tensor.__invert__}
 
@@ -100,12 +99,10 @@ def rectifier(
 
 
 def negated(
-    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Tensor | None:
-    """The tensor of which the call's result is the negative, by its function and its numbers."""
+    """The tensor of which the call gives the negative, by its function and its numbers."""
     found, pair = None, (*args, *kwargs.values())
-    if not result.requires_grad:
-        return None
     if func in _NEGATIVES:
         found = pair[0]
     elif len(pair) == 2 and func in PRODUCTS and any(map(_is_minus_one, pair)):
@@ -114,8 +111,23 @@ def negated(
         found = pair[0]
     elif len(pair) == 2 and func in _DIFFERENCES and is_zero(pair[1 - _DIFFERENCES[func]]):
         found = pair[_DIFFERENCES[func]]
-    same = isinstance(found, Tensor) and (found.shape, found.dtype) == (result.shape, result.dtype)
-    return found if same else None
+    return found if isinstance(found, Tensor) and found.requires_grad else None
+
+
+def terms(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, int], tuple[Any, int]] | None:
+    """The two summands of a sum or difference, each with its sign, else None."""
+    rest = {name: value for name, value in kwargs.items() if name != "alpha"}
+    alpha, pair = kwargs.get("alpha", 1), (*args, *rest.values())
+    if len(pair) != 2 or isinstance(alpha, Tensor) or alpha not in (1, -1):
+        return None
+    if func in _SUMS:
+        return (pair[0], 1), (pair[1], alpha)
+    if func in _DIFFERENCES:
+        taken = _DIFFERENCES[func]
+        return (pair[1 - taken], 1), (pair[taken], -alpha)
+    return None
 
 
 def argument(

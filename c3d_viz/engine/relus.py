@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any, NamedTuple
+from weakref import ref
 
 import torch
 from torch import Tensor
@@ -27,13 +28,14 @@ from .relu_forms import (
     MAXIMA,
     NEGATIONS,
     PRODUCTS,
-    SUMS,
+    SUMS_IN_PLACE,
     WHERES,
     Rectified,
     argument,
     is_zero,
     negated,
     rectifier,
+    terms,
 )
 from .report import COMPARED
 from .rules import Rule
@@ -57,11 +59,26 @@ class _RuledReLU(torch.autograd.Function):
         return ctx.ruled.rule(signals[0], relu_mask), None, None, None
 
 
-class _Value(NamedTuple):
-    """What a tensor held when nobody had written to it more than ``version`` times."""
+_RELU_OF = "c3d_viz: ReLU of"  # in a node's metadata: the _Value of which it is the ReLU
 
-    tensor: Tensor
+
+class _Value(NamedTuple):
+    """What a tensor held, or its negative, when it had been written to ``version`` times.
+
+    It does not keep the tensor: Python has one plain weak reference to it, which tells it apart.
+    """
+
+    tensor: ref[Tensor]
     version: int
+    sign: int
+    depends: bool  # on the clip
+
+    def times(self, sign: int) -> _Value:
+        return self._replace(sign=self.sign * sign)
+
+    def same(self, other: _Value) -> bool:
+        pairs = self.version == other.version and self.sign == other.sign
+        return pairs and self.tensor is other.tensor
 
 
 class _Fact(NamedTuple):
@@ -69,7 +86,7 @@ class _Fact(NamedTuple):
 
     tensor: Tensor  # kept, or another one might get its id
     version: int
-    role: str  # copy, minus, relu of minus; positive (1[x > 0]), negative (1[x < 0]), mask
+    role: str  # copy; positive (1[x > 0]), negative (1[x < 0]), mask
     of: _Value
 
 
@@ -82,7 +99,8 @@ class RuledReLUs(TorchFunctionMode):
     Covered: ``nn.ReLU``, ``F.relu``, ``torch.relu``, ``Tensor.relu``, their in-place forms,
     ``clamp(min=0)`` / ``clip`` / ``clamp_min``, ``F.threshold(x, 0, 0)``, ``F.leaky_relu(x, 0)``;
     ``maximum(x, 0)`` and ``max``, ``where(x > 0, x, 0)``, ``x * (x > 0)``, ``x * heaviside(x)``,
-    ``masked_fill(x < 0, 0)``, ``x[x < 0] = 0`` and ``x + relu(-x)``, also by copies of x; and the
+    ``masked_fill(x < 0, 0)``, ``x[x < 0] = 0``, ``x + relu(-x)`` and ``relu(-x) - (-x)``, also by
+    copies of x; and the
     ReLU with a ceiling (``nn.ReLU6``, ``nn.Hardtanh(0, m)``, ``clamp(0, m)``; 1[x > 0] is then
     1[0 < x < m]). Every other activation (leaky ReLU, GELU, SiLU ...) keeps its ordinary gradient
     under each rule, and so does code that is compiled or scripted, which no mode can see into;
@@ -134,9 +152,14 @@ class RuledReLUs(TorchFunctionMode):
             return self._transformed(func, args, kwargs)
         rectified = rectifier(func, args, kwargs) or self._spelled_out(func, args, kwargs)
         if rectified is None or kwargs.get("out") is not None:
+            x = negated(func, args, kwargs)
+            minus = None if x is None else self._value(x).times(-1)  # before it is written to
             with torch.no_grad() if func in HEAVISIDES else nullcontext():  # has no gradient
                 result = func(*args, **kwargs)
-            self._remember(func, args, kwargs, result)
+            if x is None or minus is None:
+                self._remember(func, args, kwargs, result)
+            elif (x.shape, x.dtype) == (result.shape, result.dtype):
+                self._keep(result, "copy", minus)
             return result
         x, ceiling, in_place = rectified
         with torch.no_grad():
@@ -146,11 +169,11 @@ class RuledReLUs(TorchFunctionMode):
             return func(*args, **kwargs)
         apply: Callable[..., Any] = _RuledReLU.apply
         ruled = apply(x, answer, relu_mask, self)
-        fact = self._fact(x)
+        of = self._value(x)
         # copy_ rather than a dirty mark: it also keeps the history of views right
-        result = x.copy_(ruled) if in_place else ruled
-        if fact is not None and fact.role == "minus" and ceiling is None:
-            self._keep(result, "relu of minus", fact.of)
+        result = (args[0] if args else x).copy_(ruled) if in_place else ruled
+        if ceiling is None and result.grad_fn is not None:
+            result.grad_fn.metadata[_RELU_OF] = of
         return result
 
     def _transformed(
@@ -169,7 +192,7 @@ class RuledReLUs(TorchFunctionMode):
     def _remember(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
     ) -> None:
-        """Keep what the result is of a tensor: its copy, its negative, its sign, another mask."""
+        """Keep what the result is of a tensor: its copy, its sign, another mask."""
         x = args[0] if args else kwargs.get("input")
         if not isinstance(x, Tensor) or not isinstance(result, Tensor) or result is x:
             return
@@ -179,7 +202,7 @@ class RuledReLUs(TorchFunctionMode):
             of, role = self._value(x), COMPARISONS[func]
             if func not in HEAVISIDES and not is_zero(argument(args, kwargs, 1, "other")):
                 role = "mask"
-            if role == "mask" and not of.tensor.requires_grad:  # nothing of the clip's
+            if role == "mask" and not of.depends:
                 role = None
         elif fact is not None and fact.role in _MASKS:
             if func in COPIES or func in CASTS:
@@ -188,8 +211,6 @@ class RuledReLUs(TorchFunctionMode):
                 role = {"positive": "negative", "negative": "positive"}.get(fact.role, "mask")
         elif func in COPIES and x.is_floating_point():
             role, of = "copy", self._value(x)
-        elif (minus := negated(func, args, kwargs, result)) is not None:
-            role, of = "minus", self._value(minus)
         if role is None and any(self._role(arg) in _MASKS for arg in args):
             if result.requires_grad and result.grad_fn is not None:
                 grad_fn: Any = result.grad_fn
@@ -217,15 +238,14 @@ class RuledReLUs(TorchFunctionMode):
         fact = self._fact(x)
         if fact is not None and fact.role == "copy":
             return fact.of
-        return _Value(x, -1 if x.is_inference() else x._version)
+        return _Value(ref(x), -1 if x.is_inference() else x._version, 1, x.requires_grad)
 
     def _is(self, role: str, other: Any, x: Any) -> bool:
         """Whether ``other`` is that of ``x``, as in "positive": 1[x > 0]."""
         fact = self._fact(other)
         if fact is None or fact.role != role or not isinstance(x, Tensor):
             return False
-        value = self._value(x)
-        return fact.of.tensor is value.tensor and fact.of.version == value.version
+        return fact.of.same(self._value(x))
 
     def _spelled_out(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -237,6 +257,8 @@ class RuledReLUs(TorchFunctionMode):
                     if x.is_floating_point() and x.requires_grad and is_zero(other):
                         return Rectified(x)
             return None
+        if pair := terms(func, args, kwargs):
+            return self._sum(func, pair)
         if not self._facts:
             return None
         if func in WHERES and len(args) == 3:
@@ -248,12 +270,22 @@ class RuledReLUs(TorchFunctionMode):
             for x, mask in (args, args[::-1])[: 2 - PRODUCTS[func]]:
                 if self._is("positive", mask, x):
                     return Rectified(x, in_place=PRODUCTS[func])
-        elif func in SUMS and len(args) == 2 and argument((), kwargs, 0, "alpha", 1) == 1:
-            for x, other in (args, args[::-1])[: 2 - SUMS[func]]:
-                if self._is("relu of minus", other, x) and x.requires_grad:
-                    return Rectified(x, in_place=SUMS[func])
         elif func in FILLS and len(args) == 3:
             x, mask, value = args
             if self._is("negative", mask, x) and is_zero(value):
                 return Rectified(x, in_place=FILLS[func])
+        return None
+
+    def _sum(
+        self, func: Callable[..., Any], pair: tuple[tuple[Any, int], tuple[Any, int]]
+    ) -> Rectified | None:
+        """A sum with its signs as a ReLU: x + relu(-x)."""
+        for (x, sign), (relu, of_relu) in (pair, pair[::-1]):
+            if not (isinstance(x, Tensor) and isinstance(relu, Tensor)) or of_relu != 1:
+                continue
+            if not x.requires_grad or relu.grad_fn is None:
+                continue
+            of: _Value | None = relu.grad_fn.metadata.get(_RELU_OF)
+            if of is not None and of.same(self._value(x).times(-sign)):
+                return Rectified(x if sign == 1 else -x, in_place=func in SUMS_IN_PLACE)
         return None

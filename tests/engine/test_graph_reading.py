@@ -58,6 +58,7 @@ def test_what_is_known() -> None:
         lambda x, _: x.view(x.size(0), -1), lambda x, _: x.mean([2, 3, 4]), lambda x, _: x.mul_(2),
         lambda x, _: checkpoint(torch.relu, x, use_reentrant=False),
         lambda x, _: x.clamp(min=0), lambda x, _: F.dropout(x, training=False).contiguous(),
+        lambda x, _: F.relu(x * -2) + x, lambda x, _: F.relu(x) + x,
     ):  # fmt: skip
         assert why(function) == ""
     assert unknown(Residual().eval(), 3, 4, 8, 8) == ""
@@ -99,6 +100,10 @@ def test_what_is_not_known_says_why() -> None:
         (lambda x, _: F.batch_norm(x, None, None, training=True), "batch_norm is not known"),
         (lambda x, _: torch.add(x, x, alpha=2), "add is not known"),
         (lambda x, _: x.detach().relu(), "detach is not known"),
+        (lambda x, _: x + torch.relu(-1 * x), "of x and relu(-x) is not known"),
+        (lambda x, _: F.relu(x.clone().mul_(-1)) + x, "of x and relu(-x) is not known"),
+        (lambda x, _: x * -2 + F.relu(x / 0.5), "of x and relu(-x) is not known"),
+        (lambda x, _: torch.relu(x) - x, "sub is not known"),
         (lambda x, _: F.relu(x) if x.sum() > 0 else x, "it does not run on shapes"),
         (_behind, "a view of it is written to"),
         (lambda x, _: _Reversed.apply(x), "gradients are cut off"),

@@ -58,6 +58,18 @@ def added(x: Tensor) -> Tensor:
     return x
 
 
+def subtracted(x: Tensor) -> Tensor:
+    z = -x
+    y = z.relu()
+    y -= z
+    return y
+
+
+def turned_round(x: Tensor) -> Tensor:
+    before = x.clone()
+    return before + F.relu(x.mul_(-1), inplace=True)
+
+
 FORMS: dict[str, Activation] = {
     "maximum": lambda x: torch.maximum(x, torch.zeros_like(x)),
     "maximum of a number": lambda x: torch.maximum(torch.tensor(0.0), x),
@@ -94,7 +106,19 @@ FORMS: dict[str, Activation] = {
     "x + relu(x / -1)": lambda x: x + torch.relu(x / -1),
     "x + relu(0 - x)": lambda x: x + torch.relu(0 - x),
     "x + relu(zeros - x)": lambda x: x + torch.relu(torch.sub(torch.zeros_like(x), x)),
+    "x + relu of a copy times -1": lambda x: x + torch.relu(x.clone().mul_(-1)),
+    "x + relu of a copy's neg_": lambda x: torch.relu(x.clone().neg_()) + x,
+    "x + relu of a copy over -1": lambda x: x + torch.relu(x.clone().div_(-1)),
+    "a copy + relu(x *= -1)": turned_round,
     "torch.add": lambda x: torch.add(x, (-x).clamp(min=0)),
+    "relu(z) - z": lambda x: (lambda z: torch.relu(z) - z)(-x),
+    "relu(z) - z of another z": lambda x: torch.relu(-x) - (-x),
+    "relu(z) - z by name": lambda x: (lambda z: torch.sub(z.clamp(min=0), other=z))(0 - x),
+    "relu(z) + (-z)": lambda x: (lambda z: torch.relu(z) + z.neg())(-x),
+    "-z + relu(z)": lambda x: (lambda z: (-z).add_(torch.relu(z)))(-x),
+    "relu(z) added to z, alpha -1": lambda x: (lambda z: torch.add(z.relu(), z, alpha=-1))(-x),
+    "z taken off relu(z)": lambda x: (lambda z: torch.rsub(z, z.relu()))(-x),
+    "relu(z) -= z": subtracted,
     "aten": lambda x: torch.ops.aten.relu.default(x),
 }
 
@@ -142,6 +166,7 @@ NO_RELUS: dict[str, Activation] = {
     "the sign of a copy from before": lambda x: (lambda y: x.add_(0.3) * (y > 0))(x.clone()),
     "a copy that was changed": lambda x: x.clone().add_(0.3) * (x > 0),
     "a negative of another": lambda x: x + x.detach().neg().relu(),
+    "a negative of what it was": lambda x: (lambda y: x.add_(0.3) + y.neg().exp())(x.clone()),
     "added twice": lambda x: torch.add(x, torch.tanh(-x), alpha=2),
     "all of it, which is positive": lambda x: x.exp() * (torch.ones_like(x) > 0),
 }

@@ -26,7 +26,7 @@ from .graph import Graph, Unknown
 from .operations import Operation, operation
 from .pooling import MaxPool
 from .steps import Flatten, ReLU, Step
-from .sums import Affine
+from .sums import Add, Affine
 
 _ASKS_GRADIENT: Any = Tensor.requires_grad.__get__  # type: ignore[attr-defined]
 
@@ -163,9 +163,28 @@ class _Reader(TorchFunctionMode):
             return f"{func.__name__} does not give one clip"
         if found.kind is Affine and shape != below[0]:
             return f"{func.__name__} changes the shape"
+        if found.kind is Add and self._is_relu(*inputs):
+            return f"{func.__name__} of x and relu(-x) is not known to the fast engine"
         self._steps.append(found.kind(inputs=inputs, below=below, shape=shape, **found.settings))
         self._set(result, len(self._steps) - 1)
         return found
+
+    def _is_relu(self, first: int, second: int) -> bool:
+        """Whether the sum of two levels is x + relu(-x), which goes back as a ReLU."""
+        for level, other in ((first, second), (second, first)):
+            step = self._steps[level]
+            if isinstance(step, ReLU):
+                (below, scale), (x, factor) = self._scaled(step.inputs[0]), self._scaled(other)
+                if below == x and bool((scale == -factor).all()):
+                    return True
+        return False
+
+    def _scaled(self, level: int) -> tuple[int, Tensor]:
+        """The level that a level is, but for factors and shifts, and the product of the factors."""
+        scale = torch.ones(())
+        while isinstance(step := self._steps[level], Affine):
+            level, scale = step.inputs[0], scale * torch.as_tensor(step.scale, device="cpu")
+        return level, scale
 
     def _set(self, tensor: Tensor, level: int) -> None:
         self._held.append(tensor)
