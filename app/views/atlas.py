@@ -114,7 +114,11 @@ def windows(net: work.Net, layer: str, channel: int, *, same: bool, most: int = 
     if not tops:
         ui.fact("It is never above 0 in this corpus.")
         return
-    drawn = _strips(net, layer, channel, most)
+    drawn = [
+        (top, strip)
+        for top, strip in zip(tops, _strips(net, layer, channel, most), strict=True)
+        if strip[0] or atlas.given()
+    ]
     items = [
         {
             "id": str(top.rank),
@@ -124,7 +128,7 @@ def windows(net: work.Net, layer: str, channel: int, *, same: bool, most: int = 
             "frames": frames,
             "alt": f"What map {channel} of {layer} answers to in {atlas.name_of(top)}, moving",
         }
-        for top, (src, frames) in zip(tops, drawn, strict=True)
+        for top, (src, frames) in drawn
     ]
     components.tiles(
         "atlas-windows",
@@ -136,6 +140,11 @@ def windows(net: work.Net, layer: str, channel: int, *, same: bool, most: int = 
         ratio=known.layer(layer).tiles,
     )
     ui.fact("Choose one to open it as the clip, at that window.")
+    if len(drawn) < len(tops):
+        ui.fact(
+            f"{len(tops) - len(drawn)} of {len(tops)} are left out: their clips are not installed, "
+            f"or this PyTorch draws other ones from the same seeds."
+        )
 
 
 def open_window(tops: tuple[TopWindow, ...], *, same: bool, leave: bool) -> Callable[[str], None]:

@@ -65,6 +65,9 @@ def sample_clip(
 ) -> SyntheticClip:
     """One clip. The same arguments give the same pixels.
 
+    That holds for one PyTorch on one kind of processor: ``torch.multinomial`` draws other numbers
+    from the same seed before 2.7, and on ARM.
+
     Args:
         what: kind of object, one of ``WHATS``; None takes any. A kind needs a ``library`` that
             was read from files: procedural shapes have none.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from test_pages import of, settled
 import c3d_viz as viz
 from app import atlas, components, samples, sessions, work
 from c3d_viz.cli import STARTED
-from c3d_viz.corpus import AtlasSettings, film_strips, write_atlas
+from c3d_viz.corpus import Atlas, AtlasSettings, film_strips, write_atlas
+from c3d_viz.errors import ClipError
 from c3d_viz.files import sha256
 
 
@@ -166,6 +168,26 @@ def test_a_given_atlas_shows_its_films_and_opens_its_clips(
     test = settled(of("clip", clip=key))
     assert "is another file" in test.info[0].value
     assert test.session_state["view"].clip == next(iter(samples.samples()))
+
+
+def test_a_window_that_is_another_clip_here_is_left_out_and_said(
+    made: Path, net: work.Net, monkeypatch: pytest.MonkeyPatch, tiles: dict[str, Any]
+) -> None:
+    known = Atlas.open(made)
+    top = known.top("conv1a", 3)[0]
+    assert len(atlas.draw_window(known, net.model, net.spec, top, top.path)) == 3
+    other = replace(top, value=1.1 * top.value)
+    with pytest.raises(ClipError, match=r"in the atlas .*: it is another clip; give the file"):
+        atlas.draw_window(known, net.model, net.spec, other, top.path)
+
+    monkeypatch.setattr(atlas, "_window", lambda *of: ("" if of[2].rank == 1 else "data:,x", 1))
+    test = settled(of("atlas", clip="shapes", layer="conv2a", map="9"))
+    tops = atlas.known().top("conv2a", 9)
+    assert [(i["id"], i["title"]) for i in tiles["atlas-windows"]["items"]] == [
+        (str(top.rank), f"answers {top.value:.3g}") for top in tops if top.rank != 1
+    ]
+    (line,) = [e.proto.body for e in test.get("html") if "are left out" in e.proto.body]
+    assert f"1 of {len(tops)} are left out: their clips are not installed" in line
 
 
 def test_a_window_is_drawn_once_and_another_network_leaves_nothing_behind(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from .opened import Atlas
 from .tables import TopWindow
 
 _MAX_FRAMES = 4096  # of a film: a window's
+_ALIKE = 0.01  # of an answer: what another processor or decoder may change
 
 
 def film_strips(atlas: Atlas, layer: str, channel: int) -> list[Picture]:
@@ -57,13 +59,18 @@ def draw_window(
         model, spec: the network the atlas was made with.
 
     Raises:
-        ClipError: the video cannot be read there.
+        ClipError: the video cannot be read there, or answers otherwise than the atlas says.
         VizError: what ``attribute`` raises.
     """
     takes = spec.input
     clip: Clip = read_clip(video, top.start, takes.frames, takes.stride)
     unit = Unit(top.layer, top.channel, top.at)
     map_ = attribute(model, preprocess(clip, takes), unit, atlas.about["method"])
+    if not math.isclose(map_.activation, top.value, rel_tol=_ALIKE, abs_tol=_ALIKE / 10):
+        raise ClipError(
+            f"{video}: {unit} answers {map_.activation:.3g} there, in the atlas {top.value:.3g}: "
+            f"it is another clip; give the file that the atlas was made of"
+        )
     field = receptive_fields(model, takes.shape, [top.layer])[top.layer]
     box = (*top.frames, *top.rows, *top.columns)
     strip = strip_of(cropped_frames(clip, takes), map_, field, box, takes.channel_order)
