@@ -172,8 +172,9 @@ class RuledReLUs(TorchFunctionMode):
         of = self._value(x)
         # copy_ rather than a dirty mark: it also keeps the history of views right
         result = (args[0] if args else x).copy_(ruled) if in_place else ruled
-        if ceiling is None and result.grad_fn is not None:
-            result.grad_fn.metadata[_RELU_OF] = of
+        node: Any = result.grad_fn
+        if ceiling is None and node is not None:
+            node.metadata[_RELU_OF] = of
         return result
 
     def _transformed(
@@ -257,8 +258,8 @@ class RuledReLUs(TorchFunctionMode):
                     if x.is_floating_point() and x.requires_grad and is_zero(other):
                         return Rectified(x)
             return None
-        if pair := terms(func, args, kwargs):
-            return self._sum(func, pair)
+        if summands := terms(func, args, kwargs):
+            return self._sum(func, summands)
         if not self._facts:
             return None
         if func in WHERES and len(args) == 3:
@@ -283,9 +284,10 @@ class RuledReLUs(TorchFunctionMode):
         for (x, sign), (relu, of_relu) in (pair, pair[::-1]):
             if not (isinstance(x, Tensor) and isinstance(relu, Tensor)) or of_relu != 1:
                 continue
-            if not x.requires_grad or relu.grad_fn is None:
+            node: Any = relu.grad_fn
+            if not x.requires_grad or node is None:
                 continue
-            of: _Value | None = relu.grad_fn.metadata.get(_RELU_OF)
+            of: _Value | None = node.metadata.get(_RELU_OF)
             if of is not None and of.same(self._value(x).times(-sign)):
                 return Rectified(x if sign == 1 else -x, in_place=func in SUMS_IN_PLACE)
         return None
