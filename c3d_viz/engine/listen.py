@@ -2,8 +2,8 @@
 
 Three things could disturb a model that other threads use at the same moment, and each is avoided:
 
-* modes: a model in training mode is never switched; the work runs on a copy of its *structure*
-  in eval mode that shares every parameter and buffer (``eval_view``);
+* modes, buffers, attributes: the work runs on a copy of the model's *structure* in eval mode, which
+  shares every parameter; what a ``forward`` writes to its own module stays there (``eval_view``);
 * hooks: a forward hook fires for every thread that calls the module, so each hook of this package
   answers only to the thread that registered it (``recording``);
 * in-place operations: an activation is copied before a later in-place ReLU overwrites it.
@@ -29,44 +29,52 @@ Keep = Callable[[str, nn.Module, Tensor, Tensor], Tensor]
 
 
 def eval_view(model: nn.Module) -> nn.Module:
-    """The model itself if every module is in eval mode, else a view of it that is.
+    """A view of the model in eval mode, which nothing that runs can change it through.
 
-    The view has modules of its own and the model's parameters and buffers (no memory is spent on
-    weights), so dropout and batch statistics are off without a flag of the caller's model moving.
+    The view has modules and buffers of its own and the model's parameters (no memory is spent on
+    weights), so dropout and batch statistics are off without a flag of the caller's model moving,
+    and a network that counts, averages or remembers in its ``forward`` does so in the view.
     Wrappers that only call another module (``unwrapped``) are looked through, and compiled modules
-    run as the Python that they were compiled from.
+    run as the Python that they were compiled from. A model in eval mode that cannot be copied is
+    taken as it is.
 
     Raises:
         VizError: the model is in training mode, or partly compiled, and cannot be copied.
     """
     model = unwrapped(model)
-    compiled = any(_is_compiled(module) for module in model.modules())
-    if not compiled and not any(module.training for module in model.modules()):
-        return model
     try:
         return structure(model)
     except Exception as error:
         mode, advice = "is in training mode", "call model.eval() first"
-        if compiled:
+        if any(_is_compiled(module) for module in model.modules()):
             mode, advice = "is partly compiled", "give the modules before torch.compile"
+        elif not any(module.training for module in model.modules()):
+            return model
         raise VizError(
             f"{type(model).__name__} {mode} and its structure cannot be copied ({error}); {advice}"
         ) from error
 
 
 def structure(model: nn.Module, *, hooks: bool = True) -> nn.Module:
-    """A copy of the model's modules in eval mode, which shares its parameters and buffers.
+    """A copy of the model's modules in eval mode, which shares its parameters.
 
     Args:
-        hooks: whether the hooks on its modules are copied too.
+        hooks: whether the hooks on its modules go with it; they are the same ones.
     """
-    memo: dict[int, object] = {
-        id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())
-    }
-    if not hooks:  # other threads may be at them just now
-        for module in model.modules():
-            kinds = (held for name, held in vars(module).items() if "_hooks" in name)
-            memo |= {id(held): type(held)() for held in kinds if isinstance(held, dict)}
+    memo: dict[int, object] = {id(tensor): tensor for tensor in model.parameters()}
+    own = {id(module) for module in model.modules()}
+    for module in model.modules():
+        for held in (held for name, held in vars(module).items() if "_hooks" in name):
+            if not isinstance(held, dict):
+                continue
+            if not hooks:  # other threads may be at them just now
+                memo[id(held)] = type(held)()
+                continue
+            # a method of one of the modules goes to its copy; whoever else listens stays the same
+            foreign = (
+                h for h in tuple(held.values()) if id(getattr(h, "__self__", None)) not in own
+            )
+            memo |= {id(hook): hook for hook in foreign}
     return _eager(copy.deepcopy(model, memo)).eval()
 
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import copy
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from nets import PERTURBING, Residual, clip, mini_c3d
+import torch.nn.functional as F
+from nets import PERTURBING, Residual, clip, mini_c3d, state
 from torch import Tensor, nn
 
 import c3d_viz as viz
-from c3d_viz.engine import Unit, flags, recording
+from c3d_viz.engine import Unit, eval_view, flags, layer_tree, recording
 from c3d_viz.engine.flags import HeldFlags, full_precision
+from c3d_viz.errors import VizError
 from c3d_viz.gradcam import grad_cam
 from c3d_viz.methods import METHODS, Reading
+from c3d_viz.methods.targets import Channel
 from c3d_viz.nets.c3d import C3D
 
 WALKING = [method for method in METHODS if method not in PERTURBING]
@@ -182,3 +186,69 @@ def test_compiled_parts_run_as_the_python_they_were_made_from() -> None:
         for one, other in zip(everything(compiled, X, unit, "0.second"), expected, strict=True):
             np.testing.assert_array_equal(one, other)
     assert type(part[0]).__name__ == "OptimizedModule"
+
+
+class Remembers(nn.Module):
+    """Counts, averages and remembers in its forward, and a hook of its own writes to it."""
+
+    seen: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.top = nn.Conv3d(3, 4, 3), nn.BatchNorm3d(4), nn.Conv3d(4, 2, 3)
+        self.register_buffer("seen", torch.zeros(()))
+        self.last, self.heard = "nothing", "nothing"
+        self.top.register_forward_hook(self._hear)
+
+    def _hear(self, *_call: object) -> None:
+        self.heard = "a call"
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen += 1
+        self.last = "a clip"
+        norm = self.norm
+        x = F.batch_norm(
+            self.conv(x), norm.running_mean, norm.running_var, norm.weight, norm.bias, training=True
+        )
+        self.train()
+        return self.top(x.relu())
+
+
+ASKED: dict[str, Callable[[nn.Module, Tensor], object]] = {
+    "trace": lambda net, x: viz.trace(net, x),
+    "rule": lambda net, x: viz.attribute(net, x, Unit("top", 1), "guided"),
+    "cam": lambda net, x: viz.attribute(net, x, Unit("top", 1), "gradcam"),
+    "passes": lambda net, x: viz.attribute(net, x, Unit("top", 1), "smoothgrad"),
+    "target": lambda net, x: viz.attribute(net, x, Channel("top", 1), "gradient"),
+    "survey": lambda net, x: layer_tree(net, x.shape[1:]),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_what_a_forward_writes_to_its_own_module_is_not_written(asked: str) -> None:
+    net, x = Remembers().eval(), clip((1, 3, 5, 8, 8))
+    before = state(net)
+    ASKED[asked](net, x)
+    assert state(net) == before
+    assert (net.last, net.heard) == ("nothing", "nothing")
+
+
+def test_somebody_elses_hook_is_heard_by_itself_and_not_by_a_copy() -> None:
+    class Listener:
+        calls = 0
+
+        def hear(self, *_call: object) -> None:
+            self.calls += 1
+
+    net, listener = Remembers(), Listener()
+    net.conv.register_forward_hook(listener.hear)
+    viz.trace(net, clip((1, 3, 5, 8, 8)), "conv")
+    assert listener.calls >= 1
+
+
+def test_a_model_in_eval_mode_that_cannot_be_copied_is_taken_as_it_is() -> None:
+    net = Remembers().eval()
+    net.lock = threading.Lock()
+    assert eval_view(net) is net
+    with pytest.raises(VizError, match=r"training mode .* call model\.eval\(\) first"):
+        eval_view(net.train())
