@@ -106,8 +106,8 @@ def _tracks(container: InputContainer) -> list[av.VideoStream]:
 
 
 def _marked(stream: av.VideoStream, mark: str) -> bool:
-    """Whether the file marks a track so. PyAV before 14.2 does not tell."""
-    return hasattr(stream, "disposition") and bool(stream.disposition & av.stream.Disposition[mark])
+    """Whether the file marks a track so."""
+    return bool(stream.disposition & av.stream.Disposition[mark])
 
 
 def _unlike_a_film(stream: av.VideoStream) -> tuple[bool, ...]:
