@@ -42,7 +42,7 @@ class Findings:
         indices: (name, value, share of untrained channels as high), NaN where not defined.
         concepts: (label, IoU, by chance). answers: (to what, mean, peak).
         kernel: PNG, where the layer is the first convolution.
-        failed: whether a clip gets a higher answer than the film.
+        failure: why the climb failed, if it did.
         missing: what is still to come, in words.
         preview: a few frames of the film while it is made.
     """
@@ -55,7 +55,7 @@ class Findings:
     concepts: tuple[tuple[str, float, float], ...] = ()
     answers: tuple[tuple[str, float, float], ...] = ()
     kernel: bytes | None = None
-    failed: bool = False
+    failure: str | None = None
     missing: tuple[str, ...] = ()
     preview: Picture | None = None
 
@@ -172,7 +172,7 @@ class _Drawing:
             tuple(concept_rows(found, channel)),
             tuple((a.name, a.mean, a.peak) for a in stimuli.answers) if stimuli else (),
             drawn.kernel if same("kernels") else kernel_picture(found, channel),
-            stimuli is not None and stimuli.beaten_by is not None,
+            stimuli.failure if stimuli else None,
             found.missing,
         )
         self._last = found, result

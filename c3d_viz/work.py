@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .engine import one_thread_each
-from .files import make_folder, write_npz
+from .files import kept_if_filled, make_folder, write_npz
 from .progress import Progress
 
 Arrays = dict[str, np.ndarray]
@@ -97,8 +97,8 @@ def one(piece: Piece, folder: Path) -> Arrays:
     """A piece's arrays, read where its file exists and done here where not."""
     stored = _load(folder / piece.file)
     if stored is None:
-        make_folder(folder)
-        stored = _work(piece, folder)
+        with kept_if_filled(folder):
+            stored = _work(piece, folder)
     return stored
 
 

@@ -104,11 +104,8 @@ def preferred(found: Findings) -> None:
         "Found by gradient ascent from noise; beside it what is left of it as one picture and its "
         "motion, and the film of the same map in an untrained network.",
     )
-    if found.failed:
-        st.warning(
-            "The climb failed: a clip gets a higher answer than this film.",
-            icon=":material/warning:",
-        )
+    if found.failure is not None:
+        st.warning(f"The climb failed: {found.failure}.", icon=":material/warning:")
     for column, (text, film) in zip(st.columns(FILMS), found.films, strict=False):
         with column:
             st.video(film, loop=True, autoplay=True, muted=True, alt=text)

@@ -134,8 +134,8 @@ def units_maximise(
         found = write_stimulus(out, settings, progress, preview)
     for answer in found.answers:
         say(f"{answer.name}: mean {answer.mean:.3g}, peak {answer.peak:.3g}")
-    if found.beaten_by is not None:
-        say("the climb failed: the channel answers more to a clip than to these films", err=True)
+    if found.failure is not None:
+        say(f"the climb failed: {found.failure}", err=True)
     say(f"open {out / 'stimulus.png'}")
 
 

@@ -206,10 +206,11 @@ def test_a_failure_is_one_line_and_a_failed_climb_is_said(
     test.run()
     assert [e.value for e in test.error] == ["conv4b channel 7 gives no gradient to climb on"]
     draw = unit_work._Drawing("conv4b", 7)
-    assert draw(evidence(responses(3, 1), clip=6.0)).failed
+    failure = draw(evidence(responses(3, 1), clip=6.0)).failure
+    assert failure == "the channel answers more to a clip than to these films"
     whole = evidence(responses(3, 1))
     found = draw(whole)
-    assert not found.failed
+    assert found.failure is None
     again = draw(dataclasses.replace(whole, concepts=None, control_concepts=()))
     assert again.concepts == ()
     assert again.films is found.films  # drawn once

@@ -136,6 +136,19 @@ def test_what_else_lies_in_the_folder_stays(tmp_path: Path) -> None:
     assert len(list(folder.iterdir())) == 2
 
 
+def test_a_piece_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    def fails() -> dict[str, np.ndarray]:
+        raise Stop
+
+    def run() -> None:
+        with kept_beside(tmp_path / "out") as keep:
+            keep(Piece("a", "a", 1, (), fails))
+
+    with pytest.raises(Stop):
+        run()
+    assert list(tmp_path.iterdir()) == []
+
+
 SMALL = {"controls": 2, "steps": 2, "coarse": True}
 
 

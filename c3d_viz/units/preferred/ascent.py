@@ -79,16 +79,15 @@ def climb(
             mean = F.leaky_relu(inner, LEAK).mean(1)
             if unit is None:  # what the channel varies by at the start: its own measure
                 spread = float(inner.detach().std(correction=0))
+                if spread == 0 and inner.shape[1] > 1:  # one number for a film has no spread
+                    raise VizError(_dead(reader, channel))
                 unit = spread if spread > 0 else 1.0
             goal = mean.sum() / unit
             if diversity and len(mean) > 1:
                 goal = goal - diversity * _likeness(grid) * len(mean)
         (slope,) = torch.autograd.grad(goal, [video.numbers], allow_unused=True)
         if slope is None or not bool(torch.isfinite(slope).all()) or not bool(slope.any()):
-            raise VizError(
-                f"{reader.layer} channel {channel} gives no gradient to climb on: it does not "
-                f"answer to the start; try another --seed, or another channel"
-            )
+            raise VizError(_dead(reader, channel))
         video.numbers.grad = -slope
         optimiser.step()
         answers.append(mean.detach().cpu())
@@ -98,6 +97,13 @@ def climb(
             progress(step + 1, steps, what)
     video.numbers.grad = None
     return Ascent(video.frames(), torch.stack(answers).numpy())
+
+
+def _dead(reader: Reader, channel: int) -> str:
+    return (
+        f"{reader.layer} channel {channel} gives no gradient to climb on: it does not answer to "
+        f"the start; try another --seed, or another channel"
+    )
 
 
 def _moved(levels: Tensor, jitter: int, generator: torch.Generator) -> Tensor:

@@ -71,7 +71,7 @@ def _write(folder: Path, settings: StimulusSettings, found: Stimuli, spec: Model
             arrays |= {"untrained": found.control.frames, "untrained_climb": found.control.answers}
         write_npz(place / "films.npz", arrays)
         rows = [{k: getattr(a, k) for k in ("name", "kind", "mean", "peak")} for a in found.answers]
-        failed = found.beaten_by is not None
+        failed = found.failure is not None
         shares = {"explained": parts.explained, "explained_by_picture": parts.by_still}
         write_json(
             place / "answers.json", {"answers": rows, "climb_failed": failed, "split": shares}
@@ -99,8 +99,8 @@ def stimulus_notes(settings: StimulusSettings, found: Stimuli) -> list[str]:
         f"smoothness {settings.smoothness:g}, diversity {settings.diversity:g}. A stimulus shows "
         f"what raises the answer most, not what the channel is for; it is no clip of the world."
     ]
-    if found.beaten_by is not None:
-        notes.append("THE CLIMB FAILED: the channel answers more to a clip than to these films.")
+    if found.failure is not None:
+        notes.append(f"THE CLIMB FAILED: {found.failure}.")
     notes.append(
         "The best film is taken apart into one picture and the flow that moves it; how much of the "
         "film they are, and how much of the answer each keeps, stands beside them."

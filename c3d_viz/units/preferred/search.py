@@ -76,10 +76,14 @@ class Stimuli:
     split: Split
 
     @property
-    def beaten_by(self) -> Answer | None:
-        """The clip to which the channel answers more than to the best film: the climb failed."""
-        clip = max((a for a in self.answers if a.kind in CLIPS), key=lambda a: a.mean)
-        return clip if clip.mean >= self.answers[0].mean else None
+    def failure(self) -> str | None:
+        """Why the climb failed, in words: no answer, or a clip that is answered as much or more."""
+        film = self.answers[0].mean
+        if film <= 0:
+            return "the channel answers to none of these films"
+        if max(a.mean for a in self.answers if a.kind in CLIPS) >= film:
+            return "the channel answers more to a clip than to these films"
+        return None
 
 
 def find_stimulus(

@@ -42,7 +42,9 @@ def caution(controls: int) -> str:
 
 
 def _film(found: Stimuli) -> str:
-    if found.beaten_by is not None:
+    if found.answers[0].mean <= 0:
+        return "no film was found to which it answers"
+    if found.failure is not None:
         return "no film was found to which it answers more than to a plain clip"
     best = max(a.mean for a in found.answers if a.kind in CLIPS)
     if best > 0:
