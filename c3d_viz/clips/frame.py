@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import threading
 from typing import Any, NamedTuple
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import VideoReformatter
 
 Frame = npt.NDArray[np.uint8]
 # The part of a display matrix that turns: display x = a x + c y, display y = b x + d y.
@@ -16,6 +18,8 @@ UPRIGHT: Turn = (1, 0, 0, 1)
 # Colour matrices, ITU-T H.273, by the names that PyAV before 17 wants to be told: it took all
 # video for BT.601. Later ones read them from the frame.
 _MATRICES = {1: "ITU709", 4: "FCC", 7: "SMPTE240M"} if int(av.__version__[:2]) < 17 else {}
+
+_own = threading.local()  # a frame's own converter would set up its tables for that frame alone
 
 
 class SourceFrame(NamedTuple):
@@ -43,7 +47,10 @@ def _converted(frame: av.VideoFrame, **options: Any) -> Frame:
     matrix = _MATRICES.get(int(frame.colorspace))
     if matrix:
         options |= {"src_colorspace": matrix, "dst_colorspace": "DEFAULT"}
-    return np.asarray(frame.to_ndarray(format="rgb24", **options), dtype=np.uint8)
+    if not hasattr(_own, "reformatter"):
+        _own.reformatter = VideoReformatter()
+    rgb = _own.reformatter.reformat(frame, format="rgb24", **options)
+    return np.asarray(rgb.to_ndarray(), dtype=np.uint8)
 
 
 def upright(image: Frame, turn: Turn) -> Frame:

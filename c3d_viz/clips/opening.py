@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 import av.stream
+import cv2
 from av.container import InputContainer
 
 from ..errors import ClipError, printable
@@ -42,8 +43,9 @@ def opened(
 ) -> Iterator[tuple[InputContainer, av.VideoStream]]:
     """The open container and the video stream that a player shows.
 
-    ``threads`` decode; by default as many as there are cores, up to 4. With one, an error is the
-    error of the packet that was given last.
+    ``threads`` decode; by default as many as OpenCV may use (one a core; one in all within
+    ``one_thread_each``), up to 4. With one, an error is the error of the packet that was given
+    last.
 
     Raises:
         ClipError: it cannot be opened, holds no pictures, or holds absurdly large ones.
@@ -96,7 +98,7 @@ def _video_stream(container: InputContainer, label: str, threads: int | None) ->
         )
     check_size(label, context.width, context.height)
     stream.thread_type = "AUTO"
-    context.thread_count = threads or min(4, os.cpu_count() or 1)  # each thread holds frames
+    context.thread_count = threads or min(4, cv2.getNumThreads())  # each thread holds frames
     return stream
 
 
