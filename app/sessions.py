@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from . import work
+from . import memory, work
 from .tasks import Task
 from .uploads import Storage, Stored
 from .view import UPLOADED
@@ -74,6 +74,7 @@ class Sessions:
     """All sessions of this server, and a thread that closes those whose page is gone."""
 
     def __init__(self) -> None:
+        memory.share()
         self.storage = Storage()
         self._open: dict[str, tuple[Session, float]] = {}
         self._lock = threading.Lock()
@@ -126,7 +127,7 @@ class Sessions:
         if gone and not left:
             work.CACHE.clear()
         if gone:
-            work.give_back()
+            memory.give_back()
         return left
 
 

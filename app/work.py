@@ -6,8 +6,6 @@ These functions know nothing of Streamlit and run in any thread.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
 import importlib.util
 import threading
 from collections.abc import Callable, Iterator
@@ -27,6 +25,7 @@ from c3d_viz.nets import ModelSpec
 from c3d_viz.progress import Progress
 from c3d_viz.weights import RANDOM, VIDEO_NETS, NetworkChoice
 
+from . import memory
 from .tasks import Cache, Key, report, tell
 
 if TYPE_CHECKING:
@@ -290,11 +289,4 @@ def classes(net: Net, win: Prepared, layer: str, k: int = 5) -> list[tuple[int, 
 def forget(key: str) -> None:
     """Drop what was computed for a clip that was taken away, and give memory back."""
     CACHE.drop(key)
-    give_back()
-
-
-def give_back() -> None:
-    """Hand freed memory back to the system (glibc keeps it otherwise)."""
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    memory.give_back()

@@ -70,7 +70,7 @@ def tiles(
     where that is not all of it (left, top, width, height as shares). ``cells``: see ``player``.
     ``width`` is the least width of a tile in pixels, ``ratio`` width to height of a picture;
     without ``notes`` they are only said on pointing. ``uploader`` is the selector of one of
-    Streamlit's, for which a last tile stands, with a button that records with the camera.
+    Streamlit's, for which the first tile stands, with a button that records with the camera.
     """
     data = {
         "label": label,

@@ -1,6 +1,6 @@
 // A radio group of moving pictures. data: label, items, selected, width, ratio, notes,
 // cells, uploader, uploadLabel.
-// Where an uploader is named (a selector), a last tile stands for it: a click, a file dropped there, or the
+// Where an uploader is named (a selector), the first tile stands for it: a click, a file dropped there, or the
 // camera.
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector("#root");
@@ -90,6 +90,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     grid.setAttribute("aria-label", data.label);
     grid.style.gridTemplateColumns = 
       `repeat(auto-fill, minmax(min(${data.width}px, calc(33.3% - 7px)), 1fr))`;
+    if (data.uploader) grid.append(upload()); // first: in sight however many clips there are
     for (const item of data.items) {
       const tile = document.createElement("button");
       tile.className = "tile";
@@ -117,7 +118,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
       }
       grid.append(tile);
     }
-    if (data.uploader) grid.append(upload());
     return grid;
   }
 }

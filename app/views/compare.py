@@ -82,6 +82,11 @@ def page() -> None:
     )  # fmt: skip
     enlarged(one, other, [near for _, near in drawn])
     ui.scale(view.look, "one scale for both" if together else "each side has its own scale")
+    if kind == "net" and one.unit.layer != other.unit.layer:
+        ui.fact(
+            f"The network on the right has no {one.unit.layer}: it shows the strongest map of its "
+            f"{other.unit.layer}. Maps of different networks have nothing in common."
+        )
     believed(one, other)
     curves(one, other)
     likeness(one, other)
@@ -130,7 +135,8 @@ def enlarged(one: Side, other: Side, near: list[list[tuple[str, str]]]) -> None:
 def choose() -> tuple[str, str]:
     """What differs, and the other side's value."""
     view = state.view()
-    kind, _, key = (view.versus or "net:untrained").partition(":")
+    first = "net:untrained" if state.network().choice.is_c3d else f"method:{options('method')[0]}"
+    kind, _, key = (view.versus or first).partition(":")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.segmented_control(
             "What differs",

@@ -97,6 +97,13 @@ def test_every_page_shows_it(given: work.Net, page: str, monkeypatch: pytest.Mon
         sides, _ = players["compare"]
         assert [side["count"] for side in sides] == [8, 16]
         assert "conv5b" in sides[1]["note"]
+        assert any(
+            "has no body.0: it shows the strongest map of its conv5b" in html.body
+            for html in test.get("html")
+        )
+        settled(of(page, clip="shapes", net="given", layer="body.0"))
+        sides, _ = players["compare"]  # no untrained one of its kind: another method
+        assert [side["title"] for side in sides] == ["Deconvolution", "Guided backpropagation"]
     elif page == "motion":
         assert "The claim is about C3D" in test.info[0].value
     else:

@@ -1,0 +1,55 @@
+"""Threads that come and go leave no heap of their own behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app import memory, sessions
+
+HEAPS = """
+import ctypes, threading
+from app import memory
+if {shared}:
+    memory.share()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = (
+    ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+)
+together = threading.Barrier(6)
+def use():
+    held = libc.malloc(50_000)
+    together.wait()  # six at once
+    libc.free(held)
+threads = [threading.Thread(target=use) for _ in range(6)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+libc.fopen.restype, libc.fclose.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+out = libc.fopen(b"{out}", b"w")
+libc.malloc_info(0, ctypes.c_void_p(out))
+libc.fclose(out)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_threads_share_their_heaps(tmp_path: Path) -> None:
+    counts = []
+    for shared in (True, False):
+        out = tmp_path / f"{shared}.xml"
+        script = HEAPS.format(shared=shared, out=out)
+        root = Path(__file__).resolve().parents[2]
+        subprocess.run([sys.executable, "-c", script], check=True, cwd=root, timeout=60)
+        counts.append(out.read_text().count("<heap "))
+    if counts[1] < 3:
+        pytest.skip("this allocator gives threads no heaps of their own")
+    assert counts[0] <= 2 < counts[1]
+
+
+def test_the_server_has_them_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(memory, "share", lambda: told.append("shared"))
+    sessions.Sessions()
+    assert told == ["shared"]
