@@ -27,21 +27,22 @@ MOST = 5  # layers that a cascade stops at; the others are made random with the 
 
 
 def weight_layers(model: nn.Module, x: Tensor, unit: Unit) -> list[str]:
-    """Modules with a weight that the unit depends on, from its own down to the first.
+    """Modules with weights that the unit depends on, from its own down to the first.
 
-    Found by autograd on a copy: what the unit's gradient reaches, in the order of the network's
-    modules, backwards.
+    Weights are a module's own parameters of two axes and more: of convolutions and linear layers,
+    attention, recurrence, embeddings. Found by autograd on a copy: what the unit's gradient
+    reaches, in the order of the network's modules, backwards.
 
     Raises:
         LayerError: there is none.
     """
     free = copy.deepcopy(eval_view(model)).requires_grad_(True)
-    weights = {
-        name: module.weight
+    owned = [
+        (name, weight)
         for name, module in free.named_modules()
-        if isinstance(getattr(module, "weight", None), nn.Parameter)
-        and isinstance(module, nn.modules.conv._ConvNd | nn.Linear)
-    }
+        for weight in module.parameters(recurse=False)
+        if weight.ndim > 1
+    ]
     at = (unit.channel, *(unit.at or ()))
 
     def keep(_name: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
@@ -50,11 +51,14 @@ def weight_layers(model: nn.Module, x: Tensor, unit: Unit) -> list[str]:
     with torch.enable_grad(), recording(free, [unit.layer], keep) as kept:
         free(x.clone())
     reached: list[str] = []
-    if weights and kept[unit.layer].requires_grad:
-        grads = torch.autograd.grad(kept[unit.layer], list(weights.values()), allow_unused=True)
-        reached = [name for name, grad in zip(weights, grads, strict=True) if grad is not None]
+    if owned and kept[unit.layer].requires_grad:
+        grads = torch.autograd.grad(
+            kept[unit.layer], [weight for _, weight in owned], allow_unused=True
+        )
+        found = (name for (name, _), grad in zip(owned, grads, strict=True) if grad is not None)
+        reached = list(dict.fromkeys(found))
     if not reached:
-        raise LayerError(f"{unit.layer} depends on no convolution or linear layer")
+        raise LayerError(f"{unit.layer} depends on no weights that could be made random")
     return reached[::-1]
 
 
@@ -65,13 +69,15 @@ def randomised(model: nn.Module, layers: Sequence[str], seed: int) -> nn.Module:
     modules = dict(changed.named_modules())
     with torch.no_grad():
         for name in layers:
-            weight, bias = modules[name].weight, modules[name].bias
-            noise = torch.randn(weight.shape, generator=generator).to(weight)
-            spread = weight.std() if weight.numel() > 1 else weight.abs().mean()
-            weight.copy_(noise * spread)
-            if bias is not None:
-                order = torch.randperm(len(bias), generator=generator).to(bias.device)
-                bias.copy_(bias[order].clone())
+            for key, values in modules[name].named_parameters(recurse=False):
+                if values.ndim > 1:
+                    noise = torch.randn(values.shape, generator=generator).to(values)
+                    spread = values.std() if values.numel() > 1 else values.abs().mean()
+                    if spread > 0:  # else it is constant, and holds nothing that was learned
+                        values.copy_(noise * spread)
+                elif values.ndim and "bias" in key:
+                    order = torch.randperm(len(values), generator=generator).to(values.device)
+                    values.copy_(values[order].clone())
     return changed
 
 

@@ -89,12 +89,15 @@ def real_cases(
 
 
 def _window(path: Path, spec: InputSpec) -> tuple[Frames, Masks | None, str]:
-    (start,) = window_starts(video_info(path).frames, spec.frames, windows=1)
-    clip = read_clip(path, start, spec.frames)
+    total = video_info(path).frames
+    (start,) = window_starts(total, spec.frames, spec.stride, windows=1)
+    clip = read_clip(path, start, spec.frames, spec.stride)
     beside = path.parent / "masks"
     masks = None
     if path.name == "frames" and beside.is_dir():
-        drawn = read_clip(beside, start, spec.frames)
+        if (drawn_for := video_info(beside).frames) != total:
+            raise ClipError(f"{beside} holds {drawn_for} masks for {total} frames; they must agree")
+        drawn = read_clip(beside, start, spec.frames, spec.stride)
         if drawn.frames.shape != clip.frames.shape:
             raise ClipError(
                 f"{beside} holds masks of {drawn.frames.shape[2]} x {drawn.frames.shape[1]} pixels "

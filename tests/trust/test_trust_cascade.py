@@ -54,10 +54,40 @@ def test_layers_that_a_unit_depends_on(model: Branching) -> None:
         weight_layers(nn.Sequential(nn.ReLU()), clip(), Unit("0", 0, (0, 0, 0)))
 
 
+class Attending(nn.Module):
+    """Weights that belong to no convolution and no linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places = nn.Parameter(torch.randn(1, 16, 8))
+        self.stem = nn.Conv3d(3, 8, (1, 8, 8), (1, 8, 8))
+        self.norm = nn.LayerNorm((16, 8))  # weights of ones: nothing in them was learned
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.memory = nn.GRU(8, 4, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(self.stem(x).flatten(2).transpose(1, 2) + self.places)
+        return self.memory(self.attention(x, x, x)[0])[0][:, -1]
+
+
+def test_whatever_holds_weights_is_made_random() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(Attending(), nn.Linear(4, 6)).eval()
+    layers = weight_layers(model, clip(), Unit("1", 0, ()))
+    out, norm = "0.attention.out_proj", "0.norm"
+    assert layers == ["1", "0.memory", out, "0.attention", norm, "0.stem", "0"]
+    before, after = model.state_dict(), randomised(model, layers, 1).state_dict()
+    kept = {name for name, values in before.items() if torch.equal(values, after[name])}
+    # zeros that attention's biases start with, and the norm as it starts
+    zeros = {"0.attention.in_proj_bias", "0.attention.out_proj.bias"}
+    assert kept == {*zeros, "0.norm.weight", "0.norm.bias"}
+
+
 def test_random_weights_keep_their_spread(model: Branching) -> None:
     other = randomised(model, ["block"], 3)
     same = randomised(model, ["block"], 3)
     assert torch.equal(other.block.weight, same.block.weight)
+    assert not torch.equal(other.block.bias, model.block.bias)  # shuffled
     assert not torch.equal(other.block.weight, randomised(model, ["block"], 4).block.weight)
     assert torch.equal(other.stem.weight, model.stem.weight)
     assert float(other.block.weight.std()) == pytest.approx(
