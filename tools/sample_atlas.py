@@ -13,7 +13,8 @@ from pathlib import Path
 
 from app.atlas import SHIPPED, more
 from app.samples import samples, stored
-from c3d_viz.corpus import AtlasSettings, processors, write_atlas
+from c3d_viz.cli.corpus import processors
+from c3d_viz.corpus import AtlasSettings, write_atlas
 
 TABLES = ("atlas.json", "index.parquet", "maps.parquet")
 

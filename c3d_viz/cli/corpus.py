@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import multiprocessing
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,6 +43,35 @@ Address = Annotated[
 ]
 
 
+def processors() -> int:
+    """How many this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def begin_server() -> None:
+    """Begin the server that processes are forks of, so that it imports while this one does."""
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        from multiprocessing import forkserver
+
+        forkserver.set_forkserver_preload(["c3d_viz.corpus"])
+        forkserver.ensure_running()
+
+
+def _server_ahead(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command that works in processes begin their server before it imports anything."""
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        local = values["device"] == "cpu" and values["engine"] == "local"
+        if local and (values["jobs"] or processors()) > 1:
+            begin_server()
+        command(**values)
+
+    return run
+
+
+@_server_ahead
 @network_options
 def features(
     *,
@@ -82,6 +115,7 @@ def features(
     _say_failed(len(report.failed), report.videos, report.errors)
 
 
+@_server_ahead
 @network_options
 def atlas(
     *,
@@ -192,8 +226,6 @@ def map_(
 
 
 def _jobs(asked: int | None, device: str, engine: str) -> int:
-    from ..corpus import processors
-
     if asked is not None:
         if asked < 1:
             raise VizError(f"--jobs must be at least 1 process, got {asked}")

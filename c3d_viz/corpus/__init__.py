@@ -18,4 +18,3 @@ from .lookup import look_up
 from .map import MapReport, write_map
 from .nearest import Neighbour, search
 from .ray_engine import Cluster
-from .workers import processors

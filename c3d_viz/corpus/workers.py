@@ -27,12 +27,6 @@ _AHEAD = 1  # tasks that wait beside each one in work
 _state: Any = None  # of a worker process: what ``make`` made
 
 
-def processors() -> int:
-    """How many this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 class Workers:
     """Does tasks in ``jobs`` processes; in this one where ``jobs`` is 1. A context manager.
 
