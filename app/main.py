@@ -28,7 +28,9 @@ def part(name: str) -> Any:
 def load() -> SimpleNamespace:
     """The app's parts. They bring PyTorch along, which takes seconds the first time."""
     names = ("chooser", "state", "ui", *(f"views.{name}" for name in part("pages").PAGES))
-    return SimpleNamespace(**{name.removeprefix("views."): part(name) for name in names})
+    loaded = {name.removeprefix("views."): part(name) for name in names}
+    part("memory").pass_over_loaded()
+    return SimpleNamespace(**loaded)
 
 
 def main() -> None:

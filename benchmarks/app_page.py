@@ -10,19 +10,19 @@ from typing import Any
 
 PATIENCE = 180_000  # ms, for one thing that is waited for; on a busy machine
 WAITING = Path(__file__).resolve().parents[1] / "test-artefacts" / "bench-app.png"
-FILM = (  # the components live in shadow roots
-    "[...document.querySelectorAll('*')].filter(e => e.shadowRoot)"
-    ".flatMap(e => [...e.shadowRoot.querySelectorAll('.panels .film')])"
-)
 
 
-def film(words: str) -> str:
+def film(player: str, words: str) -> str:
     """The picture, as an expression, of the player's film that is described with these words."""
-    return f"{FILM}.find(film => film.ariaLabel?.includes('{words}'))?.style.backgroundImage"
+    return (  # the components live in shadow roots; it is looked for fifty times a second
+        f"[...document.querySelectorAll('.st-key-{player} *')].filter(e => e.shadowRoot)"
+        ".flatMap(e => [...e.shadowRoot.querySelectorAll('.panels .film')])"
+        f".find(film => film.ariaLabel?.includes('{words}'))?.style.backgroundImage"
+    )
 
 
 # of the map on the clip, not of those beside it
-OVERLAY, GIVEN = film("over the frames; bright"), film("scaled and cropped")
+OVERLAY, GIVEN = film("answer", "over the frames; bright"), film("given", "scaled and cropped")
 SCRIPT = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
 TOLD = "[...document.querySelectorAll('[data-testid=stAlert]')].map(told => told.innerText)"
 # A picture is seen when it has been decoded and a frame was drawn with it.

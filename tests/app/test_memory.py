@@ -48,6 +48,22 @@ def test_threads_share_their_heaps(tmp_path: Path) -> None:
     assert counts[0] <= 2 < counts[1]
 
 
+def test_the_collector_passes_over_what_is_loaded() -> None:
+    script = (
+        "import gc, c3d_viz, torch\n"
+        "from app import memory\n"
+        "gc.collect(); before = len(gc.get_objects())\n"
+        "memory.pass_over_loaded()\n"
+        "held = []; held.append(held)\n"
+        "print(len(gc.get_objects()) < before / 10, gc.get_freeze_count() > before / 2)\n"
+        "frozen = gc.get_freeze_count(); memory.pass_over_loaded()\n"
+        "print(gc.get_freeze_count() == frozen); del held; print(gc.collect() > 0)\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    told = subprocess.run([sys.executable, "-c", script], cwd=root, timeout=60, capture_output=True)
+    assert told.stdout.split() == [b"True"] * 4
+
+
 def test_the_server_has_them_share(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(memory, "share", lambda: told.append("shared"))
