@@ -62,7 +62,6 @@ def check(
         judged = run(clips or [], out, settings, resume=not fresh, progress=progress)
     if not judged.valid:
         say("INVALID: a positive control came out wrong; nothing can be relied on", err=True)
-    for (at, name), lines in judged.sentences.items():
-        why = judged.refusals.get((at, name), "nothing could be measured")
-        say(f"{at}, {name}: {'; '.join(lines) or why}")
+    for at, name in judged.sentences:
+        say(f"{at}, {name}: {'; '.join(judged.said(at, name))}")
     say(f"open {out / 'report.html'}")

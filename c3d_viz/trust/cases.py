@@ -90,7 +90,10 @@ def real_cases(
 
 def _window(path: Path, spec: InputSpec) -> tuple[Frames, Masks | None, str]:
     total = video_info(path).frames
-    (start,) = window_starts(total, spec.frames, spec.stride, windows=1)
+    try:
+        (start,) = window_starts(total, spec.frames, spec.stride, windows=1)
+    except ClipError as error:
+        raise ClipError(f"{path}: {error}") from None
     clip = read_clip(path, start, spec.frames, spec.stride)
     beside = path.parent / "masks"
     masks = None

@@ -75,6 +75,15 @@ class Judged:
     def valid(self) -> bool:
         return all(control.right for control in self.controls)
 
+    def said(self, layer: str, method: str) -> tuple[str, ...]:
+        """The sentences; where the rule has none, a line that says why."""
+        if lines := self.sentences[layer, method]:
+            return lines
+        about = (s for s in self.summaries if (s.layer, s.method) == (layer, method))
+        if any(not math.isnan(s.interval.value) for s in about):
+            return ("measured, but on too little for a sentence of the rule: see the numbers",)
+        return (self.refusals.get((layer, method), "nothing could be measured"),)
+
     def find(
         self, layer: str, method: str, metric: str, clips: str = "all", over: str = ""
     ) -> Interval | None:

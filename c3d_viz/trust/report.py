@@ -175,9 +175,7 @@ counted.</p></footer></body></html>
 def _sentences(judged: Judged, layer: str) -> str:
     rows = ""
     for method in judged.methods:
-        why = judged.refusals.get((layer, method))
-        lines = judged.sentences[layer, method] or ((f"no map: {why}",) if why else ())
-        said = "<br>".join(html.escape(line) for line in lines) or "nothing could be measured"
+        said = "<br>".join(html.escape(line) for line in judged.said(layer, method))
         rows += f"<tr><td>{html.escape(METHODS[method].title)}</td><td>{said}</td></tr>"
     return (
         f"<h2>{html.escape(layer)}, in plain words</h2><div class='scroll'><table><tr>"

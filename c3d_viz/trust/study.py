@@ -151,6 +151,7 @@ def run_check(
     settings = settings or CheckSettings()
     try_folder(out)
     folder = Path(out)
+    _refuse_foreign(folder)
     model, spec = loaded or settings.network.load()
     methods = settings.methods or tuple(name for name in METHODS if not is_slow(name))
     layers = settings.layers or default_layers(model, spec)
@@ -181,6 +182,15 @@ def run_check(
     write_json(folder / "facts.json", facts_of(judged, about))
     write_report(folder, judged, about, time.monotonic() - began)
     return judged
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise where a file of this name lies that no check has written."""
+    if any((folder / "cache").glob("*@*@*.npz")):  # pieces of work, which come before all else
+        return
+    for name in ("results.csv", "facts.json", "result.json", "report.html", "cascade.png"):
+        if (folder / name).exists():
+            raise VizError(f"{folder} holds {name}, which no check made; choose another folder")
 
 
 def default_layers(model: nn.Module, spec: ModelSpec) -> tuple[str, ...]:

@@ -90,6 +90,12 @@ def test_masks_of_other_frames_are_refused(davis: Path) -> None:
         real_cases([davis], SPEC)
 
 
+def test_a_video_that_is_too_short_is_named(davis: Path) -> None:
+    spec = dataclasses.replace(SPEC, frames=11)
+    with pytest.raises(VizError, match=r"square/frames: the video has 10 frames"):
+        real_cases([davis], spec)
+
+
 def test_synthetic_cases_are_known_and_repeat() -> None:
     one, again = synthetic_cases(5, SPEC, 1), synthetic_cases(5, SPEC, 1)
     assert [c.sha256 for c in one] == [c.sha256 for c in again]
@@ -198,6 +204,39 @@ def test_the_rule_of_the_sentences() -> None:
     assert (found.value, found.low, found.high) == pytest.approx(
         (known.value, known.low, known.high)
     )
+
+
+def test_a_difference_whose_interval_holds_zero_is_none_and_few_clips_say_nothing() -> None:
+    def row(case: int, method: str, metric: str, value: float, why: str = "") -> Row:
+        return Row(f"c{case}", f"c{case}", False, "l", 0, "x", method, metric, value, why)
+
+    rows = []
+    for case in range(8):
+        higher = 0.5 + (0.9 if case == 0 else -0.01)  # by one clip alone
+        for method, value in (("wide", higher), ("frame difference", 0.5), ("random", 0.5)):
+            rows += [row(case, method, "iou", value), row(case, method, "faithfulness grey", value)]
+    rows += [row(0, "few", "iou", 0.3), row(0, "refused", "iou", math.nan, "it gives no map")]
+    judged = judge(rows, ("wide", "few", "refused", "absent"), ("l",), [])
+    found = judged.find("l", "wide", "iou", "real", "frame difference")
+    assert found is not None
+    assert found.low <= 0 < found.value
+    assert judged.said("l", "wide") == (
+        "no better than a frame difference at finding the moving object on 8 real clips",
+        f"the pixels it marks matter no more than random ones ({found.value:+.2f})",
+    )
+    assert "too little for a sentence" in judged.said("l", "few")[0]
+    assert judged.said("l", "refused") == ("it gives no map",)
+    assert judged.said("l", "absent") == ("nothing could be measured",)
+
+
+def test_files_that_no_check_made_stay(tmp_path: Path, net: tuple[nn.Module, ModelSpec]) -> None:
+    out, mine = tmp_path / "mine", tmp_path / "mine" / "report.html"
+    (out / "cache").mkdir(parents=True)
+    (out / "cache" / "notes.npz").write_text("mine too")
+    mine.write_text("mine")
+    with pytest.raises(VizError, match=r"holds report\.html, which no check made"):
+        viz.check(net[0], [], out, spec=net[1], synthetic=1)
+    assert mine.read_text() == "mine"
 
 
 def test_what_cannot_be_checked(
