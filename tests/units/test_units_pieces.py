@@ -187,6 +187,12 @@ def test_a_report_comes_piece_by_piece_the_film_first(tmp_path: Path, few: None)
     assert whole.missing == ()
     assert len(whole.control_concepts) == len(whole.control_tunings) == 2
     assert whole.responses is not None
+    assert whole.control_responses is not None
+    assert (whole.responses.grating != whole.control_responses.grating).any()
+    direction = [t.direction_index for t in (whole.tuning, *whole.control_tunings)]  # type: ignore[union-attr]
+    assert len({values.tobytes() for values in direction}) == 3  # three networks
+    overlaps = [c.iou.tobytes() for c in (whole.concepts, *whole.control_concepts)]  # type: ignore[union-attr]
+    assert len(set(overlaps)) == 3
     assert whole.responses.grating.shape == (6, 12, 3, 2)  # --coarse
     assert [k.kind for k in whole.stimuli.answers][-2:] == ["untrained", "synthetic"]  # type: ignore[union-attr]
 

@@ -11,16 +11,22 @@ import numpy as np
 import pytest
 import torch
 from command_line import call
-from nets import Normalised, state
 from test_units_spectrum import drifting
 from torch import nn
 
-from c3d_viz.errors import LayerError, VizError
 from c3d_viz.nets import InputSpec
 from c3d_viz.synthetic import drifting_grating, drifting_sprite, drifting_texture
-from c3d_viz.units import Responses, Tuning, respond, tuning_of, untrained
+from c3d_viz.units import Responses, Tuning, respond, tuning_of
 from c3d_viz.units.reach import Reach
-from c3d_viz.units.tuning import DIRECTIONS, FULL, Clips, conditions, sweep
+from c3d_viz.units.tuning import (
+    COARSE,
+    DIRECTIONS,
+    FULL,
+    Clips,
+    Condition,
+    conditions,
+    sweep,
+)
 
 SMALL = InputSpec("RGB", (127.5, 127.5, 127.5), 1 / 60, (32, 32), (32, 32), 8)
 PLANTED = ((90, 1.0), (210, 2.25))
@@ -38,13 +44,17 @@ def clips() -> Clips:
     return Clips(SMALL)
 
 
-@pytest.fixture(scope="module")
-def planted(clips: Clips) -> tuple[Tuning, Responses]:
+def planted_model() -> nn.Sequential:
     shape = (7, 15, 15)
     films = [drifting(d, s, 1 / 7, shape) for d, s in PLANTED]
     still = np.zeros((3, *shape))
     still[:, 3] = drifting(60, 0, 1 / 7, shape)[:, 3]
-    model = first_layer([*films, still, films[0] * 0, films[0] + films[0][:, ::-1]], (3, 7, 7))
+    return first_layer([*films, still, films[0] * 0, films[0] + films[0][:, ::-1]], (3, 7, 7))
+
+
+@pytest.fixture(scope="module")
+def planted(clips: Clips) -> tuple[Tuning, Responses]:
+    model = planted_model()
     responses = sweep(model, clips, ["1"])["1"]
     return tuning_of(responses), responses
 
@@ -63,6 +73,38 @@ def test_a_planted_direction_comes_out(planted: tuple[Tuning, Responses]) -> Non
         assert tuning.sprite_index[channel] > 0.3
         assert abs((tuning.sprite_direction[channel] - direction + 180) % 360 - 180) <= 30
         assert tuning.curve[channel].argmax() == DIRECTIONS.index(direction)
+
+
+def test_every_answer_stands_where_its_clip_belongs(
+    clips: Clips, planted: tuple[Tuning, Responses]
+) -> None:
+    _, responses = planted
+    places = (
+        (Condition(90, 1.0, 7), responses.grating[:, 3, 1, 3]),
+        (Condition(240, 2.25, None), responses.texture[:, 8, 3]),
+        (Condition(60, 0.0, 16), responses.still[:, 2 * 4 + 1]),
+        (Condition(0, 0.0, None), responses.still[:, 24]),
+        (Condition(330, 3.25, None, sprite=True), responses.sprite[:, 11, 4]),
+    )
+    reach = Reach(planted_model(), ["1"], clips.tensor(places[0][0]))
+    for condition, answers in places:
+        (wanted,) = respond(reach, clips.tensor(condition))["1"]
+        assert answers == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+
+
+def test_a_coarse_grid_is_a_part_of_the_full_one(
+    clips: Clips, planted: tuple[Tuning, Responses]
+) -> None:
+    _, full = planted
+    coarse = sweep(planted_model(), clips, ["1"], grid=COARSE)["1"]
+    at = np.ix_(range(5), range(12), [0, 2, 4], [1, 3])
+    assert coarse.grating == pytest.approx(full.grating[at], rel=1e-4, abs=1e-6)
+    assert coarse.still.shape == (5, 13)
+    tuning = tuning_of(coarse)
+    assert tuning.direction[:2].tolist() == [90, 210]
+    assert tuning.wavelength[:2].tolist() == [7, 7]
+    assert set(tuning.speed[:2]) <= set(COARSE.speeds)
+    assert tuning.speed[1] == 1.5 or tuning.speed[1] == 3.25
 
 
 def test_what_stands_still_has_no_direction(planted: tuple[Tuning, Responses]) -> None:
@@ -188,23 +230,6 @@ def test_the_response_is_the_mean_of_the_middle() -> None:
     assert answer.tolist() == [pytest.approx(32 / 40), 0]
 
 
-def test_untrained_copies() -> None:
-    model = Normalised()
-    before = state(model)
-    first, again, other = (untrained(model, seed) for seed in (1, 1, 2))
-    assert state(model) == before
-    assert torch.equal(first.conv.weight, again.conv.weight)
-    assert not torch.equal(first.conv.weight, other.conv.weight)
-    assert not torch.equal(first.conv.weight, model.conv.weight)
-    assert first.norm.running_mean.abs().max() == 0
-    assert not first.conv.bias.any()
-    flat = untrained(nn.Sequential(nn.Conv2d(3, 4, 3)), 0)
-    assert float(flat[0].weight.detach().std()) == pytest.approx((2 / 27) ** 0.5, rel=0.3)
-    strange = nn.Sequential(nn.PReLU())
-    with pytest.raises(VizError, match="0 is a PReLU with parameters of its own"):
-        untrained(strange, 0)
-
-
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     factory = tmp_path / "net.py"
     factory.write_text(
@@ -262,18 +287,3 @@ def test_a_refusal_leaves_nothing(
     assert (status, error.count("\n")) == (2, 1)
     assert said in error
     assert list(tmp_path.iterdir()) == []
-
-
-def test_layers_of_other_networks_are_named() -> None:
-    from c3d_viz.units.folder import folder_names
-    from c3d_viz.units.tuning.run import layers_to_measure
-
-    with pytest.raises(LayerError, match="name the layers of Sequential with --layer"):
-        layers_to_measure(nn.Sequential(), ())
-    assert layers_to_measure(nn.Sequential(), ("a", "b", "a")) == ("a", "b")
-    assert folder_names(["layer1.0", "layer1_0", "../x", "relu#1"]) == [
-        "layer1_0",
-        "layer1_0_",
-        "___x",
-        "relu#1",
-    ]

@@ -1,0 +1,185 @@
+"""What the runs hand on: which networks are controls, which clips share what, what wins."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from nets import Normalised, state
+from test_units_tuning import SMALL
+from torch import nn
+
+from c3d_viz.errors import LayerError, VizError
+from c3d_viz.nets import ModelSpec
+from c3d_viz.trust import permuted
+from c3d_viz.units import (
+    Concepts,
+    ConceptSettings,
+    FourierVideo,
+    Reader,
+    Responses,
+    SharingSettings,
+    StimulusSettings,
+    TuningSettings,
+    climb,
+    untrained,
+    write_concepts,
+    write_sharing,
+    write_tuning,
+)
+from c3d_viz.units.preferred import answer_to, find_stimulus, search
+from c3d_viz.units.sharing import pairs
+from c3d_viz.weights import NetworkChoice
+
+SPEC = ModelSpec("own", "own", None, SMALL, 0)
+
+
+def small_model() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv3d(3, 2, 3), nn.ReLU()).eval()
+
+
+def nothing(*_: Any, **__: Any) -> dict[str, Any]:
+    return {}
+
+
+def given_responses() -> Responses:
+    return Responses(*(np.zeros((2, 12, 5, 4)), np.zeros((2, 12, 5)), np.zeros((2, 25)),
+                       np.zeros((2, 12, 5))))  # fmt: skip
+
+
+def given_concepts() -> Concepts:
+    whole = np.zeros(2, np.int64)
+    return Concepts(np.zeros((2, 16)), np.zeros((2, 16)), whole, np.zeros(2), np.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "measures", "gives", "write", "settings"),
+    [
+        ("tuning", "sweep", given_responses, write_tuning, {"controls": 2, "permuted": 2}),
+        ("concepts", "concepts_of", given_concepts, write_concepts, {"controls": 2, "clips": 4}),
+        ("sharing", "answers", lambda: np.zeros(1), write_sharing, {"controls": 2, "pairs": 4}),
+    ],
+)
+def test_the_controls_are_untrained_and_shuffled_copies(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, measures: str, gives: Any,
+    write: Any, settings: dict[str, int],
+) -> None:  # fmt: skip
+    model = small_model()
+    module = importlib.import_module(f"c3d_viz.units.{kind}.run")
+    monkeypatch.setattr(NetworkChoice, "load", lambda _: (model, SPEC))
+    seen: list[torch.Tensor] = []
+
+    def measured(net: nn.Module, *_: Any) -> dict[str, Any]:
+        seen.append(net.get_parameter("0.weight").detach().clone())
+        return {"1": gives()}
+
+    monkeypatch.setattr(module, measures, measured)
+    monkeypatch.setattr(module, "_write", nothing)
+    made = {"tuning": TuningSettings, "concepts": ConceptSettings, "sharing": SharingSettings}[kind]
+    write(tmp_path / "out", made(NetworkChoice(), ("1",), **settings))
+    wanted = [model, untrained(model, 1000), untrained(model, 1001)]
+    if kind == "tuning":
+        wanted += [permuted(model, 2000), permuted(model, 2001)]
+    got = seen[-len(wanted) :]  # the first may have tried the layers
+    for weight, net in zip(got, wanted, strict=True):
+        assert torch.equal(weight, net.get_parameter("0.weight"))
+
+
+def test_the_untrained_film_is_that_of_an_untrained_network_and_the_best_clip_is_the_best(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = small_model()
+    grey = [np.full((8, 32, 32, 3), level, np.uint8) for level in (0, 128, 255)]
+    clips = [(f"level {k}", "real", frames) for k, frames in enumerate(grey)]
+    monkeypatch.setattr(search, "rivals", lambda *_: clips)
+    settings = StimulusSettings(NetworkChoice(), "1", 1, films=1, steps=2)
+    found, _ = find_stimulus(settings, loaded=(model, SPEC))
+    x = torch.zeros(1, *SMALL.shape)
+    fresh, own = Reader(untrained(model, 1000), "1", x), Reader(model, "1", x)
+    film = climb(fresh, 1, FourierVideo(1, SMALL), steps=2).frames
+    assert found.control is not None
+    assert (found.control.frames == film).all()
+    beside = next(a for a in found.answers if a.kind == "untrained")
+    assert beside.mean == answer_to(fresh, 1, film[0], SMALL, "", "").mean
+    means = [answer_to(own, 1, frames, SMALL, "", "").mean for frames in grey]
+    assert len(set(means)) > 1
+    assert found.answers[-1].mean == max(means)
+    assert found.answers[-1].name == f"best real clip: level {np.argmax(means)}"
+
+
+def test_a_channel_that_does_not_fire_yet_climbs() -> None:
+    model = small_model()
+    with torch.no_grad():
+        model[0].bias -= 3
+    reader = Reader(model, "1", torch.zeros(1, *SMALL.shape))
+    video = FourierVideo(1, SMALL)
+    with torch.no_grad():
+        assert reader(video.pixels(video.levels())).max() < 0
+    way = climb(reader, 1, video, steps=8, jitter=0).answers[:, 0]
+    assert way[-1] > way[0]
+
+
+def test_pairs_share_looks_or_movement(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+
+    def render(_library: Any, scenes: Any, size: int) -> Any:
+        drawn.append(scenes)
+        return SimpleNamespace(frames=torch.zeros(2, 3, 16, size, size))
+
+    monkeypatch.setattr(pairs, "render", render)
+    pairs.paired_clips(2, 0, 32)
+    base, dynamics, appearance = drawn
+
+    def looks(of: Any) -> list[torch.Tensor]:
+        mine = [of.target.sprite, of.distractor.sprite, of.background, of.view, of.light, of.grey]
+        return [value.float().flatten() for value in mine]
+
+    def moves(of: Any) -> list[torch.Tensor]:
+        return [of.target.centre, of.distractor.centre, of.pan]
+
+    def same(first: list[torch.Tensor], second: list[torch.Tensor]) -> list[bool]:
+        return [torch.equal(a, b) for a, b in zip(first, second, strict=True)]
+
+    assert all(same(looks(base), looks(appearance)))
+    assert all(same(moves(base), moves(dynamics)))
+    assert not any(same(moves(base), moves(appearance))[:1])
+    assert not all(same(looks(base), looks(dynamics)))
+    assert not torch.equal(base.target.sprite, dynamics.target.sprite)
+
+
+def test_untrained_copies() -> None:
+    model = Normalised()
+    before = state(model)
+    first, again, other = (untrained(model, seed) for seed in (1, 1, 2))
+    assert state(model) == before
+    assert torch.equal(first.conv.weight, again.conv.weight)
+    assert not torch.equal(first.conv.weight, other.conv.weight)
+    assert not torch.equal(first.conv.weight, model.conv.weight)
+    assert first.norm.running_mean.abs().max() == 0
+    assert not first.conv.bias.any()
+    flat = untrained(nn.Sequential(nn.Conv2d(3, 4, 3)), 0)
+    assert float(flat[0].weight.detach().std()) == pytest.approx((2 / 27) ** 0.5, rel=0.3)
+    strange = nn.Sequential(nn.PReLU())
+    with pytest.raises(VizError, match="0 is a PReLU with parameters of its own"):
+        untrained(strange, 0)
+
+
+def test_layers_of_other_networks_are_named() -> None:
+    from c3d_viz.units.folder import folder_names
+    from c3d_viz.units.tuning.run import layers_to_measure
+
+    with pytest.raises(LayerError, match="name the layers of Sequential with --layer"):
+        layers_to_measure(nn.Sequential(), ())
+    assert layers_to_measure(nn.Sequential(), ("a", "b", "a")) == ("a", "b")
+    assert folder_names(["layer1.0", "layer1_0", "../x", "relu#1"]) == [
+        "layer1_0",
+        "layer1_0_",
+        "___x",
+        "relu#1",
+    ]
