@@ -165,7 +165,8 @@ def _concepts(evidence: Evidence, channel: int) -> str:
         for label, iou, chance in concept_rows(evidence, channel)
     )
     head = "<tr><th>label</th><th>IoU</th><th>with labels of other clips</th></tr>"
-    return f"<h2>Concepts</h2><table>{head}{rows}</table>"
+    note = "First the label that other clips chose, then those furthest above chance."
+    return f"<h2>Concepts</h2><table>{head}{rows}</table><p class='weights'>{note}</p>"
 
 
 def _figures(shown: Sequence[tuple[str, bytes]]) -> str:

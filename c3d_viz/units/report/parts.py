@@ -49,7 +49,9 @@ def tuning_pictures(evidence: Evidence, channel: int) -> list[tuple[str, bytes]]
         rows.append(about)
     if evidence.control_tunings:
         other = evidence.control_tunings[0], evidence.control_responses
-        rows.append(("an untrained network", *other, "untrained"))
+        # about as long as the line on trained weights, so that the plots lie side by side
+        said = "the same architecture with random weights, nothing learned"
+        rows.append(("an untrained network", *other, said))
     return [
         (text, png(units_figure(tuning, responses, [channel], text, weights), 100))
         for text, tuning, responses, weights in rows
@@ -61,10 +63,13 @@ def index_rows(evidence: Evidence, channel: int) -> list[tuple[str, float, float
     if evidence.tuning is None:
         return []
     return [
-        (name.replace("_", " "), float(getattr(evidence.tuning, name)[channel]),
-         evidence.rank(name, channel))
+        (
+            name.replace("sprite", "cut-out").replace("_", " "),
+            float(getattr(evidence.tuning, name)[channel]),
+            evidence.rank(name, channel),
+        )
         for name in INDICES
-    ]  # fmt: skip
+    ]
 
 
 def concept_rows(evidence: Evidence, channel: int) -> list[tuple[str, float, float]]:

@@ -181,8 +181,11 @@ def layers_figure(found: Mapping[str, Shares], weights: str, unrelated: float) -
         axis.set_xticks(range(len(layers)), layers, rotation=40, ha="right", fontsize=9)
     axes[0].set_ylabel("share of channels")
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    figure.supxlabel(f"unrelated pairs: at most {unrelated:.0%}", fontsize=9, color=CONTROL)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=len(labels), frameon=False,
+        title=f"of unrelated pairs at most {unrelated:.0%} of the channels are above 0.5",
+        title_fontsize=9,
+    )  # fmt: skip
     return figure
 
 
