@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,9 +34,11 @@ from c3d_viz.units import (
     write_sharing,
     write_tuning,
 )
+from c3d_viz.units.pieces import Told
 from c3d_viz.units.preferred import answer_to, find_stimulus, search
 from c3d_viz.units.sharing import pairs
 from c3d_viz.weights import NetworkChoice
+from c3d_viz.work import Piece
 
 SPEC = ModelSpec("own", "own", None, SMALL, 0)
 
@@ -58,37 +62,83 @@ def given_concepts() -> Concepts:
     return Concepts(np.zeros((2, 16)), np.zeros((2, 16)), whole, np.zeros(2), np.zeros(2))
 
 
-@pytest.mark.parametrize(
-    ("kind", "measures", "gives", "write", "settings"),
-    [
-        ("tuning", "sweep", given_responses, write_tuning, {"controls": 2, "permuted": 2}),
-        ("concepts", "concepts_of", given_concepts, write_concepts, {"controls": 2, "clips": 4}),
-        ("sharing", "answers", lambda: np.zeros(1), write_sharing, {"controls": 2, "pairs": 4}),
-    ],
-)
+RUNS: dict[str, tuple[str, Callable[[], Any], Any, Any, dict[str, int], dict[str, int]]] = {
+    # what measures, what it gives, what writes, its settings, and others
+    "tuning": ("sweep", given_responses, write_tuning, TuningSettings,
+               {"controls": 2, "permuted": 2}, {"controls": 3}),
+    "concepts": ("concepts_of", given_concepts, write_concepts, ConceptSettings,
+                 {"controls": 2, "clips": 4}, {"controls": 2, "clips": 5}),
+    "sharing": ("answers", lambda: np.zeros(1), write_sharing, SharingSettings,
+                {"controls": 2, "pairs": 4}, {"controls": 2, "pairs": 5}),
+}  # fmt: skip
+
+
+class Run:
+    """A run of a command that measures nothing: which networks it asks, which pieces it keeps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+        measures, gives, self._write, self._settings, *_ = RUNS[kind]
+        self.model = small_model()
+        module = importlib.import_module(f"c3d_viz.units.{kind}.run")
+        monkeypatch.setattr(NetworkChoice, "load", lambda _: (self.model, SPEC))
+
+        def measured(net: nn.Module, *rest: Any) -> dict[str, Any]:
+            self.asked.append(net.get_parameter("0.weight").detach().clone())
+            layers = next(r for r in rest if isinstance(r, list | tuple))
+            return {layer: gives() for layer in layers}
+
+        @contextmanager
+        def kept(_out: Path) -> Iterator[Callable[[Piece], Any]]:
+            yield lambda piece: (self.kept.append(piece.file), piece.run())[1]
+
+        monkeypatch.setattr(module, measures, measured)
+        monkeypatch.setattr(module, "_write", nothing)
+        monkeypatch.setattr(module, "kept_beside", kept)
+        monkeypatch.setattr(Told, "expect", nothing)
+        self.asked: list[torch.Tensor] = []
+        self.kept: list[str] = []
+
+    def __call__(self, out: Path, layers: tuple[str, ...], **settings: int) -> set[str]:
+        """The names of the pieces."""
+        self.kept = []
+        self._write(out, self._settings(NetworkChoice(), layers, **settings))
+        assert len(set(self.kept)) == len(self.kept)
+        return set(self.kept)
+
+
+@pytest.mark.parametrize("kind", RUNS)
 def test_the_controls_are_untrained_and_shuffled_copies(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, measures: str, gives: Any,
-    write: Any, settings: dict[str, int],
-) -> None:  # fmt: skip
-    model = small_model()
-    module = importlib.import_module(f"c3d_viz.units.{kind}.run")
-    monkeypatch.setattr(NetworkChoice, "load", lambda _: (model, SPEC))
-    seen: list[torch.Tensor] = []
-
-    def measured(net: nn.Module, *_: Any) -> dict[str, Any]:
-        seen.append(net.get_parameter("0.weight").detach().clone())
-        return {"1": gives()}
-
-    monkeypatch.setattr(module, measures, measured)
-    monkeypatch.setattr(module, "_write", nothing)
-    made = {"tuning": TuningSettings, "concepts": ConceptSettings, "sharing": SharingSettings}[kind]
-    write(tmp_path / "out", made(NetworkChoice(), ("1",), **settings))
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    run = Run(monkeypatch, kind)
+    run(tmp_path / "out", ("1",), **RUNS[kind][4])
+    model = run.model
     wanted = [model, untrained(model, 1000), untrained(model, 1001)]
     if kind == "tuning":
         wanted += [permuted(model, 2000), permuted(model, 2001)]
-    got = seen[-len(wanted) :]  # the first may have tried the layers
+    got = run.asked[-len(wanted) :]  # the first may have tried the layers
     for weight, net in zip(got, wanted, strict=True):
         assert torch.equal(weight, net.get_parameter("0.weight"))
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_what_was_kept_serves_the_same_question_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    run, out = Run(monkeypatch, kind), tmp_path / "out"
+    settings, others = RUNS[kind][4:]
+    first = run(out, ("1",), **settings)
+    assert run(out, ("1",), **settings) == first
+    assert not run(out, ("0",), **settings) & first
+    assert not run(out, ("0", "1"), **settings) & first
+    again = run(out, ("1",), **others)
+    if kind == "tuning":  # one more control: the others serve, the shuffled ones are not asked for
+        assert len(again & first) == 3
+    else:
+        assert not again & first
+    with torch.no_grad():
+        run.model[0].bias += 1
+    assert not run(out, ("1",), **settings) & first
 
 
 def test_the_untrained_film_is_that_of_an_untrained_network_and_the_best_clip_is_the_best(
