@@ -200,7 +200,9 @@ def map_(
         typer.Argument(metavar="FEATURES", parser=path_named, help="Table of c3d-viz features."),
     ],
     out: Out,
-    k: Annotated[int, whole("--k", metavar="K", help="Neighbours of each video.")] = 5,
+    k: Annotated[
+        int | None, whole("--k", metavar="K", help="Neighbours of each video. [5, or all]")
+    ] = None,
     classes: Annotated[
         bool, typer.Option("--classes", help="Folders name classes; test a linear SVM.")
     ] = False,

@@ -87,7 +87,7 @@ def write_features(
         cluster: work there; every machine must see the videos and the folder of ``out`` under the
             same paths. ``jobs`` is then tasks at a time, 0 as many as it has processors.
         overwrite: replace a file of that name.
-        progress: called with windows done, about how many there are, and the video's name.
+        progress: called with videos looked at, then windows done, their number, and what was done.
 
     Raises:
         ExportError: the file is in the way, or cannot be written.
@@ -106,7 +106,7 @@ def write_features(
 def _write(
     run: _Run, found: Sequence[Path], team: Workers | RayWorkers, progress: Progress | None
 ) -> FeatureReport:
-    done = 0
+    done = seen = 0
 
     def tell(piece: Piece, windows: int, videos: int) -> None:
         nonlocal done
@@ -116,8 +116,10 @@ def _write(
             progress(done, windows, what)
 
     def opened(path: Path) -> None:
+        nonlocal seen
+        seen += 1
         if progress is not None:
-            progress(0, 0, f"opened {text_of(path)}")
+            progress(seen, len(found), f"videos looked at: {text_of(path)}")
 
     scanned = scan_all(team, _probe, _scan, found, opened, tell)
     wrong = scanned.wrong

@@ -84,6 +84,8 @@ def nearest_rows(
         names = ["path", "sha256", "vector"]
         names += ["start"] if "start" in stored.schema_arrow.names else []
         for batch in stored.iter_batches(_ROWS, columns=names):
+            if any(column.null_count for column in batch.columns):
+                raise ExportError(f"{path} is damaged: it has rows without a value; make it again")
             flat = batch["vector"].flatten().to_numpy(zero_copy_only=False)
             values = flat.reshape(-1, length)[:, part]
             likeness = _unit(values) @ unit.T
@@ -114,7 +116,8 @@ def _length(stored: Any, path: Path) -> int:
     fits = kinds.get("path") == kinds.get("sha256") == pa.string()
     fits = fits and len(kinds) == len(schema)  # no two columns of one name
     fits = fits and kinds.get("start", pa.int64()) == pa.int64()
-    if not fits or not pa.types.is_fixed_size_list(vector) or vector.value_type != pa.float32():
+    fits = fits and vector is not None and pa.types.is_fixed_size_list(vector)
+    if not fits or vector.value_type != pa.float32():
         raise ExportError(f"{path} is no table of features; make one with c3d-viz features")
     return int(vector.list_size)
 

@@ -255,3 +255,9 @@ def test_a_killed_command_leaves_no_processes_and_goes_on(
     assert not (tmp_path / "atlas").exists()
     assert subprocess.run([*COMMAND, *words], check=False).returncode == 0
     assert bytes_of(tmp_path / "atlas") == whole
+
+
+@pytest.mark.parametrize("name", [".", "/"])
+def test_a_folder_without_a_name_is_one_line(videos: Path, name: str) -> None:
+    with pytest.raises(ExportError, match="is no name for a new folder; choose another"):
+        write_atlas([videos], name, CONV)

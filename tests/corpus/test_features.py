@@ -135,7 +135,8 @@ def test_bad_videos_are_listed_and_left_out(videos: Path, made: Path, tmp_path: 
     assert "is empty" in why["empty.mp4"]
     assert "short has 2 frames; a window of 16" in why["short"]
     assert "text.mp4" in why["text.mp4"]
-    assert [step[:2] for step in told] == [(0, 0)] * 5 + [(2, 2)]
+    assert [step[:2] for step in told] == [*((n, 5) for n in range(1, 6)), (2, 2)]
+    assert told[0][2] == f"videos looked at: {tmp_path / 'gone.mp4'}"
     assert told[-1][2] == f"windows of 1 videos: {tmp_path / 'in' / 'good.mp4'}"
     # when they are gone, so is their list
     write_features([videos], tmp_path / "f.parquet", CONV, overwrite=True)

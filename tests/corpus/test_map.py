@@ -119,6 +119,15 @@ def test_the_command(capsys: pytest.CaptureFixture[str], table: Path, tmp_path: 
 
 
 @needs_sklearn
+@pytest.mark.parametrize("videos", [3, 4])
+def test_a_few_videos_have_all_others_as_neighbours(tmp_path: Path, videos: int) -> None:
+    vectors = np.random.default_rng(0).normal(size=(videos, 6))
+    few = write_table(tmp_path / "few.parquet", [f"{i}.mp4" for i in range(videos)], vectors)
+    report = write_map(few, tmp_path / "out")
+    assert report.arranged.nearest.shape == (videos, videos - 1)
+
+
+@needs_sklearn
 def test_one_line_for_what_is_wrong(table: Path, tmp_path: Path) -> None:
     with pytest.raises(VizError, match="k must be 1 to 23"):
         write_map(table, tmp_path / "out", k=24)

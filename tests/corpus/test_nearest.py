@@ -67,6 +67,14 @@ def test_one_line_for_what_is_wrong(table: Path, tmp_path: Path) -> None:
     pq.write_table(twice, tmp_path / "twice.parquet")
     with pytest.raises(ExportError, match="is no table of features"):
         viz.search(tmp_path / "twice.parquet", ROWS[0])
+    pq.write_table(pq.read_table(table).drop_columns(["vector"]), tmp_path / "no.parquet")
+    with pytest.raises(ExportError, match="is no table of features"):
+        viz.search(tmp_path / "no.parquet", ROWS[0])
+    whole = pq.read_table(table)
+    nameless = pa.array([None] * len(whole), pa.string())
+    pq.write_table(whole.set_column(0, "path", nameless), tmp_path / "nameless.parquet")
+    with pytest.raises(ExportError, match="has rows without a value; make it again"):
+        viz.search(tmp_path / "nameless.parquet", ROWS[0])
     cut = tmp_path / "cut.parquet"
     cut.write_bytes(table.read_bytes()[:-100])
     with pytest.raises(ExportError, match="cannot be read"):

@@ -53,6 +53,8 @@ class Run:
         progress: Progress | None,
     ) -> None:
         self.out, self.settings = out, settings
+        if not out.name:
+            raise ExportError(f"{out} is no name for a new folder; choose another")
         self.parts = out.with_name(f"{out.name}.parts")
         self._progress = progress
         self._check_place(overwrite)
@@ -77,8 +79,6 @@ class Run:
         self._done = self._total = 0
 
     def _check_place(self, overwrite: bool) -> None:
-        if not self.out.name:
-            raise ExportError(f"{self.out} is no name for a new folder; choose another")
         if not os.path.lexists(self.out):
             try_folder(self.out.parent)
             return

@@ -37,7 +37,7 @@ def write_map(
     features: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    k: int = 5,
+    k: int | None = None,
     classes: bool = False,
     group: str = GROUP,
     seed: int = 0,
@@ -49,7 +49,7 @@ def write_map(
 
     Args:
         features: table with a row for each video, of ``c3d-viz features``.
-        k: neighbours listed of each video.
+        k: neighbours listed of each video; 5, or all of fewer, by default.
         classes: the folder that a video lies in names its class; a linear SVM is tested.
         group: see ``classify``.
         seed: of t-SNE, of the folds and of the SVM.
@@ -64,7 +64,7 @@ def write_map(
         raise ExportError(f"{folder} is there already; name a new folder")
     try_folder(folder.parent)
     table = read_table(Path(features))
-    arranged = arrange(table.vectors, k, seed)
+    arranged = arrange(table.vectors, min(5, len(table.paths) - 1) if k is None else k, seed)
     classified = classify(table, group, seed) if classes else None
     thumbs = _thumbnails(table, progress)
     with whole_folder(folder) as part:
