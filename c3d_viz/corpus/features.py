@@ -13,11 +13,12 @@ from typing import Any
 from ..clips import WindowStream
 from ..engine import device_named
 from ..errors import ClipError, ExportError
-from ..files import is_part, kept_if_filled, try_folder
+from ..files import is_part, try_folder
 from ..progress import Progress
 from ..weights import NetworkChoice
 from .descriptors import Describer, Sum, no_direction
 from .identity import about, key_of
+from .parts import held
 from .pieces import Piece, Video, scan_all, video_of
 from .ray_engine import Cluster, RayWorkers, workers
 from .shards import Batch, Entry, Shard, merge, notes_of, read_batches, read_shard, write_shard
@@ -97,7 +98,7 @@ def write_features(
     settings = settings or FeatureSettings()
     run = _Run(Path(out), settings, overwrite)
     found = distinct_videos(videos)
-    with kept_if_filled(run.parts):
+    with held(run.parts):
         desk = run.settings, run.parts, run.key
         with workers(_Desk, desk, jobs, cluster, run.settings.device) as team:
             return _write(run, found, team, progress)

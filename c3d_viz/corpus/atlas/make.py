@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import ClipError, VizError
-from ...files import kept_if_filled
 from ...progress import Progress
+from ..parts import held
 from ..ray_engine import Cluster
 from ..videos import distinct_videos, text_of
 from .run import Run
@@ -72,7 +72,7 @@ def write_atlas(
         raise VizError(f"a share is K/N with K from 1 to N, as in 2/8, got {share[0]}/{share[1]}")
     run = Run(Path(out), settings or AtlasSettings(), jobs, cluster, overwrite, progress)
     found = distinct_videos(videos)[share[0] - 1 :: share[1]]
-    with kept_if_filled(run.parts), run.workers:
+    with held(run.parts, shared=share[1] > 1), run.workers:
         whole, failed = run.scan(found)
         windows = sum(video.windows for video in whole)
         if share[1] > 1:
