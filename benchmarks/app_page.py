@@ -18,6 +18,7 @@ def film(player: str, words: str) -> str:
         f"[...document.querySelectorAll('.st-key-{player} *')].filter(e => e.shadowRoot)"
         ".flatMap(e => [...e.shadowRoot.querySelectorAll('.panels .film')])"
         f".find(film => film.ariaLabel?.includes('{words}'))?.style.backgroundImage"
+        '.match(/url\\("([^"]*)/)?.[1]'  # that on top: the last one stays below until it is there
     )
 
 
@@ -32,7 +33,7 @@ SEEN = """([look, before]) => {
   const seen = (globalThis.seen ??= {});
   if (seen.of !== now) {
     const picture = new Image();
-    picture.src = now.slice(5, -2);  // url("...")
+    picture.src = now;
     Object.assign(seen, { of: now, drawn: false });
     const frame = () => new Promise(requestAnimationFrame);
     picture.decode().then(frame).then(frame).then(() => (seen.drawn ||= seen.of === now));

@@ -84,6 +84,9 @@ class Server:
         self.process.terminate()
         self.process.wait(timeout=30)
         self.log.close()
+        told = Path(self.log.name).read_text(errors="replace")
+        if "Traceback" in told:  # of a page that failed; the log goes with the folder
+            print(told[-3000:], file=sys.stderr)
 
 
 def times(

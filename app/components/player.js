@@ -27,12 +27,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
   panels.style.setProperty("--fit", `${data.fit}px`);
   panels.style.setProperty("--ratio", data.panels.length === 4 ? 1 : data.panels.reduce((sum, p) => sum + (p.ratio ?? 1), 0));
   const films = [];
+  const last = root.shown?.length === data.panels.length ? root.shown : []; // what is on the screen yet
+  root.shown = data.panels.map((panel) => panel.src);
   const boxes = []; // with the frames in which what they show is seen
   const numbers = []; // each panel's own frame, where they are of different windows
   const lights = []; // what lights the cell that is pointed at
   for (const panel of data.panels) {
     const figure = element("figure");
-    const film = sprite(panel.src, panel.count ?? N, panel.ratio);
+    const film = sprite(panel.src, panel.count ?? N, panel.ratio, last[films.length]);
     film.count = panel.count ?? N;
     if (panel.still) film.style.backgroundSize = "100% 100%";
     figure.classList.toggle("wide", (panel.ratio ?? 1) > 1.05);
@@ -221,9 +223,16 @@ function element(tag, className = "", text) {
   return made;
 }
 
-function sprite(src, count, ratio = 1) {
+// `under` stays to be seen until the new picture has been decoded: a window that is dragged must not flicker.
+function sprite(src, count, ratio = 1, under = src) {
   const film = element("span", "film");
   film.style.cssText = `aspect-ratio:${ratio};background-image:url(${src});background-size:${count * 100}% 100%`;
+  if (under === src) return film;
+  film.style.backgroundImage += `,url(${under})`;
+  const picture = new Image();
+  picture.src = src;
+  const done = () => (film.style.backgroundImage = `url(${src})`);
+  picture.decode().then(done, done);
   return film;
 }
 
