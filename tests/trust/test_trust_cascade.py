@@ -9,10 +9,13 @@ from torch import nn
 
 from c3d_viz.engine import Unit
 from c3d_viz.errors import LayerError
+from c3d_viz.methods import attribute
+from c3d_viz.nets import InputSpec
 from c3d_viz.stats import blur_and_sample
-from c3d_viz.trust import map_similarity
+from c3d_viz.trust import CHECKS, Case, map_similarity
 from c3d_viz.trust.asked import answer
 from c3d_viz.trust.cascade import alike, answering, randomised, steps_of, weight_layers
+from c3d_viz.trust.subject import Subject
 
 
 class Branching(nn.Module):
@@ -121,3 +124,38 @@ def test_likeness_is_blind_to_scale_and_takes_off_what_is_shared() -> None:
     assert abs(beyond) < alike(a, b)
     assert map_similarity(a[None], 4 * a[None])[2] == pytest.approx(1)
     assert np.isnan([alike(a, a * 0), *map_similarity(a[None], a[None] * 0)]).all()
+
+
+def test_a_cascade_of_several_layers_is_made_of_the_networks_that_it_names() -> None:
+    torch.manual_seed(2)
+    model = nn.Sequential(
+        nn.Conv3d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv3d(4, 4, 3, padding=1), nn.ReLU(),
+        nn.Conv3d(4, 2, 3, padding=1), nn.ReLU(),
+    ).eval().requires_grad_(False)  # fmt: skip
+    frames = np.random.default_rng(0).integers(0, 255, (4, 24, 24, 3), dtype=np.uint8)
+    spec = InputSpec(resize=(24, 24), crop=(24, 24), frames=4, mean=(60.0,) * 3, scale=1 / 60)
+    blank = Subject(model, spec, Case("a", "a", frames), Unit("5", 0, (1, 12, 12)), 4, seed=3)
+    unit = blank.unit
+    assert answer(model, blank.x, unit) > 0
+
+    def map_in(network: nn.Module) -> np.ndarray:
+        return np.abs(attribute(network, blank.x, unit, "gradient").values).sum(0)
+
+    original, layers = map_in(model), ["4", "2", "0"]
+    down = [map_in(answering(model, layers[: i + 1], blank.x, unit, 3)) for i in range(3)]
+    alone = [map_in(answering(model, [layer], blank.x, unit, 3)) for layer in layers]
+    shared = sum(map_in(randomised(model, layers, 3 + 7 + i)) for i in range(4)) / 4
+    plain, beyond, ssim = map_similarity(
+        original[None], down[-1][None], blur_and_sample(shared).reshape(-1)
+    )
+    found = {n.metric: n.value for n in CHECKS["randomisation"][0](blank, ["gradient"])}
+    assert found == pytest.approx(
+        {
+            **{f"cascade at {i}": alike(original, other) for i, other in enumerate(down)},
+            "cascade": plain,
+            "cascade beyond paths": beyond,
+            "cascade ssim": ssim,
+            "one layer": np.mean([alike(original, other) for other in alone]),
+        }
+    )
+    assert len({round(value, 6) for value in found.values()}) == 6  # the last step is the cascade
