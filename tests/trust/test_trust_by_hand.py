@@ -98,6 +98,12 @@ def test_shares_are_of_what_the_unit_sees(linear: nn.Sequential) -> None:
     assert found.insertion == pytest.approx([1 - g for g in gone], abs=1e-5)
     whole = faithfulness(linear, x, UNIT, values, steps=3)
     assert whole.deletion == pytest.approx([1, 0, 0, 0], abs=1e-5)
+    part = inside.copy()
+    part[:, :, 9] = False  # all outside stays, in insertion too
+    found = faithfulness(linear, x, UNIT, values, steps=1, within=part)
+    left = (torch.from_numpy(values) * x[0, 0]).numpy()[inside & ~part].sum() / terms.sum()
+    assert found.deletion == pytest.approx([1, left], abs=1e-5)
+    assert found.insertion == pytest.approx([left, 1], abs=1e-5)
 
 
 def test_a_unit_that_sees_less_than_the_object_has_no_iou(linear: nn.Sequential) -> None:
