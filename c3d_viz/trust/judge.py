@@ -178,7 +178,7 @@ def _sentences(judged: Judged, layer: str, method: str) -> list[tuple[str, str]]
             lines.append((line, "" if real else short))  # real clips speak where there is one line
             real = True
     faith = judged.find(layer, method, "faithfulness grey", "all", "random")
-    if faith is not None and not math.isnan(faith.value):
+    if faith is not None and not math.isnan(faith.low):  # one clip has no interval
         more = "more" if faith.low > 0 else "no more"
         line = f"the pixels it marks matter {more} than random ones ({faith.value:+.2f})"
         lines.append((line, f"its pixels matter {more} than random ones"))

@@ -44,6 +44,16 @@ def test_an_empty_frame_is_a_miss_without_a_share() -> None:
     assert np.isnan(localisation(importance * 0, masks).share)
 
 
+def test_what_is_zero_is_not_marked_where_the_mask_has_more_pixels_than_the_map() -> None:
+    masks = np.zeros((1, 8, 8), bool)
+    masks[0, 0, :4] = True  # the first pixels, as zeros come in the order of their places
+    importance = np.zeros((1, 8, 8))
+    importance[0, 5, 5] = 1.0
+    assert localisation(importance, masks).iou == 0
+    importance[0, 0, 0] = 0.5
+    assert localisation(importance, masks).iou == pytest.approx(1 / 5)
+
+
 @pytest.mark.parametrize(
     ("importance", "masks"),
     [

@@ -215,7 +215,8 @@ def test_a_difference_whose_interval_holds_zero_is_none_and_few_clips_say_nothin
         higher = 0.5 + (0.9 if case == 0 else -0.01)  # by one clip alone
         for method, value in (("wide", higher), ("frame difference", 0.5), ("random", 0.5)):
             rows += [row(case, method, "iou", value), row(case, method, "faithfulness grey", value)]
-    rows += [row(0, "few", "iou", 0.3), row(0, "refused", "iou", math.nan, "it gives no map")]
+    rows += [row(0, "few", "iou", 0.3), row(0, "few", "faithfulness grey", 0.9)]
+    rows += [row(0, "refused", "iou", math.nan, "it gives no map")]
     judged = judge(rows, ("wide", "few", "refused", "absent"), ("l",), [])
     found = judged.find("l", "wide", "iou", "real", "frame difference")
     assert found is not None
