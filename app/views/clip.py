@@ -187,8 +187,10 @@ def nth(number: int) -> str:
 @ui.guarded
 def as_filmed(shown: state.Shown, unit: work.Spot | None) -> None:
     """The window in the clip's own shape, with an outline on what the network gets of it."""
-    if moved := state.dragged():
-        shown = state.shown()
+    moved = state.dragged()
+    with st.container():  # at every run: what follows keeps its place
+        if moved:
+            shown = state.shown()
     win = shown.window
     height, width = win.wide.shape[1:3]
     tall = 130 if moved else 260

@@ -74,9 +74,11 @@ def on_the_clip(shown: state.Shown, unit: work.Spot, inner: bool) -> bool:
 
     ``inner``: whether there is a menu above it.
     """
-    if moved := state.dragged():
-        shown = state.shown()
-        unit = state.unit(shown)
+    moved = state.dragged()
+    with st.container():  # at every run: what follows keeps its place, or its picture would go
+        if moved:
+            shown = state.shown()
+            unit = state.unit(shown)
     view, win = state.view(), shown.window
     patch = wait_for(
         lambda: patches.patch_of(shown.net, win, unit), f"Measuring what {unit.layer} sees"

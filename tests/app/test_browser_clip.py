@@ -246,6 +246,9 @@ def test_the_window_moves_on_the_timeline(open_page: Any) -> None:
     tiles = page.locator(".st-key-maps .tile .film")
     sent = "film => film.style.backgroundImage"
     before = [which.evaluate(sent) for which in (film, filmed, tiles.first)]
+    for which in (film, filmed):
+        which.evaluate("film => (film.getRootNode().querySelector('#root').mark = 1)")
+    kept = "film => film.getRootNode().querySelector('#root').mark"
     large = tall(film)
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 30, steps=4)
     page.wait_for_function(  # it is drawn anew while the window is still held
@@ -258,12 +261,14 @@ def test_the_window_moves_on_the_timeline(open_page: Any) -> None:
     assert tall(film) == 224 < large == 336  # small, and nothing but what is looked at
     now = [which.evaluate(sent) for which in (film, filmed, tiles.first)]
     assert [a == b for a, b in zip(before, now, strict=True)] == [False, False, True]
+    assert [which.evaluate(kept) for which in (film, filmed)] == [1, 1]  # drawn anew in its place
     assert "start=0" in query(page)
     steps = page.evaluate("history.length")
     page.mouse.up()
     page.wait_for_function("!/start=0(&|$)/.test(location.search)")
     settle(page)
     assert tall(film) == 336
+    assert [which.evaluate(kept) for which in (film, filmed)] == [1, 1]
     assert tiles.first.evaluate(sent) != before[2]
     assert page.evaluate("history.length") == steps + 1  # one step for Back, however long the way
     page.get_by_label("Go to frame").fill("42")
