@@ -124,6 +124,16 @@ def test_the_masks_are_open_as_often_as_asked_smooth_and_moved() -> None:
     assert torch.equal(masks, again)
 
 
+def test_masks_are_moved_along_each_axis_by_its_own_part_of_a_cell() -> None:
+    """Cells of 2 x 3 x 7 pixels: drawn again by hand, with the same chances in the same order."""
+    chance = torch.Generator().manual_seed(5)
+    for mask in random_masks(RiseSettings(masks=6, grid=(2, 3, 2), seed=5), (4, 9, 14)):
+        grid = (torch.rand([3, 4, 3], generator=chance) < 0.5).float()
+        large = nn.functional.interpolate(grid[None, None], (6, 12, 21), mode="trilinear")[0, 0]
+        t, h, w = (int(torch.randint(n, (), generator=chance)) for n in (2, 3, 7))
+        assert torch.equal(mask, large[t:, h:, w:][:4, :9, :14])
+
+
 def test_rise_finds_the_place_a_unit_sees() -> None:
     net, x = mini_c3d(), clip()
     unit = Unit("relu3a", 2, (1, 1, 1))

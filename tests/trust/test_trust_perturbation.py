@@ -101,6 +101,19 @@ def test_the_positive_controls_come_out_right(monkeypatch: pytest.MonkeyPatch) -
     assert any("corner" in name for name in wrong)
     assert any("square" in name for name in wrong)
 
+    # the same map for every clip follows no direction; one of the clip's own order does, always
+    def first(values: np.ndarray) -> np.ndarray:
+        kept = np.zeros_like(values)
+        kept[0] = 1 + np.arange(values[0].size).reshape(values[0].shape)
+        return kept
+
+    for made, found in (
+        (np.ones_like, "it is specific to the direction of motion"),
+        (first, "without time, not"),
+    ):
+        monkeypatch.setattr(subject_of, "_importance", lambda *a, made=made: made(plain(*a)))
+        assert found in [c.name for c in run_controls() if not c.right]
+
 
 def test_odd_frames_survive_the_compression() -> None:
     frames = np.random.default_rng(0).integers(0, 255, (3, 31, 33, 3), dtype=np.uint8)

@@ -14,11 +14,13 @@ from command_line import call
 from torch import nn
 
 import c3d_viz as viz
+from c3d_viz.engine import Unit
 from c3d_viz.errors import VizError
 from c3d_viz.nets import InputSpec, ModelSpec, fingerprint
 from c3d_viz.render import write_image
 from c3d_viz.stats import bootstrap
 from c3d_viz.trust import (
+    Case,
     CheckSettings,
     ControlResult,
     default_layers,
@@ -28,7 +30,8 @@ from c3d_viz.trust import (
     synthetic_cases,
 )
 from c3d_viz.trust.judge import judge
-from c3d_viz.trust.study import Row
+from c3d_viz.trust.study import Row, _plan
+from c3d_viz.trust.subject import Subject
 
 SPEC = InputSpec(resize=(40, 40), crop=(32, 32), frames=8, mean=(120.0,) * 3, scale=1 / 60)
 
@@ -158,6 +161,30 @@ def test_a_check_is_written_resumed_and_the_same(
     assert facts.about("3", "gradient") == judged.sentences["3", "gradient"]
     assert facts.briefly("3", "gradient") == judged.short["3", "gradient"]
     assert facts.briefly("3", "gradient").startswith("changes")
+
+
+def test_finished_work_is_of_the_same_question_alone(net: tuple[nn.Module, ModelSpec]) -> None:
+    volume = np.zeros((3, 8, 40, 40), np.float32)
+    other = volume.copy()
+    other[0, 0, 0, 0] = 1.0
+    case = synthetic_cases(1, SPEC, 0)[0]
+    unit = Unit("3", 0, (1, 2, 3))
+
+    def facts(
+        *, network: str = "a", seed: int = 0, mean: np.ndarray = volume, case: Case = case,
+        methods: tuple[str, ...] = ("gradient",), unit: Unit = unit,
+    ) -> str:  # fmt: skip
+        spec = dataclasses.replace(SPEC, mean_volume=mean)
+        settings = CheckSettings(checks=("motion",), seed=seed)
+        (piece,) = _plan([Subject(net[0], spec, case, unit, 8, seed)], methods, settings, network)
+        return repr(piece.facts)
+
+    changed = {
+        facts(network="b"), facts(seed=1), facts(mean=other), facts(methods=("guided",)),
+        facts(unit=Unit("3", 0, (1, 2, 4))), facts(case=synthetic_cases(1, SPEC, 1)[0]),
+    }  # fmt: skip
+    assert facts() == facts(mean=volume.copy())
+    assert len(changed | {facts()}) == 7
 
 
 def test_the_rule_of_the_sentences() -> None:
