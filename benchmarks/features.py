@@ -1,6 +1,7 @@
 """``features`` in processes beside a bare ``model(batch)`` loop over decoded windows.
 
-    python -m benchmarks.features VIDEOS... [--jobs 2] [--rounds 2] [--most 400] [--model compact]
+    python -m benchmarks.features VIDEOS... [--jobs 2] [--rounds 2] [--most 400] [--held 48]
+        [--model compact]
 
 By turns, in one run:
 
@@ -12,9 +13,9 @@ By turns, in one run:
   processes are forks of.
 
 Each gives windows a second by the clock and windows for a second of processor time. Before them
-stands what a window costs in one thread, by stage: where every core is busy, ``features`` must lose
-what is not the network's, so ``possible`` is the network's part. Say what else the machine did: the
-load is printed.
+stands what a window costs in one thread, by stage (``frames``: from decoding to the network's
+input). Where every core is busy, ``features`` must lose what is not the network's, so ``possible``
+is the network's part. Say what else the machine did: the load is printed.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from c3d_viz.weights import NetworkChoice
 
 from .machine import cpu_seconds
 
-BATCH, HELD = 8, 48  # windows of a batch; windows in memory (2.4 MB each)
+BATCH = 8  # windows
 Times = tuple[float, float]  # seconds by the clock, of processor time
 
 
@@ -85,30 +86,37 @@ def some(desk: Loop, batches: int) -> float:
     return time.process_time() - before
 
 
-def stages(model: nn.Module, spec: ModelSpec, videos: Sequence[Path]) -> dict[str, float]:
-    """Seconds of processor time a window in one thread, of the first videos, by stage."""
-    spent = dict.fromkeys(
-        ("network", "decoding and cropping", "opening", "SHA-256", "the rest"), 0.0
-    )
+def stages(
+    model: nn.Module, spec: ModelSpec, videos: Sequence[Path], most: int
+) -> dict[str, float]:
+    """Seconds of processor time a window in one thread, by stage: of a part of each video."""
+    spent = dict.fromkeys(("network", "frames", "opening", "SHA-256", "the rest"), 0.0)
     windows, describer = 0, Describer(model, spec, "fc6", spec.input.frames // 2, BATCH)
+    each = max(1, most // len(videos))
 
-    def took(stage: str, work: Callable[[], object]) -> object:
-        before = time.process_time()
-        made = work()
-        spent[stage] += time.process_time() - before
-        return made
+    def spend(stage: str, began: float, share: float = 1) -> float:
+        now = time.process_time()
+        spent[stage] += (now - began) * share
+        return now
 
     for video in videos:
-        if windows >= HELD:
-            break
-        took("SHA-256", lambda video=video: sha256(video))
-        stream: WindowStream = took("opening", lambda video=video: describer.stream(video))
-        ready = took("decoding and cropping", lambda stream=stream: list(stream))
+        now = time.process_time()
+        stream = describer.stream(video)
+        share = min(1, each / len(stream.starts))
+        now = spend("opening", now, share)
+        sha256(video)
+        now = spend("SHA-256", now, share)
+        ready = list(islice(stream, each))
+        now = spend("frames", now)
         batches = list(torch.cat(ready).split(BATCH))
-        took("network", lambda batches=batches: loop(model, batches))
-        took("the rest", lambda batches=batches: [describer._listener._rows(b) for b in batches])
+        now = time.process_time()
+        loop(model, batches)
+        now = spend("network", now)
+        for batch in batches:
+            describer._listener._rows(batch)
+        spend("the rest", now)
         windows += len(ready)
-    spent["the rest"] -= spent["network"]
+    spent["the rest"] = max(0, spent["the rest"] - spent["network"])
     return {stage: seconds / windows for stage, seconds in spent.items()}
 
 
@@ -142,9 +150,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--most", type=int, default=400, help="windows of the corpus, about")
+    parser.add_argument("--held", type=int, default=48, help="windows in memory, 2.4 MB each")
     parser.add_argument("--model", default="compact")
     parser.add_argument("--weights", default=None)
     options = parser.parse_args(arguments)
+    held = options.held // BATCH * BATCH
     jobs, network = options.jobs, NetworkChoice(options.model, options.weights)
     model, spec = network.load()
     counts = dict(distinct(options.videos, spec, options.most))
@@ -165,14 +175,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         first = timed(lambda: features(short))
         print(f"first start {first[0]:.1f} s, {first[1]:.1f} s of processor time")
         with one_thread_each:
-            spent = stages(model, spec, videos)
+            spent = stages(model, spec, videos, held)
         costs = ", ".join(f"{stage} {1e3 * seconds:.1f}" for stage, seconds in spent.items())
         print(f"ms of processor time a window in one thread: {costs}")
         possible = spent["network"] / sum(spent.values())
         print(f"possible share where every core is busy: {possible:.1%}")
         torch.set_num_threads(jobs)
-        ready = list(islice(WindowStream(videos[0], spec.input, 8), HELD))
-        batches = list(torch.cat(ready * (HELD // len(ready) + 1))[:HELD].split(BATCH))
+        ready = list(islice(WindowStream(videos[0], spec.input, 8), held))
+        batches = list(torch.cat(ready * (held // len(ready) + 1))[:held].split(BATCH))
         loop(model, batches)
         loops = [len(batches) // jobs] * jobs
 
@@ -193,8 +203,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             after = timed(lambda: loop(model, batches))
             alone = apart()
             start = timed(lambda: features(short))
-            bare = (before[0] + after[0]) / 2 / HELD, (before[1] + after[1]) / 2 / HELD
-            report("loop", 2 * HELD, (before[0] + after[0], before[1] + after[1]), bare)
+            bare = (before[0] + after[0]) / 2 / held, (before[1] + after[1]) / 2 / held
+            report("loop", 2 * held, (before[0] + after[0], before[1] + after[1]), bare)
             report("loops", sum(loops) * BATCH, alone, bare)
             report("features", many, ours, bare, start)
             report("start", jobs, start, bare)
