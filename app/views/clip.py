@@ -188,7 +188,7 @@ def nth(number: int) -> str:
 def as_filmed(shown: state.Shown, unit: work.Spot | None) -> None:
     """The window in the clip's own shape, with an outline on what the network gets of it."""
     moved = state.dragged()
-    with st.container():  # at every run: what follows keeps its place
+    with st.container(key="moved-clip"):  # at every run: what follows stays
         if moved:
             shown = state.shown()
     win = shown.window

@@ -75,7 +75,7 @@ def on_the_clip(shown: state.Shown, unit: work.Spot, inner: bool) -> bool:
     ``inner``: whether there is a menu above it.
     """
     moved = state.dragged()
-    with st.container():  # at every run: what follows keeps its place, or its picture would go
+    with st.container(key="moved-map"):  # at every run: what follows stays, or its picture goes
         if moved:
             shown = state.shown()
             unit = state.unit(shown)

@@ -249,7 +249,7 @@ def test_the_window_moves_on_the_timeline(open_page: Any) -> None:
     for which in (film, filmed):
         which.evaluate("film => (film.getRootNode().querySelector('#root').mark = 1)")
     kept = "film => film.getRootNode().querySelector('#root').mark"
-    large = tall(film)
+    large, before_at = tall(film), [places(which) for which in (film, filmed)]
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 30, steps=4)
     page.wait_for_function(  # it is drawn anew while the window is still held
         "before => [...document.querySelectorAll('*')].some(host => [...(host.shadowRoot?."
@@ -262,6 +262,8 @@ def test_the_window_moves_on_the_timeline(open_page: Any) -> None:
     now = [which.evaluate(sent) for which in (film, filmed, tiles.first)]
     assert [a == b for a, b in zip(before, now, strict=True)] == [False, False, True]
     assert [which.evaluate(kept) for which in (film, filmed)] == [1, 1]  # drawn anew in its place
+    now_at = [places(which) for which in (film, filmed)]
+    assert np.abs(np.subtract(before_at, now_at)).max() < 1.5
     assert "start=0" in query(page)
     steps = page.evaluate("history.length")
     page.mouse.up()
