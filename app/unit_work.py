@@ -59,6 +59,11 @@ class Findings:
     missing: tuple[str, ...] = ()
     preview: Picture | None = None
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is still to come."""
+        return bool(self.sentence) and not self.missing
+
 
 class _SoFar:
     """Findings of units that are not finished, also where the measuring was stopped or failed."""

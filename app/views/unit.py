@@ -90,10 +90,10 @@ def findings(net: work.Net, layer: str, channel: int, found: Findings) -> None:
                 "with labels of other clips": [number(c) for _, _, c in found.concepts],
             }
         )
-    elif not found.missing:
+    elif found.whole:
         ui.heading("Labels")
         ui.fact("This layer has no places in the clip, so no overlap.")
-    if not found.missing:
+    if found.whole:
         st.code(unit_work.command(net, layer, channel), language=None, wrap_lines=True)
 
 

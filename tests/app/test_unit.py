@@ -149,6 +149,8 @@ def test_the_film_is_shown_while_it_is_made_and_then_what_is_measured(gather: Ga
     test.run()
     assert len(test.get("image")) == 1
     assert not test.get("video")
+    assert not test.code
+    assert "Labels" not in [s.value for s in test.subheader]  # nothing is said of what is to come
     gather.film.set()
     until(lambda: bool(kept().films))  # type: ignore[union-attr]
     test.run()
