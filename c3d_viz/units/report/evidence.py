@@ -37,7 +37,7 @@ from ..tuning import (
     untrained,
 )
 
-STEP = 3  # a step of a climb costs as much as so many clips that are only looked at
+STEP = 4  # a step of a climb costs as much as so many clips that are only looked at
 JUDGED = 50  # and so many cost the split and the clips that the film is held against
 CONCEPT_CLIPS = (8, 20, 20)
 _MOST = 20
