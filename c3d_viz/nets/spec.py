@@ -115,8 +115,8 @@ class InputSpec:
         mean, scale = _numbers(self.mean), _numbers((self.scale,))
         if mean is None or len(mean) not in (1, 3):
             raise ShapeError(
-                f"mean must be three numbers or one, one a channel, up to 1000000, got "
-                f"{given(self.mean)}"
+                f"mean must be three numbers, one a channel, up to 1000000, or (M,) of a grey "
+                f"network, got {given(self.mean)}"
             )
         std = None if self.std is None else _numbers(self.std)
         if self.std is not None and (std is None or len(std) != len(mean) or min(std) < 1 / _FAR):
