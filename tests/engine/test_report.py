@@ -241,3 +241,14 @@ def test_a_relu_inside_vmap_is_refused_and_has_its_gradient(
     (back,) = backproject(net_of(nn.ReLU(), twice), X, [unit], "guided")
     assert back.report is not None
     assert back.report.relus == 1
+
+
+def test_what_is_overwritten_is_no_part_of_the_way() -> None:
+    class Overwritten(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.silu(x + 1).copy_(torch.relu(x))
+
+    (found,) = backproject(net_of(Overwritten()), X, [Unit("2", 1, AT)], "guided")
+    (plain,) = backproject(net_of(nn.ReLU()), X, [Unit("2", 1, AT)], "guided")
+    assert found.report == RuleReport(1)
+    assert torch.equal(found.values, plain.values)
