@@ -220,4 +220,4 @@ def test_a_failure_is_one_line_and_a_failed_climb_is_said(
     fresh = draw(dataclasses.replace(whole, control_tunings=(), control_responses=None))
     assert len(fresh.tuning) == 1
     assert len(found.tuning) == 2
-    assert fresh.caution.startswith("0 untrained network(s)")
+    assert fresh.caution.startswith("No untrained network was measured yet")

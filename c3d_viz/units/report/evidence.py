@@ -38,7 +38,7 @@ from ..tuning import (
 )
 
 STEP = 4  # a step of a climb costs as much as so many clips that are only looked at
-JUDGED = 50  # and so many cost the split and the clips that the film is held against
+JUDGED = 120  # and so many cost the split and the clips that the film is held against
 CONCEPT_CLIPS = (8, 20, 20)
 _MOST = 20
 

@@ -34,6 +34,8 @@ def sentence(evidence: Evidence, layer: str, channel: int) -> str:
 
 def caution(controls: int) -> str:
     """What has to stand beside the sentence."""
+    if not controls:
+        return "No untrained network was measured yet: nothing here need be learned."
     return (
         f"{controls} untrained network(s) of the same architecture are the comparison. One channel "
         f"among many was looked at: what is rare among untrained channels still happens in one of "
