@@ -219,3 +219,27 @@ def test_the_tree_and_its_groups() -> None:
     assert "groups: net.blocks.0, net.blocks.1, net.head" in text
     assert "5 x 5 x 5" in text
     assert f"{sum(p.numel() for p in model.parameters()):,}" in text.splitlines()[-1]
+
+
+class Coupled(nn.Module):
+    """A softmax over time, beside a pooling whose last window hangs over the border."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.point, self.strided = nn.Conv3d(3, 4, 1), nn.Conv3d(3, 4, 3, 2, 1)
+        self.over_time, self.pool = nn.Softmax(2), nn.MaxPool3d(2, ceil_mode=True)
+        self.both = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        known = self.over_time(self.point(x))
+        return self.both(self.pool(known) + self.strided(x))
+
+
+def test_a_softmax_couples_its_own_axis_and_a_pooling_may_hang_over() -> None:
+    found = receptive_fields(Coupled().eval(), (3, 7, 13, 15), ["over_time", "pool", "both"])
+    sizes = {name: (field.size, field.step) for name, field in found.items() if field is not None}
+    assert sizes == {
+        "over_time": ((7, 1, 1), (0, 1, 1)),
+        "pool": ((7, 2, 2), (0, 2, 2)),
+        "both": ((7, 3, 3), (0, 2, 2)),
+    }
