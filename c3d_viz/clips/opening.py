@@ -69,7 +69,13 @@ def opened(
         ) from None
     try:
         with container:
-            yield container, _video_stream(container, label, threads)
+            stream = _video_stream(container, label, threads)
+            try:
+                yield container, stream
+            finally:
+                # Decoding threads come to rest while Python's lock is free. PyAV may hold it as it
+                # frees them, and one that logs to Python (torchvision asks for it) waits for it.
+                stream.codec_context.flush_buffers()
     except (av.FFmpegError, IndexError, ValueError, OverflowError) as error:
         raise ClipError(  # what a damaged header makes PyAV say, far from any frame
             f"{label} is damaged ({type(error).__name__} while reading it); re-encode it"

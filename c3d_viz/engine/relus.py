@@ -101,10 +101,10 @@ class RuledReLUs(TorchFunctionMode):
     ``maximum(x, 0)`` and ``max``, ``where(x > 0, x, 0)``, ``x * (x > 0)``, ``x * heaviside(x)``,
     ``masked_fill(x < 0, 0)``, ``x[x < 0] = 0``, ``x + relu(-x)`` and ``relu(-x) - (-x)``, also by
     copies of x; and the ReLU with a ceiling (``nn.ReLU6``, ``nn.Hardtanh(0, m)``, ``clamp(0, m)``;
-    1[x > 0] is then 1[0 < x < m]). Every other activation (leaky ReLU, GELU, SiLU ...) keeps its ordinary gradient
-    under each rule, and so does code that is compiled or scripted, which no mode can see into;
-    ``report`` says where that is so. Inside ``torch.vmap`` and the like a ReLU is refused by the
-    rules that change it.
+    1[x > 0] is then 1[0 < x < m]). Every other activation (leaky ReLU, GELU, SiLU ...) keeps its
+    ordinary gradient under each rule, and so does code that is compiled or scripted, which no mode
+    can see into; ``report`` says where that is so. Inside ``torch.vmap`` and the like a ReLU is
+    refused by the rules that change it.
 
     ``follow`` lets it hold on the way back too, where activation checkpointing runs parts of the
     network again.

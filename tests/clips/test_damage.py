@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
 from video_files import GOP, folder_of, frame_numbers, numbered_frames, write_test_video
 
 from c3d_viz.clips import motion_energy, read_clip, read_clips, read_thumbnails, video_info
+from c3d_viz.clips.opening import opened
 from c3d_viz.clips.video import CONCEALED, DOUBTFUL, VideoFile
 from c3d_viz.errors import ClipError
 
@@ -131,3 +135,35 @@ def test_odd_files_beside_the_checkout(shared_data: Path) -> None:
         read_clip(path, 10)
     assert read_clip(path, 20).notes == (f"frames 20-23: {DOUBTFUL}",)
     assert read_clip(path, 284).notes == ()
+
+
+_LOGGED = """
+import sys, av, logging
+av.logging.set_level(av.logging.DEBUG)  # as torchvision does with ERROR
+logging.getLogger("libav").setLevel(100)
+from c3d_viz.clips import read_clip
+for start in range(0, 60, 3):
+    read_clip(sys.argv[1], start)
+"""
+
+
+def test_decoding_threads_that_log_to_python_end(tmp_path: Path) -> None:
+    """PyAV before 16 frees them with Python's lock in its hand, for which they wait."""
+    path = write_test_video(tmp_path / "a.mp4", numbered_frames(120), options=GOP)
+    subprocess.run([sys.executable, "-c", _LOGGED, str(path)], check=True, timeout=60)
+
+
+def test_a_decoder_comes_to_rest_before_its_container_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_test_video(tmp_path / "a.mp4", numbered_frames(20))
+    formats: list[str] = []
+
+    def stream(container: av.container.InputContainer, *_: object) -> SimpleNamespace:
+        flush = lambda: formats.append(next(container.demux(video=0)).stream.type)  # noqa: E731
+        return SimpleNamespace(codec_context=SimpleNamespace(flush_buffers=flush))
+
+    monkeypatch.setattr("c3d_viz.clips.opening._video_stream", stream)
+    with pytest.raises(KeyError), opened(path, "a.mp4"):
+        raise KeyError
+    assert formats == ["video"]
