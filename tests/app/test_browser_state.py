@@ -81,7 +81,7 @@ def test_a_reload_keeps_the_upload_and_a_stranger_does_not_get_it(
     page.wait_for_selector("h1")
     asked(page, clip="upload")
     no_error(page)
-    assert "clip number 1.mov" in page.locator(".tile").first.inner_text()
+    assert "clip number 1.mov" in page.locator(".tile[role=radio]").first.inner_text()
     after = picture(page, answer(page))
     not_blank(after)
     assert before.shape == after.shape

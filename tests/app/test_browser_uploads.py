@@ -53,7 +53,7 @@ def test_an_uploaded_clip_from_start_to_zip(
     page.wait_for_function("location.search.includes('clip=upload')")
     settle(page)
     no_error(page)
-    assert "clip number 1.mov" in page.locator(".tile").first.inner_text()
+    assert "clip number 1.mov" in page.locator(".tile[role=radio]").first.inner_text()
     not_blank(picture(page, answer(page)))
     page.get_by_role("link", name="Export").click()
     settle(page)
@@ -142,7 +142,7 @@ def test_two_sessions_at_once_see_their_own_clip(open_page: Any, clips: list[Pat
         page.wait_for_function("location.search.includes('clip=upload')")
         settle(page)
         no_error(page)
-        assert clip.name in page.locator(".tile").first.inner_text()
+        assert clip.name in page.locator(".tile[role=radio]").first.inner_text()
     first = picture(one, answer(one))
     second = picture(two, answer(two))
     assert np.abs(first - second).mean() > 5
@@ -168,7 +168,7 @@ def test_two_seconds_of_the_camera_are_a_clip(open_page: Any) -> None:
     page.wait_for_function("location.search.includes('clip=upload')")
     settle(page)
     no_error(page)
-    assert page.locator(".tile").first.inner_text().startswith("camera ")
+    assert page.locator(".tile[role=radio]").first.inner_text().startswith("camera ")
     assert page.get_by_role("group", name="Camera").count() == 0  # it is off again
     # Chromium's camera is green, with a disc
     seen = picture(page, page.get_by_role("img", name="as filmed"))
