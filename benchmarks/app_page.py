@@ -13,12 +13,16 @@ WAITING = Path(__file__).resolve().parents[1] / "test-artefacts" / "bench-app.pn
 
 
 def film(player: str, words: str) -> str:
-    """The picture, as an expression, of the player's film that is described with these words."""
-    return (  # the components live in shadow roots; it is looked for fifty times a second
-        f"[...document.querySelectorAll('.st-key-{player} *')].filter(e => e.shadowRoot)"
-        ".flatMap(e => [...e.shadowRoot.querySelectorAll('.panels .film')])"
-        f".find(film => film.ariaLabel?.includes('{words}'))?.style.backgroundImage"
-        '.match(/url\\("([^"]*)/)?.[1]'  # that on top: the last one stays below until it is there
+    """The address, as an expression, of the picture of the player's film described so.
+
+    It is looked for fifty times a second: a style would be written out anew each time.
+    """
+    return (  # the components live in shadow roots
+        f"(() => {{ const of = [...document.querySelectorAll('.st-key-{player} *')]"
+        ".find(e => e.shadowRoot?.querySelector('.panels'))?.shadowRoot;"
+        "const n = [...of?.querySelectorAll('.panels .film') ?? []]"
+        f".findIndex(film => film.ariaLabel?.includes('{words}'));"
+        "return of?.querySelector('#root').shown[n]; })()"
     )
 
 

@@ -24,7 +24,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     };
   });
   const deaf = data.cells.length ? link() : () => {};
-  return () => (deaf(), setTimeout(() => root.isConnected || root.camera?.end?.())); // the page is gone
+  const held = (event) => root.classList.toggle("still", event.detail);
+  document.addEventListener("c3d-viz-held", held);
+  return () => (deaf(), document.removeEventListener("c3d-viz-held", held), setTimeout(() => root.isConnected || root.camera?.end?.())); // the page is gone
 
   // Where a tile shows the whole of what the network gets, the place pointed at is lit on it; where it
   // shows a patch, the tile is, if that place lies in it.

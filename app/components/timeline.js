@@ -49,11 +49,15 @@ function make(root) {
     return clip(share * data.frames - data.span / 2);
   };
   const clip = (frame) => Math.min(last, Math.max(0, Math.round(frame)));
-  const release = () => (box.classList.remove("held"), send());
+  const release = () => (hold(false), send());
+  const hold = (yes) => {
+    box.classList.toggle("held", yes);
+    document.dispatchEvent(new CustomEvent("c3d-viz-held", { detail: yes })); // the tiles stand still then
+  };
   const held = () => wait || box.classList.contains("held");
   box.onpointerdown = (event) => {
     box.setPointerCapture(event.pointerId);
-    box.classList.add("held");
+    hold(true);
     [from, moved] = [event.clientX, false];
     move(at(event));
   };

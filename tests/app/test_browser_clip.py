@@ -262,6 +262,8 @@ def test_the_window_moves_on_the_timeline(open_page: Any) -> None:
     now = [which.evaluate(sent) for which in (film, filmed, tiles.first)]
     assert [a == b for a, b in zip(before, now, strict=True)] == [False, False, True]
     assert [which.evaluate(kept) for which in (film, filmed)] == [1, 1]  # drawn anew in its place
+    plays = "film => getComputedStyle(film).animationPlayState"
+    assert tiles.first.evaluate(plays) == "paused"  # of another window yet
     now_at = [places(which) for which in (film, filmed)]
     assert np.abs(np.subtract(before_at, now_at)).max() < 1.5
     assert "start=0" in query(page)
@@ -270,6 +272,7 @@ def test_the_window_moves_on_the_timeline(open_page: Any) -> None:
     page.wait_for_function("!/start=0(&|$)/.test(location.search)")
     settle(page)
     assert tall(film) == 336
+    assert tiles.first.evaluate(plays) == "running"
     assert [which.evaluate(kept) for which in (film, filmed)] == [1, 1]
     assert tiles.first.evaluate(sent) != before[2]
     assert page.evaluate("history.length") == steps + 1  # one step for Back, however long the way
