@@ -237,6 +237,9 @@ def test_shapes_that_are_told_are_those_of_pytorch(ceil: bool) -> None:
             except RuntimeError:
                 assert makes is None
                 continue
+            if 0 in answer.shape:  # older PyTorch lets a kernel on shapes be larger than its clip
+                assert makes is None
+                continue
             assert tuple(makes) == tuple(answer.shape), (func, args[1:])
             told += 1
     assert told > 80
