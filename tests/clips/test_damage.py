@@ -148,7 +148,7 @@ for start in range(0, 60, 3):
 
 
 def test_decoding_threads_that_log_to_python_end(tmp_path: Path) -> None:
-    """PyAV before 16 frees them with Python's lock in its hand, for which they wait."""
+    """PyAV 13.1 and 15.0 free them with Python's lock in their hand, for which they wait."""
     path = write_test_video(tmp_path / "a.mp4", numbered_frames(120), options=GOP)
     subprocess.run([sys.executable, "-c", _LOGGED, str(path)], check=True, timeout=60)
 
