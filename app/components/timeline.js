@@ -41,7 +41,7 @@ function make(root) {
   port.append(box);
   root.replaceChildren(port, slider, foot);
   let zoom = 1, from = 0, moved = false;
-  let data, tell, drawn, last, start, sent, wait = 0, asked = 0, live = false;
+  let data, tell, drawn, last, start, sent, wait = 0, asked = -Infinity, live = false; // asked: when, of what is not on the page yet
 
   const at = (event) => {
     const area = box.getBoundingClientRect();
@@ -91,7 +91,7 @@ function make(root) {
 
   const seen = (event) => {
     if (event.detail !== sent) return;
-    asked = 0; // what was asked for is on the page
+    asked = -Infinity; // what was asked for is on the page
     if (box.classList.contains("held")) stir();
   };
   document.addEventListener("c3d-viz-window", seen);

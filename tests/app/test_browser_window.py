@@ -41,6 +41,7 @@ def test_the_window_moves_on_the_timeline(open_page: Any) -> None:
         which.evaluate("film => (film.getRootNode().querySelector('#root').mark = 1)")
     kept = "film => film.getRootNode().querySelector('#root').mark"
     large, before_at = tall(film), [places(which) for which in (film, filmed)]
+    page.evaluate("performance.now = () => 1")  # also on a page opened a moment ago
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 30, steps=4)
     page.wait_for_function(  # it is drawn anew while the window is still held
         "before => [...document.querySelectorAll('*')].some(host => [...(host.shadowRoot?."
