@@ -17,7 +17,6 @@ from .windows import Prepared
 from .work import Net, Picture, Spot, kept
 
 PLACES = 9
-DIM = 0.3  # of the light that a patch keeps in frames that the unit does not see
 
 
 def field_of(net: Net, layer: str) -> ReceptiveField | None:
@@ -63,7 +62,7 @@ def panels(
     """
 
     def make() -> tuple[str, str]:
-        clip = render.cut_throughout(win.sharp, patch, height, beyond=DIM)
+        clip = render.cut_throughout(win.sharp, patch, height, dim=True)
         back = render.cut_throughout(drawing.raw(net, win, att), patch, height, smooth=False)
         return pictures.sprite(clip), pictures.sprite(back)
 

@@ -163,10 +163,16 @@ def test_no_large_or_foreign_files() -> None:
             assert path.stat().st_size < 9_000_000, path
 
 
-def test_test_files_are_short_and_have_names_of_their_own() -> None:
+def test_test_files_have_names_of_their_own() -> None:
     """Two of one name cannot be collected together (the folders are no packages)."""
-    found = sorted((ROOT / "tests").rglob("*.py"))
+    found = (ROOT / "tests").rglob("*.py")
     names = [path.name for path in found if path.name != "conftest.py"]
     assert [name for name in set(names) if names.count(name) > 1] == []
+
+
+@pytest.mark.parametrize("folder", ["c3d_viz", "app", "benchmarks", "examples", "tools", "tests"])
+def test_files_are_read_in_one_sitting(folder: str) -> None:
+    found = [p for kind in ("py", "js", "css") for p in (ROOT / folder).rglob(f"*.{kind}")]
+    assert found
     long = {p.name: n for p in found if (n := len(p.read_text().splitlines())) > 300}
     assert long == {}

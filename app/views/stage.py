@@ -18,6 +18,7 @@ from .. import atlas, components, drawing, measured, patches, pictures, saving, 
 from ..tasks import report
 from ..tiles import tiles
 from ..waiting import wait_for
+from . import choosing
 
 MAP, FILMED = "map", "filmed"  # what is drawn anew while the window is dragged
 LEADER = "stage"  # the map's player, whose frame the clip beside it shows
@@ -53,10 +54,10 @@ def names_of(shown: state.Shown, layer: str) -> Callable[[int], str]:
 def answer(shown: state.Shown, unit: work.Spot) -> bool:
     """One map on the clip, large, with its method and colours; whether there is one."""
     ui.heading(f"{unit.layer}, {names_of(shown, unit.layer)(unit.channel)}")
-    inner = choose_inner(unit.layer)
+    inner = choosing.inner(unit.layer)
     with st.container(horizontal=True, vertical_alignment="center", key="answer-head"):
-        choose_method()
-        choose_look()
+        choosing.method()
+        choosing.look()
         save(shown, unit)
 
     if not on_the_clip(shown, unit, inner):
@@ -185,56 +186,6 @@ def _panels(
             "still": True,
         },
     ]  # fmt: skip
-
-
-def choose_inner(layer: str) -> bool:
-    """A layer within the block that is chosen above; whether there is any."""
-    tree = state.tree()
-    group = tree.group(layer)
-    names = tree.inside(group)
-    if len(names) < 2:
-        return False
-    key = f"inner-{layer}"
-    st.selectbox(
-        f"Layer of {group}",
-        names,
-        names.index(layer),
-        key=key,
-        label_visibility="collapsed",
-        on_change=lambda: state.change(state.view().with_layer(st.session_state[key])),
-    )
-    return True
-
-
-def choose_method() -> None:
-    """The method that all maps of the page are made with."""
-    method = state.view().method
-    key = f"method-{method}"  # another one for another value: Back changes it too
-    st.selectbox(
-        "Method",
-        list(METHODS),
-        list(METHODS).index(method),
-        format_func=lambda m: METHODS[m].title,
-        key=key,
-        label_visibility="collapsed",
-        on_change=lambda: state.changed(method=st.session_state[key]),  # before the page is drawn
-    )
-
-
-def choose_look() -> None:
-    """Strength or signed colours."""
-    view = state.view()
-    look = st.segmented_control(
-        "Colours",
-        list(ui.LOOKS),
-        default=view.look,
-        format_func=ui.LOOKS.get,
-        required=True,
-        label_visibility="collapsed",
-    )
-    if look != view.look:
-        state.changed(look=look)
-        st.rerun()
 
 
 def save(shown: state.Shown, unit: work.Spot) -> None:

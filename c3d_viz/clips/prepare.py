@@ -81,9 +81,7 @@ def preprocess_frames(
     elif spec.channel_order == "BGR":
         frames = frames[..., ::-1]
     planes = np.ascontiguousarray(frames.transpose(3, 0, 1, 2))  # (T,H,W,C) -> (C,T,H,W)
-    x = planes.astype(
-        np.float32
-    )  # now that a number lies beside its neighbours: a tenth of the time
+    x = planes.astype(np.float32)  # from planes, not from pixels: a tenth of the time
     x -= _mean(spec, resized)
     x *= np.float32(spec.scale)
     if spec.std is not None:

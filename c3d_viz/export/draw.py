@@ -28,7 +28,6 @@ from .settings import ExportSettings
 
 ENLARGE = 3  # of the overlay video: 112 pixels are small on a screen
 NEAR, GAP, GREY = 2, 4, 128  # of a video with four films, of which two are the whole frame
-DIM = 0.3  # of the light that a patch keeps in frames that the unit does not see
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
@@ -202,7 +201,7 @@ def enlarged(
     page = np.full((len(pixels), 2 * height + GAP, 2 * width + GAP, 3), GREY, np.uint8)
     tall = min(height, round(width * patch.size[1] / patch.size[2]))
     films = (
-        render.cut_throughout(pixels, patch, tall, beyond=DIM),
+        render.cut_throughout(pixels, patch, tall, dim=True),
         render.cut_throughout(raw, patch, tall, smooth=False),
         *(film.repeat(NEAR, 1).repeat(NEAR, 2) for film in (clip, overlays)),
     )

@@ -14,6 +14,7 @@ from .canvas import Picture
 
 Axes = tuple[int, int, int]
 _GREY = 128  # what lies outside of the frame
+_DIM = 0.3  # of the light that is left in frames that the patch does not lie in
 
 
 @dataclass(frozen=True)
@@ -97,17 +98,17 @@ def cut(frames: Picture, patch: Patch, height: int, *, smooth: bool = True) -> P
 
 
 def cut_throughout(
-    frames: Picture, patch: Patch, height: int, *, smooth: bool = True, beyond: float = 1.0
+    frames: Picture, patch: Patch, height: int, *, smooth: bool = True, dim: bool = False
 ) -> Picture:
     """The same in every frame of the clip, uint8 (T, height, w, 3), for a film.
 
     Args:
-        beyond: share of the light that is left in frames that the patch does not lie in.
+        dim: whether frames that the patch does not lie in keep only a part of their light.
     """
     whole = Patch((0, *patch.start[1:]), (patch.clip[0], *patch.size[1:]), patch.clip)
     made = cut(frames, whole, height, smooth=smooth)
-    for number in set(range(len(made))).difference(patch.frames):
-        made[number] = (made[number] * beyond).astype(np.uint8)
+    for number in set(range(len(made))).difference(patch.frames) if dim else ():
+        made[number] = (made[number] * _DIM).astype(np.uint8)
     return made
 
 

@@ -52,9 +52,9 @@ def test_throughout_the_clip_it_is_darker_where_the_unit_does_not_see() -> None:
     frames = np.full((4, 12, 20, 3), 200, np.uint8)
     frames[:, 4:6, 16:20] = [[[[10 * t] * 3] for _ in range(2)] for t in range(4)]
     patch = Patch((1, 4, 16), (2, 2, 4), (4, 12, 20))
-    out = cut_throughout(frames, patch, 4, smooth=False, beyond=0.5)
+    out = cut_throughout(frames, patch, 4, smooth=False, dim=True)
     assert out.shape == (4, 4, 8, 3)
-    assert [np.unique(frame).tolist() for frame in out] == [[0], [10], [20], [15]]
+    assert [np.unique(frame).tolist() for frame in out] == [[0], [10], [20], [9]]
     assert np.unique(cut_throughout(frames, patch, 4, smooth=False)[3]).tolist() == [30]
 
 
