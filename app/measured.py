@@ -6,8 +6,7 @@ import shlex
 
 import streamlit as st
 
-from c3d_viz.nets import fingerprint
-from c3d_viz.trust import Facts, read_facts, shipped_facts
+from c3d_viz.trust import Facts, facts_for, read_facts
 
 from . import pages, ui, work
 
@@ -42,25 +41,19 @@ def line(net: work.Net, layer: str, method: str) -> tuple[str, str]:
 def file_for(net: work.Net) -> str | None:
     """The facts.json the server was started with, if it is of this network."""
     given = pages.started("facts")
-    return given if given and _of(net, _read(given)) else None
+    return given if given and _read(net, given) else None
 
 
 def _facts(net: work.Net) -> Facts | None:
     """Those the server was started with, or that ship, if they are of these very weights."""
     given = file_for(net)
     if given is not None:
-        return _read(given)
-    shipped = shipped_facts(net.spec.name)
-    return shipped if shipped is not None and _of(net, shipped) else None
+        return _read(net, given)
+    return work.kept(("facts", net.key), lambda: facts_for(net.model, net.spec.name))
 
 
-def _read(path: str) -> Facts:
-    return work.kept(("facts", path), lambda: read_facts(path))
-
-
-def _of(net: work.Net, facts: Facts) -> bool:
-    mark = work.kept(("fingerprint", net.key), lambda: fingerprint(net.model))
-    return facts.fingerprint == mark
+def _read(net: work.Net, path: str) -> Facts | None:
+    return work.kept(("facts", net.key, path), lambda: read_facts(path).of(net.model))
 
 
 def _command(net: work.Net, layer: str, method: str) -> str:

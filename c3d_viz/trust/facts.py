@@ -6,8 +6,8 @@ import functools
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from ..errors import VizError
 from ..files import read_json
-from ..nets import fingerprint
+from ..nets import fingerprint, unwrapped
 from .judge import Judged
 
 SCHEMA = 1
@@ -39,17 +39,25 @@ class Facts:
         model: its name. fingerprint: of its weights, ``nets.fingerprint``.
         lines: layer -> method -> sentences, by the rule of docs/trust.md.
         short: layer -> method -> the same in one line.
+        order: names of the network's layers, each after what it is made of; empty until ``of``.
     """
 
     model: str
     fingerprint: str
     lines: Mapping[str, Mapping[str, tuple[str, ...]]]
     short: Mapping[str, Mapping[str, str]]
+    order: tuple[str, ...] = ()
+
+    def of(self, model: nn.Module) -> Facts | None:
+        """The same with the order of the network's layers; None where it is another network."""
+        if fingerprint(model) != self.fingerprint:
+            return None
+        return replace(self, order=tuple(_in_order(unwrapped(model))))
 
     def about(self, layer: str, method: str) -> tuple[str, ...]:
         """The sentences that stand beside a map; none where nothing was measured.
 
-        A layer that was not checked gets those of the last one that was, and they say so.
+        A layer that was not checked gets those of the nearest one that was, and they say so.
         """
         at, where = self._at(layer)
         return tuple(f"{line}{where}" for line in self.lines.get(at, {}).get(method, ()))
@@ -63,8 +71,22 @@ class Facts:
     def _at(self, layer: str) -> tuple[str, str]:
         if layer in self.lines or not self.lines:
             return layer, ""
-        last = list(self.lines)[-1]
-        return last, f" (measured at {last})"
+        place = {name: number for number, name in enumerate(self.order)}
+        known = [name for name in self.lines if name in place]
+        if layer not in place or len(known) < 2:
+            last = list(self.lines)[-1]
+            return last, f" (measured at {last})"
+        # of two as near the later one
+        near = min(known, key=lambda name: (abs(place[name] - place[layer]), -place[name]))
+        return near, f" (measured at {near}, the nearest layer that was)"
+
+
+def _in_order(module: nn.Module, name: str = "") -> Iterator[str]:
+    """Names of a module's parts, each after its own: where in the network its output is had."""
+    for child, part in module.named_children():
+        full = f"{name}.{child}" if name else child
+        yield from _in_order(part, full)
+        yield full
 
 
 def facts_of(judged: Judged, about: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,11 +168,12 @@ def facts_for(
     """
     if given is None:
         shipped = shipped_facts(name)
-        return shipped if shipped and shipped.fingerprint == fingerprint(model) else None
-    facts = read_facts(given)
-    if facts.fingerprint != fingerprint(model):
+        return shipped and shipped.of(model)
+    read = read_facts(given)
+    facts = read.of(model)
+    if facts is None:
         raise VizError(
-            f"{given} is of another network, {facts.model} with other weights than those of this "
+            f"{given} is of another network, {read.model} with other weights than those of this "
             f"{name}; check this one: c3d-viz check CLIPS... -o DIR"
         )
     return facts

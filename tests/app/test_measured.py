@@ -47,6 +47,10 @@ def test_what_is_said_of_a_network(
         wanted,  # type: ignore[arg-type]
     )
     assert measured.line(net, "conv5b", "guided")[0].startswith("Measured: changes little")
+    assert (
+        "(measured at conv3b, the nearest layer that was)"
+        in measured.line(net, "conv1a", "guided")[0]
+    )
 
 
 @pytest.mark.parametrize("page", ["clip", "layers", "motion"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from c3d_viz.nets import fingerprint
 from c3d_viz.trust import facts_for, lines_beside, read_facts, shipped_facts
 
 NET = nn.Sequential(nn.Conv3d(3, 2, 1))
+NEAREST = {
+    "conv1a": "conv3b", "conv3a": "conv3b", "pool3": "conv3b", "conv4a": "conv4b",
+    "conv5a": "conv5b", "fc6": "conv5b", "fc8": "conv5b",
+}  # fmt: skip
 
 
 def plain() -> dict[str, Any]:
@@ -42,11 +47,11 @@ def written(folder: Path, value: object) -> Path:
 def test_facts_are_of_one_network(tmp_path: Path) -> None:
     path = written(tmp_path, plain())
     facts = facts_for(NET, "own", path)
-    assert facts == read_facts(path)
+    assert facts == replace(read_facts(path), order=("0",))
     assert facts is not None
     assert facts.about("0", "guided") == ("changes", "no better")
     assert facts.briefly("0", "guided") == "in short"
-    # a layer that was not checked has what was found at the last one, and says so
+    # a layer that the network does not name has what was found at the last one, and says so
     assert facts.about("2", "guided") == ("of the last (measured at 1)",)
     assert facts.briefly("2", "guided") == "the last (measured at 1)"
     assert (facts.about("0", "rise"), facts.briefly("0", "rise")) == ((), "")
@@ -62,6 +67,34 @@ def test_facts_are_of_one_network(tmp_path: Path) -> None:
         other[0].weight.copy_(NET[0].weight)
         other[0].bias.copy_(NET[0].bias)
     assert facts_for(other, "another name", path) == facts  # weights count, not names
+
+
+def test_a_layer_that_was_not_checked_has_what_was_found_nearest_to_it(tmp_path: Path) -> None:
+    deep = nn.Sequential(
+        nn.Conv3d(3, 2, 1), nn.Sequential(nn.ReLU(), nn.ReLU()), nn.ReLU(), nn.ReLU(), nn.ReLU()
+    )
+    # in the file's order the last is none of the network's ends
+    said = {name: {"guided": f"at {name}"} for name in ("4", "0", "1")}
+    own = {
+        **plain(),
+        "fingerprint": fingerprint(deep),
+        "lines": {name: {"guided": [line["guided"]]} for name, line in said.items()},
+        "short": said,
+    }
+    facts = facts_for(deep, "own", written(tmp_path, own))
+    assert facts is not None
+    near = {name: facts.briefly(name, "guided") for name, _ in deep.named_modules() if name}
+    assert near == {
+        "0": "at 0",
+        "1.0": "at 0 (measured at 0, the nearest layer that was)",
+        "1.1": "at 1 (measured at 1, the nearest layer that was)",
+        "1": "at 1",  # all of it has passed there
+        "2": "at 1 (measured at 1, the nearest layer that was)",
+        "3": "at 4 (measured at 4, the nearest layer that was)",
+        "4": "at 4",
+    }
+    assert facts.about("3", "guided") == (near["3"],)
+    assert facts.briefly("elsewhere", "guided") == "at 1 (measured at 1)"
 
 
 @pytest.mark.parametrize(
@@ -127,9 +160,15 @@ def test_the_command_line_hands_them_on(
 def test_what_is_shipped_is_of_the_shipped_network(name: str) -> None:
     model, spec = viz.load_model(name)
     facts = facts_for(model, spec.name)
+    shipped = shipped_facts(name)
     assert facts is not None
-    assert facts == shipped_facts(name)
+    assert shipped is not None
+    assert facts == replace(shipped, order=facts.order)
     assert facts.about("conv5b", "deconvnet")
+    for layer, near in NEAREST.items():
+        said, where = shipped.briefly(near, "deconvnet"), f" (measured at {near}, the nearest"
+        if name == "compact":  # of the twin one layer was measured
+            assert facts.briefly(layer, "deconvnet").startswith(said + where)
     with torch.no_grad():
         next(model.parameters()).mul_(2)
     assert facts_for(model, name) is None
