@@ -20,7 +20,17 @@ from ..errors import VizError, memory_ended, printable
 from ..setup_check import missing_screen_library
 from .corpus import atlas, features, map_, search
 from .export import export
-from .options import Facts, Network, Out, Overwrite, Resume, network_options, path_named, whole
+from .options import (
+    Facts,
+    Network,
+    Out,
+    Overwrite,
+    Resume,
+    by_option,
+    network_options,
+    path_named,
+    whole,
+)
 from .progress import progress_bar, say
 from .tools import finding_app, weights_app
 from .trust import check
@@ -37,10 +47,11 @@ class _Commands(TyperGroup):
     """Errors made for people become one line on stderr and exit status 2."""
 
     def invoke(self, ctx: Any) -> Any:
+        words = [*ctx._protected_args, *ctx.args]
         try:
             return super().invoke(ctx)
         except VizError as error:
-            _fail(str(error), 2)
+            _fail(by_option(str(error), words), 2)
         except KeyboardInterrupt:
             hint = " Go on later with --resume." if "export" in sys.argv else ""
             if ctx.invoked_subcommand == "units":

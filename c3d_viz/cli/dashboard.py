@@ -51,6 +51,8 @@ def command(host: str = "127.0.0.1", port: int = 8501) -> list[str]:
 
 def check_port(host: str, port: int) -> None:
     """Raise VizError unless ``host:port`` can be listened on."""
+    if not host.strip():
+        raise VizError(f"--host is empty, got {host!r}; leave it out, or give an address")
     if not 1 <= port <= 65535:
         raise VizError(f"port must be 1-65535, got {port}")
     try:
@@ -58,6 +60,11 @@ def check_port(host: str, port: int) -> None:
         with socket.socket(family, kind, proto) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
+    except ValueError:  # before anybody is asked for it
+        raise VizError(
+            f"--host takes the address or name of this machine, as 127.0.0.1, ::1 or localhost, "
+            f"got {host!r}"
+        ) from None
     except OSError as error:
         wrong = "--host" if isinstance(error, socket.gaierror) else "--port"
         raise VizError(

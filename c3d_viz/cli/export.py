@@ -98,6 +98,7 @@ def export(
     timings: Annotated[bool, typer.Option("--timings", help="Say where the time went.")] = False,
 ) -> None:
     """Write what every layer sees in clips, as pictures, videos, arrays."""
+    from ..engine import settled
     from ..export import ExportSettings, export_clip, export_clips, is_one_clip
     from ..files import read_json
     from ..methods import read_settings
@@ -133,10 +134,13 @@ def export(
             done = export_clips(clips, out, common, progress=progress, **how)
             lines = [f"left out: {clip.error}" for clip in done if clip.error is not None]
             whole = [clip.folder / "manifest.json" for clip in done if clip.error is None]
+    _, note = settled("bf16" if precision == "bf16" else "float32", device.partition(":")[0])
     if timings:
         for name, seconds in spent.items():
             say(f"{name:<30}{seconds:9.2f} s", err=True)
         say(*walked_by_autograd(network, read_json(whole[0]) or {}), err=True)
+    if note is not None:
+        say(note, err=True)
     say(*lines, err=True)
     say(f"open {out / 'index.html'}")
     if not one and lines:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,9 +65,9 @@ def real(name: str, **more: Any) -> Any:
 
 def _whole(text: str | int) -> int:
     try:
-        return int(_ascii(str(text)))
+        return _integer(str(text))
     except ValueError:
-        raise typer.BadParameter(f"{str(text)!r} is no whole number") from None
+        raise typer.BadParameter(f"{str(text)!r:.80} is no whole number of 64 bits") from None
 
 
 def _real(text: str | float) -> float:
@@ -225,9 +225,32 @@ def whole_numbers(text: str, option: str, what: str) -> tuple[int, ...]:
         VizError: something else; says that ``option`` takes ``what``.
     """
     try:
-        return tuple(int(part) for part in _ascii(text).split(","))
+        return tuple(map(_integer, text.split(",")))
     except ValueError:
-        raise VizError(f"{option} takes {what}, got {text!r}") from None
+        raise VizError(f"{option} takes {what} (64-bit whole numbers), got {text!r}") from None
+
+
+def by_option(said: str, words: Iterable[str]) -> str:
+    """An error about a parameter, in the words of the shell: by the option that gave it.
+
+    Args:
+        said: the error, as in "top must be at least 1, got 0".
+        words: the command line; what it does not hold is left as it is.
+    """
+    name, space, rest = said.partition(" ")
+    given = {word.partition("=")[0] for word in words}
+    for prefix in ("", "input-", "frame-"):  # --input-scale is the scale of the input
+        option = f"--{prefix}{name.replace('_', '-')}"
+        if option in given and rest.startswith(("must be", "is a", "needs")):
+            return f"{option}{space}{rest}"
+    return said
+
+
+def _integer(text: str) -> int:
+    number = int(_ascii(text))
+    if abs(number) >= 2**64:
+        raise ValueError
+    return number
 
 
 def _ascii(text: str) -> str:

@@ -263,14 +263,23 @@ def recording(
             handle.remove()
 
 
+def no_call(layer: str, calls: int | None = None) -> str:
+    """What to say of a layer whose module is not called, or ``calls`` times, not often enough."""
+    name, wanted = split_call(layer)
+    if wanted is None:
+        return f"the forward pass does not call layer {layer!r}; choose a module it calls"
+    often = f"{wanted + 1} times" if calls is None else f"more than {calls} times"
+    return (
+        f"the forward pass does not call {name} {often.replace('1 times', '1 time')}: calls count "
+        f"from 0, so {layer!r} is number {wanted + 1}; choose an earlier one"
+    )
+
+
 def check_recorded(kept: dict[str, Tensor], layers: Sequence[str]) -> None:
     """Raise LayerError for a layer that exists but that the forward pass never called."""
     for layer in layers:
         if layer not in kept:
-            raise LayerError(
-                f"the forward pass does not call layer {layer!r} (as often as that); choose a "
-                f"module it calls"
-            )
+            raise LayerError(no_call(layer))
 
 
 def follows_clip(model: nn.Module, x: Tensor, layer: str) -> bool:

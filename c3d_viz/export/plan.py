@@ -133,7 +133,8 @@ def _unfit(net: nn.Module, name: str, shapes: Mapping[str, tuple[int, ...]]) -> 
     layer_module(net, name.rpartition("#")[0] or name)
     shape = shapes.get(name)
     if shape is None:
-        return "is not called by the forward pass, or gives no tensor (1, C, ...)"
+        counted = " so often (calls count from 0)" if "#" in name else ""
+        return f"is not called by the forward pass{counted}, or gives no tensor (1, C, ...)"
     if len(shape) not in (1, 4):
         return f"gives {shape}, no (C, T, H, W) or (C,) that could be drawn"
     if PurePath(name).name != name:

@@ -217,7 +217,7 @@ def main(argv: list[str] | None = None) -> int:
         args = parser().parse_args(argv)
         args.function(args)
     except VizError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"c3d-viz: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)

@@ -14,6 +14,7 @@ from ..errors import WeightsError
 
 Container = Literal["safetensors", "torch zip", "torch pickle", "npz", "h5", "caffe"]
 
+WEIGHTS = "weights file"
 MAX_BYTES = 2 * 1024**3  # full C3D with its optimiser state is below 1 GB
 MAX_TENSORS = 10_000  # a large video transformer has 1,000
 _MAX_NAME = 500  # characters
@@ -34,8 +35,13 @@ def named(path: str | Path) -> Path:
     return Path(path)
 
 
-def check_file(path: Path, max_bytes: int = MAX_BYTES) -> int:
+def check_file(path: Path, max_bytes: int = MAX_BYTES, what: str = WEIGHTS) -> int:
     """Size of a readable, non-empty file no larger than the cap. Reads nothing of it.
+
+    Args:
+        path: the file.
+        max_bytes: the cap.
+        what: the kind of file, for people.
 
     Raises:
         WeightsError: no such file, a folder or device, empty, unreadable, or above the cap.
@@ -43,9 +49,9 @@ def check_file(path: Path, max_bytes: int = MAX_BYTES) -> int:
     try:
         stat = path.stat()
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: no such weights file ({reason(error)})") from None
+        raise WeightsError(f"{path}: no such {what} ({reason(error)})") from None
     if path.is_dir():
-        raise WeightsError(f"{path}: is a folder; give the checkpoint file inside it")
+        raise WeightsError(f"{path}: is a folder; give the {what} inside it")
     if not path.is_file():
         raise WeightsError(f"{path}: is not a regular file")
     if stat.st_size == 0:
@@ -53,7 +59,7 @@ def check_file(path: Path, max_bytes: int = MAX_BYTES) -> int:
     if stat.st_size > max_bytes:
         raise WeightsError(
             f"{path}: {size_text(stat.st_size)} is above the limit of {size_text(max_bytes)} for a "
-            f"checkpoint; pass max_bytes to allow more"
+            f"{what}{'; pass max_bytes to allow more' if what == WEIGHTS else ''}"
         )
     return stat.st_size
 

@@ -94,7 +94,7 @@ def read_input(path: Path, spec: InputSpec, *, of_c3d: bool = True) -> InputSpec
     Raises:
         WeightsError: no such file, no TOML, a field there is not, or a value that cannot be meant.
     """
-    files.check_file(path, _MAX_NAMES)
+    files.check_file(path, _MAX_NAMES, "TOML file of an input")
     with files.open_checked(path) as file:
         data: bytes = file.read()
     try:
@@ -125,7 +125,7 @@ def read_mean(path: str | Path) -> npt.NDArray[np.float32]:
         WeightsError: missing, damaged, of another shape, or not in 0-255.
     """
     path = files.named(path)
-    files.check_file(path)
+    files.check_file(path, what="mean file")
     with files.open_checked(path) as file:
         is_npy = file.read(6) == b"\x93NUMPY"
     array = read_npy(path) if is_npy else read_binaryproto(path)
@@ -149,7 +149,7 @@ def read_classes(classes: str | Path | Sequence[str], count: int) -> tuple[str, 
     """
     if isinstance(classes, str | Path):
         path = Path(classes)
-        files.check_file(path, _MAX_NAMES)
+        files.check_file(path, _MAX_NAMES, "file of class names")
         with files.open_checked(path) as file:
             data: bytes = file.read()
         try:

@@ -55,6 +55,17 @@ def test_a_taken_port_is_named() -> None:
             dashboard.check_port("127.0.0.1", wrong)
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 300, "\u202e", ".", "", " "])
+def test_a_host_that_no_machine_can_be_called_is_one_line(
+    capsys: pytest.CaptureFixture[str], host: str
+) -> None:
+    status, out, err = call(capsys, "app", "--host", host, "--port", str(_free_port()))
+    assert (status, out, err.count("\n")) == (2, "", 1), err
+    assert "--host" in err
+    assert repr(host) in err
+    assert "unexpected" not in err
+
+
 def test_weights_of_the_dashboard_are_checked_first(tmp_path: Path) -> None:
     with pytest.raises(VizError, match=r"nothing\.pth"):
         dashboard.serve(NetworkChoice(weights=tmp_path / "nothing.pth"), port=_free_port())

@@ -28,14 +28,24 @@ def printed(path: Path) -> Iterator[list[str]]:
     """The words of every command in code, on a line of its own or within one."""
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
     lines = re.findall(r"^(?: {4}|\$ )?((?:c3d-viz|python -m c3d_viz\.training) .*)$", text, re.M)
-    # without an option it is the name of a command, not a call of it
-    inline = re.findall(r"`((?:c3d-viz|python -m c3d_viz\.training) [^`\n]* -[^`\n]*)`", text)
+    inline = re.findall(r"`((?:c3d-viz|python -m c3d_viz\.training) [^`\n]*)`", text)
     for found in lines + inline:
         words = shlex.split(found.replace("CLIPS...", "CLIPS"), comments=True)
         for program, first in PROGRAMS.items():
             start = program.split()
-            if words[: len(start)] == start:
-                yield [*first, *words[len(start) :]]
+            called = [*first, *words[len(start) :]]
+            if words[: len(start)] == start and not is_name(called):
+                yield called
+
+
+def is_name(words: list[str]) -> bool:
+    """Whether these words name a command, which is not to say that they call it."""
+    group = get_command(cli.app)
+    for word in words:
+        group = getattr(group, "commands", {}).get(word)
+        if group is None:
+            return "COMMAND" in words
+    return True
 
 
 COMMANDS = [

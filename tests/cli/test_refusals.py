@@ -27,24 +27,42 @@ RISE = [*ONE, "--method", "rise", "--set"]
         (["-o", "out", *ONE, "--at", "0"], "positions"),
         (["-o", "out", *ONE, "--at", "0,0"], "positions"),
         (["-o", "out", *ONE, "--at", "-1,0,0"], "positions"),
-        (["-o", "out", *ONE, "--at", f"{HUGE},0,0"], "64-bit whole number"),
+        (
+            ["-o", "out", *ONE, "--at", f"{HUGE},0,0"],
+            "--at takes time,row,column .*64-bit whole number",
+        ),
         (
             ["-o", "out", *CONV1A, "--method", "integrated_gradients", "--precision", "bf16"],
             "integrated_gradients has no bf16 preview",
         ),
         (["-o", "out", *CONV1A, "--device", "cpu:7"], "no device 'cpu:7'"),
-        (["-o", "out", *CONV1A, "--weights", "random", "--seed", HUGE], "seed must be"),
-        (["-o", "out", *CONV1A, "--stride", HUGE], "stride"),
+        (
+            ["-o", "out", *CONV1A, "--weights", "random", "--seed", HUGE],
+            "'--seed': .* no whole number of 64 bits",
+        ),
+        *(
+            (["-o", "out", option, HUGE], f"'{option}': '{HUGE}' is no whole number of 64 bits")
+            for option in ("--top", "--start", "--stride", "--windows", "--channel")
+        ),
+        (["-o", "out", "--top", "0"], "^c3d-viz: --top must be at least 1, got 0"),
+        (["-o", "out", "--start=-1"], "^c3d-viz: --start must be 0 or more"),
+        (["-o", "out", "--at", "mean"], "^c3d-viz: --at needs channel"),
+        (["-o", "out", "--frame-stride", "0"], "^c3d-viz: --frame-stride must be a number"),
+        (["-o", "out", "--num-classes", "0"], "^c3d-viz: --num-classes must be"),
+        (["-o", "out", "--classes", "gone"], "gone: no such file of class names"),
+        (["-o", "out", "--mean", "gone"], "gone: no such mean file"),
+        (["-o", "out", "--input", "gone"], "gone: no such TOML file of an input"),
+        (["-o", "out", "--mean", "."], "is a folder; give the mean file inside it"),
         (
             ["-o", "out", *CONV1A, "--start", str(10**10)],
             "start 10000000000 .*behind the end of any",
         ),
         (["-o", "out", *CONV1A, "--start", "240", "--windows", "2"], "last possible start is 234"),
         (["-o", "out", *CONV1A, "--weights", "random", "--seed", "-1"], "seed must be 0 to"),
-        (["-o", "out", *CONV1A, "--input-scale", "1e300"], "scale must be a number from"),
-        (["-o", "out", *CONV1A, "--input-scale", "1e-300"], "scale must be a number from"),
-        (["-o", "out", *CONV1A, "--mean", "1e300,0,0"], "mean must be three numbers"),
-        (["-o", "out", *CONV1A, "--std", "1,1,1e-300"], "std must be 3 positive numbers"),
+        (["-o", "out", *CONV1A, "--input-scale", "1e300"], "--input-scale must be a number from"),
+        (["-o", "out", *CONV1A, "--input-scale", "1e-300"], "--input-scale must be a number from"),
+        (["-o", "out", *CONV1A, "--mean", "1e300,0,0"], "--mean must be three numbers"),
+        (["-o", "out", *CONV1A, "--std", "1,1,1e-300"], "--std must be 3 positive numbers"),
         (["-o", "out", *ONE, "--at", "\u0663,0,0"], "--at takes time,row,column"),
         (["-o", "out", *OCCLUSION, "occlusion.window=4,200,16"], "is larger than the clip"),
         (["-o", "out", *OCCLUSION, f"occlusion.window={HUGE},2,2"], "is larger than the clip"),
@@ -100,6 +118,18 @@ def test_one_line(
     status, out, err = call(capsys, *words)
     assert (status, out, err.count("\n")) == (2, "", 1), err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_precision_that_was_not_used_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bikes: Path
+) -> None:
+    monkeypatch.setattr("c3d_viz.engine.precision.bf16_share", lambda _device: 15.7)
+    note = "bf16 takes 15.7 times as long as float32 on this processor: float32 was used"
+    for precision, said in (("bf16", 1), ("float32", 0)):
+        words = ["export", str(bikes), "-o", str(tmp_path / precision), *ONE]
+        status, _, err = call(capsys, *words, "--precision", precision)
+        assert status == 0, err
+        assert err.splitlines().count(note) == said
 
 
 def test_less_than_was_asked_for_is_said(

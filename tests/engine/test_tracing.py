@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from c3d_viz.engine.tracing import Trace, Unit, activation, locate, peak, top_units, trace, units_at
 from c3d_viz.errors import LayerError, ShapeError, VizError
+from c3d_viz.methods import attribute_many
 from c3d_viz.nets.c3d import C3D, LAYERS
 
 
@@ -196,6 +197,13 @@ def test_unknown_layers_list_what_there_is(tiny_c3d: C3D) -> None:
 
     with pytest.raises(LayerError, match="does not call layer 'idle'"):
         trace(Unused().eval(), x, ["idle"])
+    for layer in ("conv3a#1", "relu1a#7"):
+        number = int(layer[-1]) + 1
+        said = rf"calls count from 0, so '{layer}' is number {number}"
+        with pytest.raises(LayerError, match=said):
+            trace(tiny_c3d, x, [layer])
+        with pytest.raises(LayerError, match=said):
+            next(attribute_many(tiny_c3d, x, [Unit(layer, 0)], "gradient"))
 
     class Pair(nn.Module):
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

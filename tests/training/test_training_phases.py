@@ -138,5 +138,5 @@ def test_a_joint_run_goes_on_from_another(
 def test_commands_fail_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stills", str(tmp_path), "-o", str(tmp_path / "run")]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: no animal cut-outs")
+    assert error.startswith("c3d-viz: no animal cut-outs")
     assert error.count("\n") == 1

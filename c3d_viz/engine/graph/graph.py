@@ -15,7 +15,7 @@ from torch import nn
 
 from ...errors import LayerError
 from ...nets import layer_module, unwrapped
-from ..listen import split_call
+from ..listen import no_call, split_call
 from ..units import Unit, check_unit
 from .boxes import Box, full, union
 from .steps import Step
@@ -80,7 +80,7 @@ class Graph:
         if not calls:
             return Unknown(self.reason or "the forward pass does not call it")
         if call is not None and call >= len(calls):
-            raise LayerError(f"the forward pass calls {name} {len(calls)} times, got {layer!r}")
+            raise LayerError(no_call(layer, len(calls)))
         return calls[-1 if call is None else call]
 
     def level_of(self, model: nn.Module, layer: str) -> int | None:
