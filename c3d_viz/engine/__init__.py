@@ -18,6 +18,7 @@ from .passes import Pass, slow_layers
 from .precision import Precision, bf16_share, settled
 from .report import RuleReport, Way, crossed, way
 from .rules import RULES, BackProjection
+from .slices import sliced
 from .survey import called_layers, groups_of, layer_tree, tree_text
 from .threads import one_thread_each
 from .tracing import Trace, activation, peak, top_units, trace

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from asked import right, source
 
 from app import finding_work, patches, ui, windows, work
 from app.blocks import tree
 from app.tasks import Left
 from app.tiles import TILES, tiles
+from c3d_viz.engine import slices
 from c3d_viz.methods.reading import Reading
 
 
@@ -46,6 +48,21 @@ def test_a_forward_pass_tells_which_layer_it_is_at(
     assert [done for done, *_ in told] == sorted(done for done, *_ in told)
     assert all(done < total for done, total, _ in told)
     assert not any(module._forward_hooks for module in net.model.modules())
+
+
+def test_c3d_is_read_by_time_steps_with_the_same_bits(
+    net: work.Net, videos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = []
+    real = slices._in_slices
+    monkeypatch.setattr(slices, "_in_slices", lambda *of: cut.append(of[0].shape) or real(*of))
+    win = windows.window(source(videos[0], "soon"), net, 0, 1)
+    read = work.reading(net, win, "conv5b")
+    assert {shape[1] for shape in cut} == {3, 16, 32, 64}  # conv1a, 2a, 3a and 3b
+    whole = Reading(net.model, win.x)
+    for layer, values in whole.trace.activations.items():
+        assert torch.equal(values, read.trace.activations[layer]), layer
+    assert torch.equal(whole.trace.output, read.trace.output)
 
 
 def test_five_people_at_once_get_their_own(net: work.Net, videos: list[Path]) -> None:
