@@ -22,6 +22,7 @@ from .options import (
     Overwrite,
     network_options,
     path_named,
+    some_there,
     whole,
 )
 from .progress import progress_bar, say
@@ -63,6 +64,7 @@ def _server_ahead(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
+        some_there(values)
         local = values["device"] == "cpu" and values["engine"] == "local"
         if local and (values["jobs"] or processors()) > 1:
             begin_server()
@@ -256,6 +258,6 @@ def _share(text: str) -> tuple[int, int]:
 
 def _say_failed(failed: int, used: int, errors: Path | None) -> None:
     if failed:
-        why = "" if errors is None else f": {errors} says why"
+        why = ": the last run says why" if errors is None else f": {errors} says why"
         say(f"{failed} of {failed + used} videos could not be used{why}", err=True)
         raise typer.Exit(SKIPPED)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import VizError
+from ..errors import ClipError, VizError
 
 if TYPE_CHECKING:
     from ..weights import NetworkChoice
@@ -45,12 +45,25 @@ def clip_named(name: str | Path) -> Path:
     if not text.startswith(DEMO) or os.path.lexists(text):
         return path_named(name)
     from ..clips import demo_clips
-    from ..errors import ClipError
 
     found = {DEMO + path.name: path for path, _ in demo_clips()}
     if text not in found:
         raise ClipError(f"no demo clip {text!r}; choose from {', '.join(found)}")
     return found[text]
+
+
+def some_there(values: dict[str, Any]) -> None:
+    """Look at a command's ``clip`` or ``clips`` before it imports anything heavy.
+
+    Raises:
+        ClipError: clips are named, and none exists.
+    """
+    paths = [values["clip"]] if "clip" in values else values.get("clips") or []
+    if paths and not any(map(os.path.lexists, paths)):
+        others = f", nor does any other of the {len(paths)} named" if len(paths) > 1 else ""
+        raise ClipError(
+            f"{paths[0]} does not exist{others}; give a video file or a folder of frames"
+        )
 
 
 def whole(name: str, **more: Any) -> Any:
@@ -172,6 +185,7 @@ def network_options(command: Callable[..., None]) -> Callable[..., None]:
     """
 
     def run(**values: Any) -> None:
+        some_there(values)
         given = {name: values.pop(name) for name in NETWORK_OPTIONS}
         command(network=network_of(given), **values)
 

@@ -200,7 +200,8 @@ class VideoFile:
                 elif not skip_damaged:
                     raise ClipError(
                         f"{self.label} is damaged or truncated: frame {number} cannot be decoded; "
-                        f"choose a window that ends before it or starts after it"
+                        f"choose a window that ends before it or starts after it, or re-encode "
+                        f"the video without it"
                     )
 
 

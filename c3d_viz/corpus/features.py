@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..arguments import check_fields, checked
 from ..clips import WindowStream
 from ..engine import device_named
-from ..errors import ClipError, ExportError
+from ..errors import ExportError, VizError
 from ..files import is_part, try_folder
 from ..progress import Progress
 from ..weights import NetworkChoice
@@ -22,7 +23,7 @@ from .parts import held
 from .pieces import Piece, Video, scan_all, video_of
 from .ray_engine import Cluster, RayWorkers, workers
 from .shards import Batch, Entry, Shard, merge, notes_of, read_batches, read_shard, write_shard
-from .videos import distinct_videos, list_failures, text_of
+from .videos import distinct_videos, list_failures, none_usable, text_of
 from .workers import Workers
 
 _SHARD = re.compile(r"[0-9a-f]{12}-[0-9a-f]{64}(-[0-9]+){2}\.parquet")
@@ -44,6 +45,9 @@ class FeatureSettings:
     batch: int = 8
     device: str = "cpu"
 
+    def __post_init__(self) -> None:
+        check_fields(self, VizError)
+
 
 @dataclass(frozen=True)
 class FeatureReport:
@@ -62,6 +66,7 @@ class FeatureReport:
     errors: Path | None
 
 
+@checked(VizError)
 def write_features(
     videos: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
@@ -96,8 +101,8 @@ def write_features(
         VizError: what ``load_model`` and ``describe`` raise of the network, layer and overlap.
     """
     settings = settings or FeatureSettings()
-    run = _Run(Path(out), settings, overwrite)
     found = distinct_videos(videos)
+    run = _Run(Path(out), settings, overwrite)
     with held(run.parts):
         desk = run.settings, run.parts, run.key
         with workers(_Desk, desk, jobs, cluster, run.settings.device) as team:
@@ -107,7 +112,7 @@ def write_features(
 def _write(
     run: _Run, found: Sequence[Path], team: Workers | RayWorkers, progress: Progress | None
 ) -> FeatureReport:
-    done = seen = 0
+    done = 0
 
     def tell(piece: Piece, windows: int, videos: int) -> None:
         nonlocal done
@@ -116,9 +121,7 @@ def _write(
             what = f"windows of {videos} videos: {text_of(piece.video.path)}"
             progress(done, windows, what)
 
-    def opened(path: Path) -> None:
-        nonlocal seen
-        seen += 1
+    def opened(path: Path, seen: int) -> None:
         if progress is not None:
             progress(seen, len(found), f"videos looked at: {text_of(path)}")
 
@@ -130,7 +133,7 @@ def _write(
     videos = [video for video in scanned.videos if video.path not in wrong]
     failed = [(text_of(path), wrong[path]) for path in found if path in wrong]
     if not videos:
-        raise ClipError(f"none of {len(found)} videos can be used; the first: {failed[0][1]}")
+        raise none_usable(run.errors, failed)
     errors = list_failures(run.errors, failed)
     entries = (_entry(run, video, scanned.pieces[video.sha256]) for video in videos)
     number = "start" if run.settings.windows else "windows"

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
-from ..clips import Clip
+from ..arguments import checked
+from ..clips import Clip, video_info
 from ..errors import ExportError, VizError
-from ..nets import ModelSpec
 from ..weights import NetworkChoice
 from .atlas import Atlas
 from .descriptors import describe
 from .identity import difference
-from .nearest import Neighbour, parquet_file, search
+from .nearest import Neighbour, check_k, search
+from .table import length_of, parquet_file, said_of
 
-_KEY = b"c3d_viz"  # of a table's own metadata
 
-
+@checked(VizError)
 def look_up(
     clip: Clip | str | os.PathLike[str],
     corpus: str | os.PathLike[str],
@@ -30,6 +27,8 @@ def look_up(
     layer: str | None = None,
 ) -> list[Neighbour]:
     """The k windows, or videos, of a corpus that are nearest to a clip, by cosine, exactly.
+
+    The clip is cut into windows as the corpus was; each is compared with every row.
 
     Args:
         corpus: a table of ``c3d-viz features``, or the folder of an atlas.
@@ -42,37 +41,32 @@ def look_up(
         VizError: k out of range, or what ``load_model`` raises.
     """
     place = Path(corpus)
-    model, spec = (network or NetworkChoice()).load()
-    if place.is_dir():
-        atlas = Atlas.open(place)
-        _same_network(place, atlas.about, model, spec)
-        return atlas.search(model, clip, layer, k, spec=spec)
+    check_k(k)
+    atlas = Atlas.open(place) if place.is_dir() else None
+    about = _about(place) if atlas is None else atlas.about
     if layer is not None:
-        raise VizError("a table has one layer; --layer is for an atlas")
-    about = _about(place)
-    _same_network(place, about, model, spec)
-    made = describe(model, clip, about["layer"], about["overlap"], spec=spec)
-    return search(place, made.windows if about["windows"] else made.vector, k)
-
-
-def _about(table: Path) -> dict[str, Any]:
-    with parquet_file(table) as stored:
-        text = (stored.schema_arrow.metadata or {}).get(_KEY, b"")
-    try:
-        about: dict[str, Any] = json.loads(text)
-        fits = isinstance(about["layer"], str) and type(about["overlap"]) is int
-        if not fits or not isinstance(about["windows"], bool):
-            raise TypeError
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise ExportError(
-            f"{table} does not say how it was made; make it with c3d-viz features"
-        ) from None
-    return about
-
-
-def _same_network(place: Path, about: dict[str, Any], model: nn.Module, spec: ModelSpec) -> None:
+        if atlas is None:
+            raise VizError("a table has one layer; --layer is for an atlas")
+        atlas.layer(layer)
+    if not isinstance(clip, Clip):
+        video_info(clip)  # what is wrong with it is said before a network is loaded
+    model, spec = (network or NetworkChoice()).load()
     if other := difference(about, model, spec):
         raise ExportError(
             f"{place} was made with another network ({other}); choose the same by --model, "
             f"--weights and the like"
         )
+    if atlas is not None:
+        return atlas.search(model, clip, layer, k, spec=spec)
+    made = describe(model, clip, about["layer"], about["overlap"], spec=spec)
+    return search(place, made.windows if about["windows"] else made.vector, k)
+
+
+def _about(table: Path) -> dict[str, Any]:
+    kinds = {"layer": str, "overlap": int, "windows": bool}
+    with parquet_file(table) as stored:
+        length_of(stored, table)
+        about = said_of(stored)
+    if any(type(about.get(name)) is not kind for name, kind in kinds.items()):
+        raise ExportError(f"{table} does not say how it was made; make it with c3d-viz features")
+    return about

@@ -83,7 +83,7 @@ def scan_all(
     probe: Work[Path, Video],
     scan: Work[Piece, Shard],
     found: Sequence[Path],
-    opened: Callable[[Path], None],
+    opened: Callable[[Path, int], None],
     done: Callable[[Piece, int, int], None],
 ) -> Scanned:
     """Probe every video, then scan the pieces of all, equal files once, the longest pieces first.
@@ -91,7 +91,7 @@ def scan_all(
     The last to be done are short, so that no process works on alone for long.
 
     Args:
-        opened: told of each video that was probed.
+        opened: told of each video that was probed, and how many were, unless there is one alone.
         done: told of each piece, with the number of all windows and of distinct videos.
 
     Raises:
@@ -104,7 +104,8 @@ def scan_all(
             wrong[path] = str(video)
         else:
             videos[path] = video
-        opened(path)
+        if len(found) > 1:  # of a single one that is wrong a line says enough
+            opened(path, len(videos) + len(wrong))
     distinct = {videos[path].sha256: videos[path] for path in reversed(found) if path in videos}
     pieces = [piece for video in reversed(distinct.values()) for piece in pieces_of(video)]
     windows = sum(video.windows for video in distinct.values())

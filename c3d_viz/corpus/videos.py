@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..clips import counting_order, find_videos
+from ..errors import ClipError
 from ..files import write_text
 
 
@@ -34,8 +35,19 @@ def text_of(path: Path) -> str:
 def list_failures(file: Path, failed: Sequence[tuple[str, str]]) -> Path | None:
     """Write a line for each (path, why) of a video that was left out; else remove an old list."""
     if not failed:
-        file.unlink(missing_ok=True)
+        if os.path.isfile(file):
+            file.unlink()
         return None
     lines = (json.dumps({"path": p, "error": e}, ensure_ascii=False) for p, e in failed)
     write_text(file, "".join(f"{line}\n" for line in lines))
     return file
+
+
+def none_usable(file: Path, failed: Sequence[tuple[str, str]]) -> ClipError:
+    """What is said where every video was left out; a list of why is written for several."""
+    if len(failed) == 1:
+        return ClipError(failed[0][1])
+    list_failures(file, failed)
+    return ClipError(
+        f"none of {len(failed)} videos can be used; the first: {failed[0][1]}; all: {file}"
+    )

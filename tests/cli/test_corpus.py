@@ -35,8 +35,9 @@ def test_commands_begin_the_server_first(
     begins: list[int] = []
     monkeypatch.setattr(corpus, "begin_server", lambda: begins.append(1))
     monkeypatch.setattr(corpus, "processors", lambda: 4)
-    out = str(tmp_path / "f.parquet")
-    status, _, error = call(capsys, command, "gone.mp4", "-o", out, "--resize", "", *words)
+    out, clip = str(tmp_path / "f.parquet"), tmp_path / "a.mp4"
+    clip.touch()
+    status, _, error = call(capsys, command, str(clip), "-o", out, "--resize", "", *words)
     assert (status, "--resize is empty" in error) == (2, True)  # before any network
     assert begins == [1] * begun
 
@@ -64,3 +65,34 @@ def test_the_server_is_the_one_that_workers_come_from() -> None:
 
 def test_processors_are_those_of_this_process() -> None:
     assert corpus.processors() >= 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["features", "-o", "f.parquet"],
+        ["atlas", "-o", "atlas"],
+        ["search", "--in", "f.parquet"],
+        ["export", "-o", "out"],
+        ["check", "-o", "out"],
+        ["finding", "test", "-o", "out"],
+        ["finding", "figure", "-o", "out"],
+    ],
+    ids=lambda words: "-".join(words[:2]),
+)
+def test_clips_that_are_missing_are_said_before_anything_is_imported(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    words: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("c3d_viz.corpus", "c3d_viz.export", "c3d_viz.trust", "c3d_viz.finding"):
+        monkeypatch.setitem(sys.modules, name, None)  # an import of it would fail
+    give = "; give a video file or a folder of frames\n"
+    status, _, error = call(capsys, *words, "gone.mp4")
+    assert (status, error) == (2, f"c3d-viz: gone.mp4 does not exist{give}")
+    if words[0] in ("features", "atlas"):
+        status, _, error = call(capsys, *words, "gone.mp4", "b.mp4")
+        others = ", nor does any other of the 2 named"
+        assert (status, error) == (2, f"c3d-viz: gone.mp4 does not exist{others}{give}")

@@ -252,6 +252,8 @@ def test_one_line_for_what_is_wrong(
         ({"per_video": 10}, "per_video must be 1 to top"),
         ({"stride": 0}, "stride must be at least 1"),
         ({"method": "magic"}, "no method 'magic'"),
+        ({"top": "9"}, "AtlasSettings: top must be a 64-bit whole number, got '9'"),
+        ({"layers": "conv"}, "AtlasSettings: layers must be a list of string"),
     ],
 )
 def test_settings_out_of_range(changes: dict, said: str) -> None:
@@ -273,6 +275,15 @@ def test_a_folder_that_is_no_atlas_is_left_alone(videos: Path, tmp_path: Path) -
 
 
 def test_nothing_that_can_be_used(videos: Path, tmp_path: Path) -> None:
-    with pytest.raises(ClipError, match=r"none of 1 videos can be used; the first: .*is empty"):
+    with pytest.raises(ClipError, match=r"^\S*short.mp4 is empty"):
         write_atlas([videos / "short.mp4"], tmp_path / "sub" / "atlas", SMALL)
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "text.mp4").write_text("no video")
+    errors = tmp_path / "atlas.errors.jsonl"
+    with pytest.raises(ClipError, match=f"none of 2 videos can be used; .*; all: {errors}$"):
+        write_atlas([videos / "short.mp4", tmp_path / "text.mp4"], tmp_path / "atlas", SMALL)
+    assert errors.read_text().count("\n") == 2
+    assert "short.mp4 is empty" in errors.read_text()
+    one = dataclasses.replace(SMALL, layers=("relu1a",), top=1)
+    write_atlas([videos / "b9.mp4"], tmp_path / "atlas", one)
+    assert not errors.exists()

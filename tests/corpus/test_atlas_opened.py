@@ -16,7 +16,7 @@ from atlases import SMALL
 from video_files import GOP, colour_noise
 
 from c3d_viz.corpus import Atlas, write_atlas
-from c3d_viz.errors import ExportError, LayerError
+from c3d_viz.errors import ExportError, LayerError, VizError
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,8 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "no fingerprint": lambda a: change(a, fingerprint=None),
     "a method": lambda a: change(a, method=["deconvnet"]),
     "no layers": lambda a: change(a, layers={}),
+    "a stride": lambda a: change(a, stride=0),
+    "no stride": lambda a: change(a, stride="8"),
     "numbers": lambda a: change(a, windows="many"),
     "a layer's name": lambda a: change_layer(a, layer="x\x1b[31m"),
     "channels": lambda a: change_layer(a, channels=10**9),
@@ -119,3 +121,40 @@ def test_layers_and_channels_that_are_not_there(atlas: Path) -> None:
         opened.top("conv9", 0)
     with pytest.raises(LayerError, match="relu1a has channels 0-5, got 6"):
         opened.percentile("relu1a", 6, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "said"),
+    [
+        (lambda a: a.percentile("conv2a", 1, float("nan")), VizError, "a finite number, got nan"),
+        (lambda a: a.percentile("conv2a", 1, float("inf")), VizError, "a finite number, got inf"),
+        (lambda a: a.percentile("conv2a", 1, "2"), VizError, "value must be a finite number"),
+        (lambda a: a.map("conv2a", "x"), LayerError, "channel must be a 64-bit whole number"),
+        (lambda a: a.map("conv2a", True), LayerError, "channel must be a 64-bit whole number"),
+        (lambda a: a.top("conv2a", 1.5), LayerError, "channel must be a 64-bit whole number"),
+        (lambda a: a.top(["conv2a"], 1), LayerError, "layer must be a string, got"),
+        (lambda a: a.order(None), LayerError, "name must be|layer must be a string"),
+        (lambda a: a.layer(3), LayerError, "name must be a string, got 3"),
+        (lambda a: a.video("conv2a", "x"), LayerError, "channel must be a 64-bit whole number"),
+        (lambda a: a.search(None, "clip.mp4", spec=None), VizError, "model must be a Module"),
+        (lambda a: a.differs(None, None), VizError, "model must be a Module"),
+        (lambda a: Atlas.open(None), ExportError, "path must be"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(
+    whole: Path, ask: Callable[[Atlas], object], error: type, said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        ask(Atlas.open(whole))
+
+
+def test_search_refuses_before_the_clip_is_read(whole: Path) -> None:
+    model, spec = SMALL.network.load()
+    with pytest.raises(VizError, match="k must be 1 to 10000 neighbours, got 0"):
+        Atlas.open(whole).search(model, "gone.mp4", k=0, spec=spec)
+
+
+def test_percentiles_of_very_large_values(whole: Path) -> None:
+    opened = Atlas.open(whole)
+    assert opened.percentile("conv2a", 1, 1e300) == 100
+    assert opened.percentile("conv2a", 1, -1e300) == 0

@@ -170,14 +170,51 @@ def test_a_video_that_fails_half_way(
 
 def test_nothing_usable_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
-    with pytest.raises(ClipError, match=r"none of 1 videos can be used; the first: .*is empty"):
-        write_features([tmp_path / "empty.mp4"], tmp_path / "sub" / "deep" / "f.parquet", CONV)
+    told: list[tuple[int, int, str]] = []
+    with pytest.raises(ClipError, match=r"^\S*empty.mp4 is empty"):
+        write_features(
+            [tmp_path / "empty.mp4"],
+            tmp_path / "sub" / "deep" / "f.parquet",
+            CONV,
+            progress=lambda *step: told.append(step),
+        )
+    assert told == []
     assert [path.name for path in tmp_path.iterdir()] == ["empty.mp4"]
     (tmp_path / "none").mkdir()
     with pytest.raises(ClipError, match="none holds no videos"):
         write_features([tmp_path / "none"], tmp_path / "g.parquet", CONV)
     with pytest.raises(ClipError, match="no clips given"):
         write_features([], tmp_path / "g.parquet", CONV)
+
+
+def test_nothing_usable_of_several_is_listed(videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    folder_of(tmp_path / "short", ["1.png", "2.png"])
+    out, errors = tmp_path / "f.parquet", tmp_path / "f.parquet.errors.jsonl"
+    with pytest.raises(ClipError) as none:
+        write_features([tmp_path], out, CONV)
+    listed = [json.loads(line)["error"] for line in errors.read_text().splitlines()]
+    assert len(listed) == 2
+    assert "is empty" in listed[0]
+    assert "has 2 frames" in listed[1]
+    assert str(none.value) == (
+        f"none of 2 videos can be used; the first: {listed[0]}; all: {errors}"
+    )
+    write_features([videos / "b10.mp4"], out, CONV)
+    assert not errors.exists()
+
+
+def test_arguments_of_the_wrong_kind(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NetworkChoice, "load", lambda self: pytest.fail("a network was loaded"))
+    with pytest.raises(VizError, match="videos must be a list"):
+        write_features(str(videos), tmp_path / "f.parquet")
+    with pytest.raises(VizError, match="FeatureSettings: overlap must be a 64-bit whole number"):
+        FeatureSettings(overlap="8")  # type: ignore[arg-type]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ClipError, match="none holds no videos"):
+        write_features([tmp_path / "none"], tmp_path / "g.parquet")
 
 
 @pytest.mark.parametrize(

@@ -147,8 +147,21 @@ def test_tables_that_are_no_map(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="has 2 videos; a map takes 3 to 20,000"):
         write_map(two, tmp_path / "out")
     nan = write_table(tmp_path / "nan.parquet", ["a"] * 4, vectors * np.nan)
-    with pytest.raises(ExportError, match="no finite numbers"):
+    with pytest.raises(ExportError, match="has vectors with NaN or infinity"):
         write_map(nan, tmp_path / "out")
+    whole = pq.read_table(write_table(tmp_path / "n.parquet", ["a"] * 4, vectors))
+    for column, name in enumerate(whole.column_names):
+        if name in ("path", "vector"):
+            kind = whole.schema.field(column).type
+            gone = whole.set_column(column, name, pa.array([None] * 4, kind))
+            pq.write_table(gone, tmp_path / "gone.parquet")
+            with pytest.raises(ExportError, match="has rows without a value"):
+                write_map(tmp_path / "gone.parquet", tmp_path / "out")
+    (tmp_path / "a.txt").write_text("path,vector\n")
+    with pytest.raises(ExportError, match="is no Parquet file"):
+        write_map(tmp_path / "a.txt", tmp_path / "out")
+    with pytest.raises(VizError, match="write_map: k must be a 64-bit whole number or None"):
+        write_map(windows, tmp_path / "out", k="3")  # type: ignore[arg-type]
 
 
 def test_without_the_library(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

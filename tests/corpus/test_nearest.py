@@ -54,8 +54,6 @@ def test_equal_rows_come_in_the_order_of_the_table(table: Path) -> None:
 def test_one_line_for_what_is_wrong(table: Path, tmp_path: Path) -> None:
     with pytest.raises(ShapeError, match="has vectors of 6 numbers and was asked with 5"):
         viz.search(table, ROWS[0, :5])
-    with pytest.raises(ShapeError, match="finite numbers"):
-        viz.search(table, np.full(6, np.nan))
     with pytest.raises(VizError, match="k must be 1 to"):
         viz.search(table, ROWS[0], 0)
     with pytest.raises(ExportError, match="missing, or no ordinary file"):
@@ -75,7 +73,48 @@ def test_one_line_for_what_is_wrong(table: Path, tmp_path: Path) -> None:
     pq.write_table(whole.set_column(0, "path", nameless), tmp_path / "nameless.parquet")
     with pytest.raises(ExportError, match="has rows without a value; make it again"):
         viz.search(tmp_path / "nameless.parquet", ROWS[0])
+    for spoilt in (np.nan, np.inf):
+        values = ROWS.copy()
+        values[-1, 3] = spoilt
+        rows = pa.array(values.tolist(), pa.list_(pa.float32(), 6))
+        pq.write_table(whole.set_column(3, "vector", rows), tmp_path / "spoilt.parquet")
+        with pytest.raises(ExportError, match="has vectors with NaN or infinity; make it again"):
+            viz.search(tmp_path / "spoilt.parquet", ROWS[0])
+    (tmp_path / "a.txt").write_text("path,vector\n")
+    with pytest.raises(ExportError, match=r"a.txt is no Parquet file, as c3d-viz features makes"):
+        viz.search(tmp_path / "a.txt", ROWS[0])
     cut = tmp_path / "cut.parquet"
     cut.write_bytes(table.read_bytes()[:-100])
     with pytest.raises(ExportError, match="cannot be read"):
         viz.search(cut, ROWS[0])
+
+
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        (np.zeros(6), "a vector of zeros has no direction"),
+        (np.zeros((2, 6)), "a vector of zeros has no direction"),
+        (np.full((1, 6), np.nan), "^vectors hold NaN or infinity; check the clip"),
+        (np.full(6, 1e300), "^vectors hold NaN or infinity; check the clip"),
+        (np.zeros((1, 1, 6)), r"got shape \(1, 1, 6\)"),
+        ([], r"got shape \(1, 0\)"),
+        (["1"] * 6, "numbers, got list"),
+        (ROWS[0] * 1j, "numbers, got ndarray"),
+        (ROWS[0] > 0, "numbers, got ndarray"),
+        (None, "numbers, got NoneType"),
+        ([[1, 2], [3]], "numbers, got list"),
+    ],
+)
+def test_vectors_that_nothing_is_near_to(table: Path, vectors: object, said: str) -> None:
+    with pytest.raises(ShapeError, match=said):
+        viz.search(table, vectors)  # type: ignore[arg-type]
+
+
+def test_zeros_among_vectors_are_like_nothing(table: Path) -> None:
+    """Else they would be nearer, with 0, than any vector that points elsewhere."""
+    asked = np.stack([np.zeros(6, np.float32), ROWS[40]])
+    both, alone = viz.search(table, asked, 5000), viz.search(table, ROWS[40], 5000)
+    assert [(n.cosine, n.start) for n in both] == [(n.cosine, n.start) for n in alone]
+    assert {n.query for n in both} == {1}
+    assert both[-1].cosine < -0.9
+    assert next(n.cosine for n in both if n.start == 17) == 0

@@ -159,10 +159,10 @@ def test_one_bad_piece_leaves_its_video_out_under_every_name() -> None:
             lambda _, path: videos[path],
             scan,
             found,
-            opened.append,
+            lambda path, seen: opened.append((path, seen)),
             lambda piece, windows, distinct: told.append((piece.first, windows, distinct)),
         )
-    assert opened == found
+    assert opened == [(path, seen) for seen, path in enumerate(found, 1)]
     assert told == [(1, 8, 2), (1, 8, 2), (0, 8, 2), (0, 8, 2)]  # three windows, then one
     assert scanned.wrong == {Path("a"): "not this one", Path("c"): "not this one"}
     assert scanned.videos == [videos[Path("b")]]

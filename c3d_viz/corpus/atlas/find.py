@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..nearest import parquet_file
 from ..pieces import Video
+from ..table import parquet_file
 from .draw import Drawing, Drawn, Place
 from .settings import AtlasSettings
 from .tables import ALIKE, FeatureMap, TopWindow

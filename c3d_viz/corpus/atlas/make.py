@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import ClipError, VizError
+from ...arguments import checked
+from ...errors import VizError
 from ...progress import Progress
 from ..parts import held
 from ..ray_engine import Cluster
-from ..videos import distinct_videos, text_of
+from ..videos import distinct_videos, none_usable, text_of
 from .run import Run
 from .settings import AtlasSettings
 
@@ -33,6 +34,7 @@ class AtlasReport:
     failed: tuple[tuple[str, str], ...]
 
 
+@checked(VizError)
 def write_atlas(
     videos: Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
@@ -70,8 +72,8 @@ def write_atlas(
     """
     if not 1 <= share[0] <= share[1]:
         raise VizError(f"a share is K/N with K from 1 to N, as in 2/8, got {share[0]}/{share[1]}")
-    run = Run(Path(out), settings or AtlasSettings(), jobs, cluster, overwrite, progress)
     found = distinct_videos(videos)[share[0] - 1 :: share[1]]
+    run = Run(Path(out), settings or AtlasSettings(), jobs, cluster, overwrite, progress)
     with held(run.parts, shared=share[1] > 1), run.workers:
         whole, failed = run.scan(found)
         windows = sum(video.windows for video in whole)
@@ -81,8 +83,8 @@ def write_atlas(
         lost: dict[Path, str] = {}
         while True:
             if not distinct:
-                why = failed[0][1] if failed else next(iter(lost.values()))
-                raise ClipError(f"none of {len(found)} videos can be used; the first: {why}")
+                gone_since = [(text_of(path), why) for path, why in lost.items()]
+                raise none_usable(run.errors, [*failed, *gone_since])
             told = run.find(distinct)
             if not (gone := run.draw(told)):
                 break

@@ -11,14 +11,16 @@ from typing import Any, TypeVar
 import numpy as np
 from torch import nn
 
+from ...arguments import checked
 from ...clips import Clip, WindowStream
-from ...errors import ExportError, LayerError
+from ...errors import ExportError, LayerError, VizError
 from ...files import read_json
 from ...methods import METHODS
 from ...nets import InputSpec, ModelSpec
 from ..identity import difference
 from ..listener import Listener, Vectors, peak_of_positions
-from ..nearest import Neighbour, nearest_rows, parquet_file
+from ..nearest import Neighbour, check_k, nearest_rows
+from ..table import parquet_file
 from .settings import MAX_TOP
 from .tables import (
     ATLAS,
@@ -39,6 +41,7 @@ from .tally import QUANTILES
 _MAX_MAPS = 1_000_000  # feature maps of all layers
 _MAX_TABLE = 2 << 30  # bytes of a table, unpacked
 _MAX_NUMBER = 1 << 53
+_MAX_FLOAT = float(np.finfo(np.float32).max)
 _Row = TypeVar("_Row")
 
 
@@ -76,6 +79,7 @@ class Atlas:
     _maps: dict[tuple[str, int], FeatureMap] = field(repr=False)
 
     @classmethod
+    @checked(ExportError)
     def open(cls, path: str | os.PathLike[str]) -> Atlas:
         """Read an atlas's tables; its windows and videos stay on disk.
 
@@ -95,6 +99,7 @@ class Atlas:
             _demand(isinstance(about["fingerprint"], str), "the network's fingerprint")
             _demand(about["method"] in METHODS, "the method")
             _demand(all(_whole(about["input"][name]) for name in ("frames", "stride")), "input")
+            _demand(_whole(about["stride"]) and about["stride"] >= 1, "the windows' stride")
             size = sum(layer.channels for layer in layers)
             _demand(len({layer.name for layer in layers}) == len(layers), "layers' names")
             _demand(size <= _MAX_MAPS, "number of feature maps")
@@ -105,14 +110,16 @@ class Atlas:
             reason = " ".join(str(error).split())[:100]
             raise ExportError(f"{folder}: the atlas is damaged ({reason}); make it again") from None
 
+    @checked(LayerError)
     def top(self, layer: str, channel: int) -> tuple[TopWindow, ...]:
         """The windows a feature map answers to most, strongest first; none where it never does.
 
         Raises:
-            LayerError: the atlas has no such layer or channel.
+            LayerError: the atlas has no such layer or channel, or they are no name and number.
         """
         return self._tops.get((layer, self.map(layer, channel).channel), ())
 
+    @checked(LayerError)
     def map(self, layer: str, channel: int) -> FeatureMap:
         """What is known of a feature map; errors as ``top``."""
         known = {entry.name: entry.channels for entry in self.layers}
@@ -122,29 +129,38 @@ class Atlas:
             raise LayerError(f"{layer} has channels 0-{known[layer] - 1}, got {channel}")
         return self._maps[layer, channel]
 
+    @checked(LayerError)
     def order(self, layer: str) -> list[int]:
         """The channels of a layer so that those that answer alike are neighbours."""
         channels = range(self.layer(layer).channels)
         return sorted(channels, key=lambda channel: self._maps[layer, channel].place)
 
+    @checked(LayerError)
     def layer(self, name: str) -> AtlasLayer:
         """A layer by name; errors as ``top``."""
         self.map(name, 0)
         return next(layer for layer in self.layers if layer.name == name)
 
+    @checked(VizError)
     def percentile(self, layer: str, channel: int, value: float) -> float:
         """Of how many percent of all windows the peak stays at or below ``value``: 0 to 100.
 
-        Errors as ``top``. Exact to half a percent, and values to 0.2 %.
+        Exact to half a percent, and values to 0.2 %.
+
+        Raises:
+            LayerError: as ``top``.
+            VizError: ``value`` is no finite number.
         """
         quantiles = self.map(layer, channel).quantiles
-        place = int(np.searchsorted(quantiles, np.float32(value), side="right"))
+        asked = np.float32(np.clip(float(value), -_MAX_FLOAT, _MAX_FLOAT))
+        place = int(np.searchsorted(quantiles, asked, side="right"))
         if place in (0, len(quantiles)):
             return 100.0 * (place > 0)
         low, high = quantiles[place - 1 : place + 1].astype(float)
-        between = (float(np.float32(value)) - low) / (high - low)
+        between = (float(asked) - low) / (high - low)
         return float(100 * (QUANTILES[place - 1] + between * (QUANTILES[1] - QUANTILES[0])))
 
+    @checked(VizError)
     def differs(self, model: nn.Module, spec: ModelSpec) -> str:
         """In what a network is another one than the atlas's; an empty string where it is the same.
 
@@ -152,6 +168,7 @@ class Atlas:
         """
         return difference(self.about, model, spec)
 
+    @checked(LayerError)
     def video(self, layer: str, channel: int) -> Path | None:
         """The H.264 file of a feature map's windows, a row for each; None where there is none.
 
@@ -167,6 +184,7 @@ class Atlas:
             raise ExportError(f"{file} is a link; an atlas has none, make it again")
         return file if file.is_file() else None
 
+    @checked(VizError)
     def search(
         self,
         model: nn.Module,
@@ -178,8 +196,9 @@ class Atlas:
     ) -> list[Neighbour]:
         """The k windows of the corpus nearest to a clip, by the peaks of a layer's feature maps.
 
-        Exact: every window is compared, by cosine. The clip's windows are taken end to end; a
-        window of the corpus counts by the one that is most like it.
+        Exact: every window is compared, by cosine, with every window of the clip, which is cut as
+        the corpus was, ``stride`` frames apart; a window of the corpus counts by the one that is
+        most like it. A Clip of every n-th frame is cut every ``stride`` // n of them, or all.
 
         Args:
             model, spec: the network the atlas was made with.
@@ -188,15 +207,20 @@ class Atlas:
         Raises:
             LayerError: as ``top``.
             ClipError: the clip cannot be read or is shorter than a window.
-            ExportError: the windows' file is missing, damaged or does not fit.
+            ExportError: the windows' file is missing or damaged.
+            ShapeError: it does not fit; the layer answers zero to the whole clip.
+            VizError: k out of range.
         """
+        check_k(k)
         name = self.layers[-1].name if layer is None else layer
         width = self.layer(name).channels
         before = self.layers[: self.layers.index(self.layer(name))]
         first = sum(entry.channels for entry in before)
         listener = Listener(model, spec, [name], 8, peak_of_positions)
         takes = listener.input
-        apart = takes.frames * (1 if isinstance(clip, Clip) else takes.stride)
+        apart = self.about["stride"]
+        if isinstance(clip, Clip):  # it has every n-th frame alone
+            apart = max(1, apart // takes.stride)
         stream = WindowStream(clip, takes, apart)
         rows: Vectors = np.concatenate(list(listener.vectors(stream)))
         size = sum(entry.channels for entry in self.layers)

@@ -56,6 +56,7 @@ class Run:
         if not out.name:
             raise ExportError(f"{out} is no name for a new folder; choose another")
         self.parts = out.with_name(f"{out.name}.parts")
+        self.errors = out.with_name(f"{out.name}.errors.jsonl")  # where no atlas can be made
         self._progress = progress
         self._check_place(overwrite)
         device = device_named(settings.device)
@@ -109,8 +110,9 @@ class Run:
             self._total = 2 * windows + self.size * (1 + most)
             self._tell(2 * (piece.end - piece.first), text_of(piece.video.path))
 
-        def opened(path: Path) -> None:
-            self._tell(0, f"opened {text_of(path)}")
+        def opened(path: Path, seen: int) -> None:
+            if self._progress is not None:
+                self._progress(seen, len(found), f"videos looked at: {text_of(path)}")
 
         scanned = scan_all(self.workers, probe, scan, found, opened, done)
         self._pieces |= scanned.pieces
@@ -183,6 +185,7 @@ class Run:
             if self.out.is_dir():
                 for file in _files_of(self.out):
                     file.unlink() if not file.is_dir() else file.rmdir()
+        list_failures(self.errors, [])
         return self.out / PAGE
 
     def _compose(self, folder: Path, films: Mapping[Place, Sequence[Path]]) -> None:

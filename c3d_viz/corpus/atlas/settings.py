@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from ...arguments import check_fields
 from ...engine import called_layers, groups_of, layers_without_relus, receptive_fields
 from ...errors import LayerError, VizError
 from ...methods import METHODS, settings_of
@@ -42,6 +43,7 @@ class AtlasSettings:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        check_fields(self, VizError)
         if not 1 <= self.top <= MAX_TOP:
             raise VizError(f"top must be 1 to {MAX_TOP} windows, got {self.top}")
         if not 1 <= self.per_video <= self.top:

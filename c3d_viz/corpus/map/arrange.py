@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ExportError, VizError
-from ..nearest import parquet_file
+from ..table import length_of, parquet_file, rows_of, said_of
 
 MAX_VIDEOS = 20_000  # of a map: t-SNE and the picture are for so many
 GROUP = r"g(\d+)_c\d+"  # in the names of UCF101: clips cut from one video
@@ -88,8 +87,8 @@ def read_table(path: Path) -> Table:
             than 20,000 videos.
     """
     with parquet_file(path) as stored:
-        names = stored.schema_arrow.names
-        if "vector" not in names or "start" in names or "path" not in names:
+        length_of(stored, path)
+        if "start" in stored.schema_arrow.names:
             raise ExportError(
                 f"{path} has no row for each video; make it with c3d-viz features, without "
                 f"--windows"
@@ -98,13 +97,10 @@ def read_table(path: Path) -> Table:
             raise ExportError(
                 f"{path} has {stored.metadata.num_rows} videos; a map takes 3 to {MAX_VIDEOS:,}"
             )
-        table = stored.read(["path", "vector"])
-        paths = tuple(table["path"].to_pylist())
-        vectors = np.array(table["vector"].to_pylist(), np.float32)
-        text = (stored.schema_arrow.metadata or {}).get(b"c3d_viz", b"{}")
-        about = json.loads(text)
-    if vectors.ndim != 2 or not np.isfinite(vectors).all() or not isinstance(about, dict):
-        raise ExportError(f"{path} is damaged: its vectors are no finite numbers; make it again")
+        batches = list(rows_of(stored, path, ["path"]))
+        about = said_of(stored)
+    paths = tuple(name for batch, _ in batches for name in batch["path"].to_pylist())
+    vectors = np.concatenate([values for _, values in batches])
     norm = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = (vectors / np.where(norm > 0, norm, 1)).astype(np.float32)
     return Table(paths, unit, about)

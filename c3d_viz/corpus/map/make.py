@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ...arguments import checked
 from ...clips import read_thumbnails
-from ...errors import ClipError, ExportError
+from ...errors import ClipError, ExportError, VizError
 from ...files import make_folder, try_folder, whole_folder, write_bytes, write_json, write_text
 from ...progress import Progress
 from .arrange import GROUP, Arranged, Classified, Table, arrange, classify, read_table
@@ -33,6 +34,7 @@ class MapReport:
     classified: Classified | None
 
 
+@checked(VizError)
 def write_map(
     features: str | os.PathLike[str],
     out: str | os.PathLike[str],
