@@ -47,11 +47,13 @@ class Task:
         label: what is done, for people.
         done, total, what: the last report: steps done (a fraction counts), steps in all, and a
             word on it for people.
+        made: what there is of the result, where the work says so.
     """
 
     def __init__(self, label: str = "", held: bool = True) -> None:
         self.label = label
         self.done, self.total, self.what = 0.0, 0, ""
+        self.made: Any = None
         self._held = held  # wanted by whoever made it, until ``cancel``
         self._waiting: list[Task] = []  # tasks that wait for this one
         self._step: Task | None = None  # the task that this one waits for
@@ -131,6 +133,12 @@ class Task:
         return (self._step.now if self._step else "") or self.what
 
     @property
+    def so_far(self) -> Any:
+        """What there is of the result of the innermost step that says so; None where none does."""
+        inner = self._step.so_far if self._step else None
+        return self.made if inner is None else inner
+
+    @property
     def share(self) -> float:
         """How much is done, 0-1, part of the present step included."""
         step = self._step
@@ -179,6 +187,12 @@ def tell(done: float, total: int, what: str = "") -> None:
     """``Task.tell`` of the task whose work this is; nothing outside of one."""
     if _here.task is not None:
         _here.task.tell(done, total, what)
+
+
+def so_far(made: Any) -> None:
+    """What there is of the result of the task whose work this is; it must not change any more."""
+    if _here.task is not None:
+        _here.task.made = made
 
 
 def nbytes(value: object) -> int:

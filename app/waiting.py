@@ -87,7 +87,7 @@ def _running(task: Task, meanwhile: Callable[[], None]) -> None:
     if task.state != "running":
         st.rerun()
     left = task.seconds_left
-    text = f"{task.label}: {ui.plain(task.what) or 'starting'}"
+    text = f"{task.label}: {ui.plain(task.what or task.now) or 'starting'}"
     if left is not None:
         text += f" · {time_left(left)}"
     st.progress(task.share, text=text)

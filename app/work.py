@@ -18,18 +18,15 @@ import numpy.typing as npt
 
 import c3d_viz as viz
 from c3d_viz import validity
-from c3d_viz.clips import read_clips, span_of
 from c3d_viz.engine import activation, peak, recording, sliced
 from c3d_viz.methods import Reading
 from c3d_viz.nets import ModelSpec
-from c3d_viz.progress import Progress
 from c3d_viz.weights import RANDOM, VIDEO_NETS, NetworkChoice
 
 from . import memory
 from .tasks import Cache, Key, report, tell
 
 if TYPE_CHECKING:
-    from .samples import Source
     from .windows import Prepared
 
 Floats = npt.NDArray[np.float32]
@@ -39,7 +36,6 @@ T = TypeVar("T")
 CACHE = Cache(384 * 1024**2)
 NETS = Cache(800 * 1024**2, size=lambda net: cast("Net", net).nbytes)
 PATIENCE = 8.0
-WINDOWS = 100  # of a video that a map is followed along
 
 
 class Turns:
@@ -251,33 +247,6 @@ def back_projection(net: Net, win: Prepared, unit: Spot, method: str) -> viz.Att
 
 def map_key(net: Net, win: Prepared, unit: Spot, method: str) -> Key:
     return ("map", net.key, win.key, unit.layer, unit.channel, unit.at, method)
-
-
-def along(
-    net: Net, source: Source, stride: int, layer: str, channel: int, report: Progress
-) -> tuple[list[int], list[float]]:
-    """What a map answers along a whole video: middle frames of windows, and its strongest cell.
-
-    Windows lie half a window apart, further where the video is long.
-    """
-    spec = net.spec.input
-    span = span_of(stride, spec.frames)
-    last = max(0, source.info.frames - span)
-    apart = max(1, span // 2, -(-last // WINDOWS))
-    starts = [*range(0, last, apart), last]
-
-    def make() -> tuple[list[int], list[float]]:
-        frames, values = [], []
-        report(0, len(starts), f"frame 0 of {source.info.frames}")
-        for number, clip in enumerate(read_clips(source.path, starts, spec.frames, stride), 1):
-            with CORES, soon(net):
-                seen = viz.trace(net.model, viz.preprocess(clip, spec), [layer])
-            frames.append(clip.start + span // 2)
-            values.append(float(seen.activations[layer][channel].max()))
-            report(number, len(starts), f"frame {clip.start} of {source.info.frames}")
-        return frames, values
-
-    return kept(("along", net.key, source.key, stride, layer, channel), make)
 
 
 def classes(net: Net, win: Prepared, layer: str, k: int = 5) -> list[tuple[int, str, float]]:

@@ -49,6 +49,15 @@ def address(query: str) -> None:
     _mount("address", "address", {"query": query, "at": time.time() if query else 0}, None)
 
 
+def trace(made: tuple[Sequence[int], Sequence[float]] | None) -> None:
+    """Draws on the timeline what there is of its ``trace`` yet, as long as this is on the page."""
+    _mount("trace", "trace", {"trace": _line(made)}, None)
+
+
+def _line(trace: tuple[Sequence[int], Sequence[float]] | None) -> dict[str, Any] | None:
+    return trace and {"frames": list(trace[0]), "values": [round(v, 4) for v in trace[1]]}
+
+
 def tiles(
     key: str,
     label: str,
@@ -179,7 +188,7 @@ def timeline(
         "start": start,
         "span": span,
         "stills": list(stills),
-        "trace": trace and {"frames": list(trace[0]), "values": [round(v, 4) for v in trace[1]]},
+        "trace": _line(trace),
     }
     _mount("timeline", key, data, lambda value: picked(int(value[0]), bool(value[1])))
 

@@ -1,7 +1,7 @@
 // The whole video with the window on it. data: energy, frames, fps, start, span, stills, trace.
 // Drag on the picture, click on a peak of the trace (the window then lies around it), use the slider below it (arrow keys move by one frame), or type the first frame.
 // While it is dragged the map is asked for anew as soon as the last one is on the page (live), which its player
-// tells. What is being moved stays as it is, and keeps the focus, when the page is drawn again meanwhile.
+// tells. The line of a trace grows while it is computed (trace.js). What is being moved stays as it is, and keeps the focus, when the page is drawn again meanwhile.
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector("#root");
   const line = (root.line ??= make(root));
@@ -41,6 +41,7 @@ function make(root) {
   port.append(box);
   root.replaceChildren(port, slider, foot);
   let zoom = 1, from = 0, moved = false;
+  let part = null; // of a trace that is still computed
   let data, tell, drawn, last, start, sent, wait = 0, asked = -Infinity, live = false; // asked: when, of what is not on the page yet
 
   const at = (event) => {
@@ -95,6 +96,13 @@ function make(root) {
     if (box.classList.contains("held")) stir();
   };
   document.addEventListener("c3d-viz-window", seen);
+  const grow = (event) => {
+    part = event.detail;
+    if (!data || data.trace) return;
+    box.querySelector("polyline")?.remove();
+    box.querySelector("svg").insertAdjacentHTML("beforeend", line(part, data.frames, data.energy.length));
+  };
+  document.addEventListener("c3d-viz-trace", grow);
 
   function show(now, answer) {
     [data, tell] = [now, answer];
@@ -106,7 +114,7 @@ function make(root) {
         "aria-label",
         `The whole video, ${data.frames} frames, with how much moves at each moment`,
       );
-      box.innerHTML = curve(data.energy, data.trace, data.frames);
+      box.innerHTML = curve(data.energy, data.trace ?? part, data.frames);
       if (data.stills.length) box.prepend(thumbs);
       box.append(mark);
       fill();
@@ -149,7 +157,7 @@ function make(root) {
   }
   // The frame of the trace's peak that was clicked on, if it was one.
   function peakNear(event) {
-    const { frames = [], values = [] } = data.trace ?? {};
+    const { frames = [], values = [] } = data.trace ?? part ?? {};
     const area = box.getBoundingClientRect();
     const away = (frame) => Math.abs(area.left + (frame / data.frames) * area.width - event.clientX);
     const peaks = frames.filter((_, i) => values[i] > 0 && values[i] >= (values[i - 1] ?? 0) && values[i] >= (values[i + 1] ?? 0));
@@ -180,7 +188,11 @@ function make(root) {
     [sent, live, asked] = [start, true, performance.now()];
     tell(start, true);
   }
-  const end = () => (clearTimeout(wait), document.removeEventListener("c3d-viz-window", seen));
+  const end = () => {
+    clearTimeout(wait);
+    document.removeEventListener("c3d-viz-window", seen);
+    document.removeEventListener("c3d-viz-trace", grow);
+  };
   return { show, end };
 }
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-
 import streamlit as st
 
-from .. import state, tasks, work
+from .. import components, state, tasks, work
+from ..following import Trace, along
 from ..sessions import session
 from ..waiting import show
 
@@ -16,7 +15,7 @@ def _name(shown: state.Shown, unit: work.Spot) -> str:
     return f"along {shown.net.key} {shown.source.key} {window.stride} {unit.layer} {unit.channel}"
 
 
-def trace(shown: state.Shown, unit: work.Spot) -> tuple[list[int], list[float]] | None:
+def trace(shown: state.Shown, unit: work.Spot) -> Trace | None:
     """Frames of the video and what the map answers there; None where that is not computed."""
     job = session().jobs.get(_name(shown, unit))
     return job.result if job is not None and job.state == "done" else None
@@ -32,9 +31,12 @@ def controls(shown: state.Shown, unit: work.Spot) -> None:
     ):
         session().jobs[name] = tasks.begin(
             "Following",
-            functools.partial(
-                work.along, shown.net, shown.source, shown.window.stride, unit.layer, unit.channel
-            ),
+            lambda _: along(shown.net, shown.source, shown.window.stride, unit.layer, unit.channel),
         )
         st.rerun()
-    show(job, begin, lambda _: st.caption(f"Line: what map {unit.channel} answers; click a peak."))
+    show(
+        job,
+        begin,
+        lambda _: st.caption(f"Line: what map {unit.channel} answers; click a peak."),
+        lambda: components.trace(job.so_far if job else None),
+    )

@@ -93,8 +93,17 @@ def test_the_window_moves_on_the_timeline(open_page: Any) -> None:
     assert inside["x"] + inside["width"] <= port["x"] + port["width"] + 1
     no_error(page)
     page = open_page("/?clip=shapes&start=24")
+    settle(page)
+    grown = "values => document.dispatchEvent(new CustomEvent('c3d-viz-trace', { detail: values }))"
+    for values in ([1.5], [1.5, 0.5], [1.5, 0.5, 3]):  # a line that is still computed
+        page.evaluate(grown, {"frames": [8, 16, 24][: len(values)], "values": values})
+        points = page.locator("polyline").get_attribute("points").split()
+        heights = [98 - 94 * value / max(values) for value in values]
+        assert [float(point.split(",")[1]) for point in points] == pytest.approx(heights, abs=0.01)
+    page.evaluate(grown, None)
+    assert page.locator("polyline").count() == 0
     page.get_by_role("button", name="Follow map").click()
-    page.locator("polyline").wait_for()  # what the map answers along the video
+    page.get_by_text("click a peak").wait_for()  # what the map answers along the video
     points = page.locator("polyline").get_attribute("points").split()
     assert len(points) == 4
     settle(page)
