@@ -64,7 +64,7 @@ def _server_ahead(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**values: Any) -> None:
-        some_there(values)
+        some_there(values["clips"])
         local = values["device"] == "cpu" and values["engine"] == "local"
         if local and (values["jobs"] or processors()) > 1:
             begin_server()
@@ -188,6 +188,7 @@ def search(
     network: Network,
 ) -> None:
     """Find the windows or videos of a corpus that are most like a clip."""
+    some_there([clip])
     from ..corpus import look_up
 
     for found in look_up(clip, corpus, network, k, layer=layer):

@@ -52,14 +52,13 @@ def clip_named(name: str | Path) -> Path:
     return found[text]
 
 
-def some_there(values: dict[str, Any]) -> None:
-    """Look at a command's ``clip`` or ``clips`` before it imports anything heavy.
+def some_there(paths: list[Path]) -> None:
+    """Look at a command's clips before it imports anything heavy.
 
     Raises:
-        ClipError: clips are named, and none exists.
+        ClipError: none exists.
     """
-    paths = [values["clip"]] if "clip" in values else values.get("clips") or []
-    if paths and not any(map(os.path.lexists, paths)):
+    if not any(map(os.path.lexists, paths)):
         others = f", nor does any other of the {len(paths)} named" if len(paths) > 1 else ""
         raise ClipError(
             f"{paths[0]} does not exist{others}; give a video file or a folder of frames"
@@ -185,7 +184,6 @@ def network_options(command: Callable[..., None]) -> Callable[..., None]:
     """
 
     def run(**values: Any) -> None:
-        some_there(values)
         given = {name: values.pop(name) for name in NETWORK_OPTIONS}
         command(network=network_of(given), **values)
 
