@@ -45,8 +45,7 @@ class Task:
 
     Attributes:
         label: what is done, for people.
-        done, total, what: the last report: steps done (a fraction counts), steps in all, and a
-            word on it for people.
+        done, total, what: the last report: steps done (a fraction counts), all, a word for people.
         made: what there is of the result, where the work says so.
     """
 
@@ -135,8 +134,7 @@ class Task:
     @property
     def so_far(self) -> Any:
         """What there is of the result of the innermost step that says so; None where none does."""
-        inner = self._step.so_far if self._step else None
-        return self.made if inner is None else inner
+        return (self._step.so_far if self._step else None) or self.made
 
     @property
     def share(self) -> float:
@@ -190,7 +188,7 @@ def tell(done: float, total: int, what: str = "") -> None:
 
 
 def so_far(made: Any) -> None:
-    """What there is of the result of the task whose work this is; it must not change any more."""
+    """What there is of this task's result; it must not change any more."""
     if _here.task is not None:
         _here.task.made = made
 
