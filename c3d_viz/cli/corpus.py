@@ -193,6 +193,7 @@ def search(
 
     for found in look_up(clip, corpus, network, k, layer=layer):
         where = "" if found.start is None else f"  from frame {found.start}"
+        where += "" if found.asked is None else f", as the clip from frame {found.asked}"
         say(f"{found.cosine:.4f}  {found.path}{where}")
 
 

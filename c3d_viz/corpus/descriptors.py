@@ -80,6 +80,12 @@ class Describer:
         return self._listener.vectors(stream)
 
 
+def starts_in_source(video: Video, stream: WindowStream) -> npt.NDArray[np.int64]:
+    """Number of each window's first frame in the file that a video, or a Clip, was read from."""
+    starts = np.asarray(stream.starts, dtype=np.int64)
+    return video.start + video.stride * starts if isinstance(video, Clip) else starts
+
+
 class Sum:
     """The sum of rows that come in batches, in double precision, and its direction.
 
@@ -167,8 +173,6 @@ def describe(
         total.add(answer)
         if progress is not None:
             progress(total.count, len(stream.starts), stream.label)
-    starts = np.asarray(stream.starts, dtype=np.int64)
-    if isinstance(clip, Clip):
-        starts = clip.start + clip.stride * starts
+    starts = starts_in_source(clip, stream)
     vector = total.direction(stream.label, layer)
     return Descriptor(vector, np.concatenate(answers), starts, stream.frames, stream.notes)

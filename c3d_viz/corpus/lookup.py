@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ..arguments import checked
-from ..clips import Clip, video_info
-from ..errors import ExportError, VizError
+from ..clips import Clip, find_videos, video_info
+from ..errors import ClipError, ExportError, VizError
 from ..weights import NetworkChoice
 from .atlas import Atlas
 from .descriptors import describe
 from .identity import difference
-from .nearest import Neighbour, check_k, search
+from .nearest import Neighbour, check_k, of_windows, search
 from .table import length_of, parquet_file, said_of
 
 
@@ -31,6 +31,7 @@ def look_up(
     The clip is cut into windows as the corpus was; each is compared with every row.
 
     Args:
+        clip: one video; of a path, also a folder that holds one, or its ``frames``.
         corpus: a table of ``c3d-viz features``, or the folder of an atlas.
         network: the one that the corpus was made with.
         layer: of an atlas; the last by default.
@@ -48,8 +49,11 @@ def look_up(
         if atlas is None:
             raise VizError("a table has one layer; --layer is for an atlas")
         atlas.layer(layer)
-    if not isinstance(clip, Clip):
-        video_info(clip)  # what is wrong with it is said before a network is loaded
+    if not isinstance(clip, Clip):  # what is wrong with it is said before a network is loaded
+        (clip, _), *others = find_videos([Path(clip)])
+        if others:
+            raise ClipError(f"{len(others) + 1} videos are in that folder; look up one of them")
+        video_info(clip)
     model, spec = (network or NetworkChoice()).load()
     if other := difference(about, model, spec):
         raise ExportError(
@@ -59,7 +63,9 @@ def look_up(
     if atlas is not None:
         return atlas.search(model, clip, layer, k, spec=spec)
     made = describe(model, clip, about["layer"], about["overlap"], spec=spec)
-    return search(place, made.windows if about["windows"] else made.vector, k)
+    if not about["windows"]:
+        return search(place, made.vector, k)
+    return of_windows(search(place, made.windows, k), made.starts)
 
 
 def _about(table: Path) -> dict[str, Any]:

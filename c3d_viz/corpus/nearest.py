@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ..arguments import checked
 from ..errors import ShapeError, VizError
@@ -25,6 +27,8 @@ class Neighbour:
         path, sha256: the video, as it was named when the table was made.
         start: the window's first frame; None of a whole video.
         query: which of the vectors that were asked for it is like.
+        asked: first frame of that window of a clip that was looked up; None of a whole video, and
+            where vectors were given.
     """
 
     cosine: float
@@ -32,6 +36,7 @@ class Neighbour:
     sha256: str
     start: int | None
     query: int
+    asked: int | None = None
 
 
 @checked(VizError, "vectors")
@@ -101,6 +106,11 @@ def nearest_rows(
             found = [found[i] if i < len(found) else rest[i - len(found)] for i in order]
             best = best[order]
     return [Neighbour(float(c), *facts) for c, facts in zip(best, found, strict=True)]
+
+
+def of_windows(found: Sequence[Neighbour], starts: npt.NDArray[np.int64]) -> list[Neighbour]:
+    """The same, where the vectors are of the windows of a clip that begin at ``starts``."""
+    return [replace(one, asked=int(starts[one.query])) for one in found]
 
 
 def check_k(k: int) -> None:

@@ -274,6 +274,11 @@ def test_a_folder_that_is_no_atlas_is_left_alone(videos: Path, tmp_path: Path) -
         write_atlas([videos], tmp_path / "file", SMALL)
 
 
+def test_videos_are_a_list(videos: Path, tmp_path: Path) -> None:
+    with pytest.raises(VizError, match="write_atlas: videos must be a list"):
+        write_atlas(str(videos), tmp_path / "atlas", SMALL)
+
+
 def test_nothing_that_can_be_used(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=r"^\S*short.mp4 is empty"):
         write_atlas([videos / "short.mp4"], tmp_path / "sub" / "atlas", SMALL)

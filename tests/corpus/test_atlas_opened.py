@@ -158,3 +158,4 @@ def test_percentiles_of_very_large_values(whole: Path) -> None:
     opened = Atlas.open(whole)
     assert opened.percentile("conv2a", 1, 1e300) == 100
     assert opened.percentile("conv2a", 1, -1e300) == 0
+    assert "array" not in repr(opened.map("conv2a", 1))  # 201 numbers

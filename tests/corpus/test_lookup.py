@@ -20,6 +20,8 @@ from c3d_viz.corpus import FeatureSettings, look_up, write_atlas, write_features
 from c3d_viz.errors import ExportError, VizError
 from c3d_viz.weights import NetworkChoice
 
+FIRST = "  from frame 0, as the clip from frame 0\n"
+
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., Path]) -> Path:
@@ -38,7 +40,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[..., P
 
 @pytest.mark.parametrize(
     ("name", "rows", "start"),
-    [("videos.parquet", 3, ""), ("windows.parquet", 12, "  from "), ("atlas", 12, "  from ")],
+    [("videos.parquet", 3, ""), ("windows.parquet", 12, FIRST), ("atlas", 12, FIRST)],
 )
 def test_the_command_names_the_video_first(
     capsys: pytest.CaptureFixture[str], corpus: Path, name: str, rows: int, start: str
@@ -47,7 +49,7 @@ def test_the_command_names_the_video_first(
     status, said, _ = call(capsys, *words, *SMALL_NET.options())
     lines = said.splitlines()
     assert (status, len(lines)) == (0, rows)
-    assert lines[0].startswith(f"1.0000  {corpus / '1.mp4'}{start}")
+    assert said.startswith(f"1.0000  {corpus / '1.mp4'}{start}")
     cosines = [float(line.split()[0]) for line in lines]
     assert cosines == sorted(cosines, reverse=True)
     assert cosines[-1] < 0.9999
@@ -88,12 +90,14 @@ def test_the_clip_is_cut_as_the_corpus_was(
 ) -> None:
     """Frames 8 to 23 of it are a window of the corpus: no cut end to end would meet them."""
     known = read_clip(corpus / "1.mp4", 16)
-    clip = Clip(np.concatenate([colour_noise(8, 32, 48, 9), known.frames]), 25, "q", 0)
+    clip = Clip(np.concatenate([colour_noise(8, 32, 48, 9), known.frames]), 25, "q", 100)
+    (tmp_path / "frames").mkdir()
     for number, frame in enumerate(clip.frames):
-        Image.fromarray(frame).save(tmp_path / f"{number:02d}.png")
+        Image.fromarray(frame).save(tmp_path / "frames" / f"{number:02d}.png")
     query = clip if of == "clip" else tmp_path
     first = look_up(query, corpus / name, SMALL_NET, 1)[0]
     assert (Path(first.path).name, first.start, first.query) == ("1.mp4", 16, 1)
+    assert first.asked == (108 if of == "clip" else 8)
     assert first.cosine == pytest.approx(1, abs=1e-4)
 
 
@@ -116,6 +120,7 @@ def test_what_is_wrong_is_said_before_a_network_is_loaded(
     (tmp_path / "other.parquet").write_text("a,b")
     for words, more, said in (
         ((tmp_path / "no.mp4", table), {}, "does not exist"),
+        ((corpus, table), {}, "3 videos are in that folder; look up one of them"),
         ((clip, tmp_path / "other.parquet"), {}, "is no Parquet file"),
         ((clip, tmp_path), {}, "holds no atlas"),
         ((clip, table, None, 0), {}, "k must be 1 to"),

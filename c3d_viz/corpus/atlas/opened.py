@@ -17,9 +17,10 @@ from ...errors import ExportError, LayerError, VizError
 from ...files import read_json
 from ...methods import METHODS
 from ...nets import InputSpec, ModelSpec
+from ..descriptors import starts_in_source
 from ..identity import difference
 from ..listener import Listener, Vectors, peak_of_positions
-from ..nearest import Neighbour, check_k, nearest_rows
+from ..nearest import Neighbour, check_k, nearest_rows, of_windows
 from ..table import parquet_file
 from .settings import MAX_TOP
 from .tables import (
@@ -224,7 +225,8 @@ class Atlas:
         stream = WindowStream(clip, takes, apart)
         rows: Vectors = np.concatenate(list(listener.vectors(stream)))
         size = sum(entry.channels for entry in self.layers)
-        return nearest_rows(self.path / WINDOWS, rows, k, size, slice(first, first + width))
+        found = nearest_rows(self.path / WINDOWS, rows, k, size, slice(first, first + width))
+        return of_windows(found, starts_in_source(clip, stream))
 
 
 def _layer(entry: Any) -> AtlasLayer:

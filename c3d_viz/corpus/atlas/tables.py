@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class FeatureMap:
     layer: str
     channel: int
     place: int
-    quantiles: npt.NDArray[np.float32]
+    quantiles: npt.NDArray[np.float32] = field(repr=False)
     alike: tuple[tuple[int, float], ...]
 
 
