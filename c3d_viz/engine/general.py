@@ -11,6 +11,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import get_gradient_edge
 
 from .listen import check_input, check_recorded, eval_view, follows_clip, forward, recording
 from .precision import Precision
@@ -80,6 +81,7 @@ def _forward(
         recording(model, layers, keep) as kept,
     ):
         leaf = x.detach().clone().requires_grad_()
+        ruled.facts.clip = get_gradient_edge(leaf).node
         forward(
             model, leaf * 1
         )  # the model may start with an in-place operation, which a leaf forbids

@@ -63,6 +63,7 @@ _DIFFERENCES = {
     Tensor.sub_: 1, Tensor.subtract_: 1, Tensor.__isub__: 1, torch.rsub: 0, Tensor.__rsub__: 0,
 }  # fmt: skip
 SUMS_IN_PLACE = {Tensor.add_, Tensor.__iadd__, Tensor.sub_, Tensor.subtract_, Tensor.__isub__}
+UNPOOLINGS: _Functions = {F.max_unpool1d, F.max_unpool2d, F.max_unpool3d}  # where a pooling chose
 NEGATIONS = {Tensor.logical_not, torch.logical_not, Tensor.bitwise_not, torch.bitwise_not}
 NEGATIONS |= {Tensor.__invert__}
 
@@ -134,6 +135,17 @@ def argument(
     args: tuple[Any, ...], kwargs: dict[str, Any], place: int, name: str, default: Any = None
 ) -> Any:
     return args[place] if len(args) > place else kwargs.get(name, default)
+
+
+def tensors(given: Any) -> list[Tensor]:
+    """The tensors among what a call is given or gives, in lists and dictionaries too."""
+    if isinstance(given, Tensor):
+        return [given]
+    if isinstance(given, dict):
+        given = given.values()
+    elif not isinstance(given, tuple | list):
+        return []
+    return [tensor for item in given for tensor in tensors(item)]
 
 
 def is_zero(value: Any) -> bool:

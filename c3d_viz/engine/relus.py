@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from typing import Any, NamedTuple
-from weakref import ref
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,25 +18,21 @@ from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
 
 from ..errors import VizError
+from .facts import Facts, Value, version
 from .relu_forms import (
-    CASTS,
     COMPARISONS,
-    COPIES,
     FILLS,
     HEAVISIDES,
     MAXIMA,
-    NEGATIONS,
     PRODUCTS,
     SUMS_IN_PLACE,
     WHERES,
     Rectified,
-    argument,
     is_zero,
     negated,
     rectifier,
     terms,
 )
-from .report import COMPARED
 from .rules import Rule
 
 
@@ -59,38 +54,7 @@ class _RuledReLU(torch.autograd.Function):
         return ctx.ruled.rule(signals[0], relu_mask), None, None, None
 
 
-_RELU_OF = "c3d_viz: ReLU of"  # in a node's metadata: the _Value of which it is the ReLU
-
-
-class _Value(NamedTuple):
-    """What a tensor held, or its negative, when it had been written to ``version`` times.
-
-    It does not keep the tensor: Python has one plain weak reference to it, which tells it apart.
-    """
-
-    tensor: ref[Tensor]
-    version: int
-    sign: int
-    depends: bool  # on the clip
-
-    def times(self, sign: int) -> _Value:
-        return self._replace(sign=self.sign * sign)
-
-    def same(self, other: _Value) -> bool:
-        pairs = self.version == other.version and self.sign == other.sign
-        return pairs and self.tensor is other.tensor
-
-
-class _Fact(NamedTuple):
-    """What a tensor is of a value, as long as nobody has written to it since."""
-
-    tensor: Tensor  # kept, or another one might get its id
-    version: int
-    role: str  # copy; positive (1[x > 0]), negative (1[x < 0]), mask
-    of: _Value
-
-
-_MASKS = ("positive", "negative", "mask")
+_RELU_OF = "c3d_viz: ReLU of"  # in a node's metadata: the Value of which it is the ReLU
 
 
 class RuledReLUs(TorchFunctionMode):
@@ -111,16 +75,17 @@ class RuledReLUs(TorchFunctionMode):
 
     Attributes:
         met: whether a signal that is not zero has come to a ReLU on its way back.
+        facts: what was heard of the tensors.
     """
 
     def __init__(self, rule: Rule) -> None:
         super().__init__()
         self.rule = rule
         self.met = False
-        self._facts: dict[int, _Fact] = {}  # by the id of their tensor
+        self.facts = Facts()
 
     def __exit__(self, *error: Any) -> None:
-        self._facts.clear()
+        self.facts.clear()
         super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def follow(self, nodes: Iterable[Node]) -> None:
@@ -152,28 +117,34 @@ class RuledReLUs(TorchFunctionMode):
         rectified = rectifier(func, args, kwargs) or self._spelled_out(func, args, kwargs)
         if rectified is None or kwargs.get("out") is not None:
             x = negated(func, args, kwargs)
-            minus = None if x is None else self._value(x).times(-1)  # before it is written to
+            minus = None if x is None else self.facts.value(x).times(-1)  # before it is written to
+            before = version(args[0]) if args else -1
             with torch.no_grad() if func in HEAVISIDES else nullcontext():  # has no gradient
                 result = func(*args, **kwargs)
             if x is None or minus is None:
-                self._remember(func, args, kwargs, result)
+                wrote = bool(args) and version(args[0]) != before
+                self.facts.remember(func, args, kwargs, result, wrote=wrote)
             elif (x.shape, x.dtype) == (result.shape, result.dtype):
-                self._keep(result, "copy", minus)
+                self.facts.keep(result, "copy", minus)
             return result
         x, ceiling, in_place = rectified
         with torch.no_grad():
             answer = x.clamp(0, ceiling) if in_place else func(*args, **kwargs)
             relu_mask = x > 0 if ceiling is None else (x > 0) & (x < ceiling)
         if answer.shape != x.shape or answer.dtype != x.dtype:  # broadcast or promoted: no ReLU
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            self.facts.remember(func, args, kwargs, result, wrote=False)
+            return result
         apply: Callable[..., Any] = _RuledReLU.apply
         ruled = apply(x, answer, relu_mask, self)
-        of = self._value(x)
+        of = self.facts.value(x)
         # copy_ rather than a dirty mark: it also keeps the history of views right
         result = (args[0] if args else x).copy_(ruled) if in_place else ruled
         node: Any = result.grad_fn
         if ceiling is None and node is not None:
             node.metadata[_RELU_OF] = of
+        if not result.requires_grad:
+            self.facts.remember(func, args, kwargs, result, wrote=in_place)
         return result
 
     def _transformed(
@@ -189,64 +160,6 @@ class RuledReLUs(TorchFunctionMode):
             )
         return func(*args, **kwargs)
 
-    def _remember(
-        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
-    ) -> None:
-        """Keep what the result is of a tensor: its copy, its sign, another mask."""
-        x = args[0] if args else kwargs.get("input")
-        if not isinstance(x, Tensor) or not isinstance(result, Tensor) or result is x:
-            return
-        fact, role = self._fact(x), None
-        of = fact.of if fact is not None else self._value(x)
-        if func in COMPARISONS and x.is_floating_point():
-            of, role = self._value(x), COMPARISONS[func]
-            if func not in HEAVISIDES and not is_zero(argument(args, kwargs, 1, "other")):
-                role = "mask"
-            if role == "mask" and not of.depends:
-                role = None
-        elif fact is not None and fact.role in _MASKS:
-            if func in COPIES or func in CASTS:
-                role = fact.role
-            elif func in NEGATIONS:
-                role = {"positive": "negative", "negative": "positive"}.get(fact.role, "mask")
-        elif func in COPIES and x.is_floating_point():
-            role, of = "copy", self._value(x)
-        if role is None and any(self._role(arg) in _MASKS for arg in args):
-            if result.requires_grad and result.grad_fn is not None:
-                grad_fn: Any = result.grad_fn
-                grad_fn.metadata[COMPARED] = True
-            else:
-                role = "mask"
-        if role is not None:
-            self._keep(result, role, of)
-
-    def _keep(self, tensor: Tensor, role: str, of: _Value) -> None:
-        if not tensor.is_inference():  # has no versions
-            self._facts[id(tensor)] = _Fact(tensor, tensor._version, role, of)
-
-    def _fact(self, x: Any) -> _Fact | None:
-        """What is known of a tensor that nobody has written to since."""
-        fact = self._facts.get(id(x))
-        return fact if fact is not None and fact.version == x._version else None
-
-    def _role(self, x: Any) -> str | None:
-        fact = self._fact(x)
-        return None if fact is None else fact.role
-
-    def _value(self, x: Tensor) -> _Value:
-        """What a tensor holds: equal for copies."""
-        fact = self._fact(x)
-        if fact is not None and fact.role == "copy":
-            return fact.of
-        return _Value(ref(x), -1 if x.is_inference() else x._version, 1, x.requires_grad)
-
-    def _is(self, role: str, other: Any, x: Any) -> bool:
-        """Whether ``other`` is that of ``x``, as in "positive": 1[x > 0]."""
-        fact = self._fact(other)
-        if fact is None or fact.role != role or not isinstance(x, Tensor):
-            return False
-        return fact.of.same(self._value(x))
-
     def _spelled_out(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Rectified | None:
@@ -259,20 +172,20 @@ class RuledReLUs(TorchFunctionMode):
             return None
         if summands := terms(func, args, kwargs):
             return self._sum(func, summands)
-        if not self._facts:
+        if not self.facts:
             return None
         if func in WHERES and len(args) == 3:
             mask, chosen, other = args if func is torch.where else (args[1], args[0], args[2])
             for x, zero, sign in ((chosen, other, "positive"), (other, chosen, "negative")):
-                if self._is(sign, mask, x) and is_zero(zero):
+                if self.facts.holds(sign, mask, x) and is_zero(zero):
                     return Rectified(x)
         elif func in PRODUCTS and len(args) == 2:
             for x, mask in (args, args[::-1])[: 2 - PRODUCTS[func]]:
-                if self._is("positive", mask, x):
+                if self.facts.holds("positive", mask, x):
                     return Rectified(x, in_place=PRODUCTS[func])
         elif func in FILLS and len(args) == 3:
             x, mask, value = args
-            if self._is("negative", mask, x) and is_zero(value):
+            if self.facts.holds("negative", mask, x) and is_zero(value):
                 return Rectified(x, in_place=FILLS[func])
         return None
 
@@ -286,7 +199,7 @@ class RuledReLUs(TorchFunctionMode):
             node: Any = relu.grad_fn
             if not x.requires_grad or node is None:
                 continue
-            of: _Value | None = node.metadata.get(_RELU_OF)
-            if of is not None and of.same(self._value(x).times(-sign)):
+            of: Value | None = node.metadata.get(_RELU_OF)
+            if of is not None and of.same(self.facts.value(x).times(-sign)):
                 return Rectified(x if sign == 1 else -x, in_place=func in SUMS_IN_PLACE)
         return None

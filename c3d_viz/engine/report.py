@@ -8,38 +8,17 @@ clip counts, not what the network holds elsewhere.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 
 from ..errors import VizError
+from .nonlinear import RULED, nonlinearity, stem
 
-COMPARED = "c3d_viz: compared"  # in a node's metadata: it works with the result of a comparison
-RULED = "_RuledReLU"  # the graph's name for a ReLU that goes back by a rule
-# Nodes of the graph that are no plain sum, product, choice or average, by the name people know.
-# Several activations spelled out by hand show up as their parts.
-_ACTIVATIONS = {
-    "Silu": "SiLU", "Gelu": "GELU", "Elu": "ELU", "Celu": "CELU", "LeakyRelu": "LeakyReLU",
-    "PreluKernel": "PReLU", "RreluWithNoise": "RReLU", "Hardswish": "Hardswish",
-    "Hardsigmoid": "Hardsigmoid", "Sigmoid": "Sigmoid", "Tanh": "Tanh", "Softplus": "Softplus",
-    "Mish": "Mish", "LogSigmoid": "LogSigmoid", "Hardshrink": "Hardshrink",
-    "Softshrink": "Softshrink", "Hardtanh": "Hardtanh", "Threshold": "Threshold", "Glu": "GLU",
-    "Softmax": "Softmax", "LogSoftmax": "LogSoftmax", "Maximum": "maximum", "Minimum": "minimum",
-    "Fmax": "maximum", "Where": "where", "Clamp": "clamp", "ClampMin": "clamp",
-    "ClampMax": "clamp", "MaskedFill": "masked_fill", "Abs": "abs", "Sin": "sin", "Cos": "cos",
-    "Exp": "exp", "Erf": "erf", "Log1P": "log1p", "Atan": "atan",
-    "Sign": "sign", "Sgn": "sign", "Floor": "floor", "Ceil": "ceil", "Round": "round",
-    "Trunc": "trunc", "IndexPut": "masked assignment",
-    "Relu": "a ReLU inside compiled or scripted code",
-}  # fmt: skip
 _STEPS = {"Sign", "Sgn", "Floor", "Ceil", "Round", "Trunc"}  # their gradient is 0 everywhere
-_PLAIN_FUNCTIONS = {RULED, "CheckpointFunction"}
 
 
 @dataclass(frozen=True)
@@ -49,10 +28,10 @@ class RuleReport:
     Attributes:
         relus: how many ReLUs the rule holds at; one that only steps (sign, floor ...) join to the
             clip is none of them, as no gradient crosses it.
-        others: the other activations there, each name once, in order of their names. They keep
-            their ordinary gradient under every rule. An activation written as a formula shows up
-            as its parts (``x * sigmoid(x)`` as Sigmoid, ``x * (x > 1)`` as comparison),
-            one of products and sums alone not at all.
+        others: all else there that is not linear and no max-pooling, each name once, in order of
+            their names. It keeps its ordinary gradient under every rule. An activation written as
+            a formula shows up as its parts (``x * sigmoid(x)`` as Sigmoid and product of
+            activations, ``x * (x > 1)`` as comparison); see ``nonlinear``.
     """
 
     relus: int
@@ -120,10 +99,10 @@ def way(layer: Tensor, clip: Tensor | GradientEdge) -> Way:
     if goal not in users:
         return Way(False, RuleReport(0))
     on_way = _above(goal, users, ())
-    stems = [_stem(node) for node in on_way]
-    live = [_stem(node) for node in _above(goal, users, _STEPS)]
-    names = {name for node in on_way if (name := _activation(node)) is not None}
-    report = RuleReport(live.count(RULED), tuple(sorted(names)))
+    stems = [stem(node) for node in on_way]
+    live = _above(goal, users, _STEPS)
+    names = {nonlinearity(node, live, on_way) for node in on_way - {goal}} - {None}
+    report = RuleReport([stem(node) for node in live].count(RULED), tuple(sorted(map(str, names))))
     return Way(
         True,
         report,
@@ -138,23 +117,10 @@ def _above(goal: Node, users: Mapping[Node, Sequence[Node]], barred: Container[s
     found, waiting = {goal}, [goal]
     while waiting:
         for user in users[waiting.pop()]:
-            if user not in found and _stem(user) not in barred:
+            if user not in found and stem(user) not in barred:
                 found.add(user)
                 waiting.append(user)
     return found
-
-
-def _stem(node: Node) -> str:
-    return re.sub(r"Backward\d*$", "", node.name())
-
-
-def _activation(node: Any) -> str | None:
-    stem = _stem(node)
-    if isinstance(node, BackwardCFunction):
-        return None if stem in _PLAIN_FUNCTIONS else f"{stem} (an autograd function of its own)"
-    if stem == "Elu" and node._saved_scale != 1:
-        return "SELU"
-    return _ACTIVATIONS.get(stem, "comparison" if COMPARED in node.metadata else None)
 
 
 def crossed(passage: Way, layer: str, depends: Callable[[], bool]) -> bool:

@@ -69,7 +69,7 @@ OTHERS: list[tuple[nn.Module, str]] = [
     (nn.Threshold(0.1, 0.0), "Threshold"),
     (Functional(F.silu), "SiLU"),
     (Functional(F.gelu), "GELU"),
-    (Functional(lambda x: x * torch.sigmoid(x)), "Sigmoid"),
+    (Functional(lambda x: x * torch.sigmoid(x)), "Sigmoid, product of activations"),
     (Functional(lambda x: (x + x.abs()) / 2), "abs"),
     (Functional(lambda x: torch.maximum(x, -x)), "maximum"),
     (Functional(lambda x: x * (x > 0.1)), "comparison"),
@@ -95,7 +95,7 @@ def test_activations_that_no_rule_changes_are_named(other: nn.Module, name: str)
     assert viz.attribute(alone, X, unit, "gradient").notes == ()
     mixed = net_of(other, nn.ReLU(), nn.ReLU())
     att = viz.attribute(mixed, X, Unit("6", 1, AT), "guided")
-    assert att.report == RuleReport(2, (name,))
+    assert att.report == RuleReport(2, tuple(name.split(", ")))
     assert att.notes == (
         f"guided holds at ReLUs only: 2 ReLUs on this unit's way; {name} there kept the ordinary "
         f"gradient.",

@@ -10,7 +10,7 @@ noticed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from ...nets import unwrapped
 from ..listen import has_hooks, structure, undisturbed
+from ..relu_forms import tensors
 from .convolution import Conv
 from .graph import Graph, Unknown
 from .operations import Operation, operation
@@ -95,7 +96,7 @@ class _Reader(TorchFunctionMode):
         kwargs: Any = None,
     ) -> Any:
         kwargs = dict(kwargs or {})
-        on_clip = [t for t in _tensors((args, kwargs)) if t.is_meta]
+        on_clip = [t for t in tensors((args, kwargs)) if t.is_meta]
         if not on_clip:
             return func(*args, **kwargs)
         if func == _ASKS_GRADIENT:  # as when it is walked back, whatever hangs on it
@@ -143,7 +144,7 @@ class _Reader(TorchFunctionMode):
             found = self._add(func, found, result)
         self._overwrites |= written
         if isinstance(found, str):
-            for tensor in _tensors(result):
+            for tensor in tensors(result):
                 self._held.append(tensor)
                 self._levels.pop(id(tensor), None)
                 self._reasons[id(tensor)] = found
@@ -244,16 +245,6 @@ class _Reader(TorchFunctionMode):
 
 def _without_values(given: Tensor) -> Tensor:
     return torch.empty_strided(given.shape, given.stride(), dtype=given.dtype, device="meta")
-
-
-def _tensors(given: Any) -> Iterator[Tensor]:
-    if isinstance(given, Tensor):
-        yield given
-    elif isinstance(given, tuple | list):
-        for item in given:
-            yield from _tensors(item)
-    elif isinstance(given, dict):
-        yield from _tensors(list(given.values()))
 
 
 def with_shortcuts(graph: Graph) -> list[Step]:
