@@ -41,16 +41,14 @@ def bar() -> None:
                 st.page_link(page, icon=f":material/{PAGES[name].icon}:", width="content")
         with st.popover(f"Clip: {ui.plain(of.label)}", icon=":material/movie:"):
             clip_menu()
-        with st.popover(f"Network: {net_name(state.view().net)}", icon=":material/hub:"):
+        label, icon = net_label(state.view().net)
+        with st.popover(label, icon=icon):
             line = network_menu()
-        badge = st.empty()
     with st.container(key="notes"):  # with none it is there too: what follows keeps its place
         for note in session().notes:
             st.info(ui.plain(note), icon=":material/info:")
     net = state.network()  # before anything of it is on the page
     line.caption(ui.weights(net.spec.weights))
-    if net.spec.trained is False and "random" not in net_name(state.view().net):
-        badge.badge("untrained", icon=":material/shuffle:", color="orange")
 
 
 def net_name(key: str) -> str:
@@ -61,6 +59,16 @@ def net_name(key: str) -> str:
     if key == state.GIVEN:
         return ui.plain(state.given_name())
     return work.SHIPPED.get(key, key)
+
+
+def net_label(key: str) -> tuple[str, str]:
+    """What the menu of networks is called, and its icon: that one is untrained comes first, as a
+    long name is cut short."""
+    name = net_name(key)
+    if not state.is_random(key):
+        return f"Network: {name}", ":material/hub:"
+    short = name.removesuffix(", untrained").removesuffix(", random weights")
+    return f"Untrained: {short}", ":material/shuffle:"
 
 
 def clip_menu() -> None:

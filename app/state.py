@@ -58,6 +58,14 @@ def given_name() -> str:
     return Path(asked.weights or asked.model).name
 
 
+def is_random(net: str) -> bool:
+    """Whether a network has random weights, as far as is known before it is loaded."""
+    choice = given() if net == GIVEN else work.NETWORKS.get(net, ("", None))[1]
+    if choice is None:
+        return False
+    return choice.weights == RANDOM or (choice.model == "c3d" and choice.weights is None)
+
+
 def layers(net: str) -> tuple[tuple[str, ...], str]:
     """A network's layers by name, and the one to begin with."""
     made = tree(net)
@@ -89,7 +97,8 @@ def read_address() -> None:
 
     At any other run the address follows the view. An empty one is that of a page just gone to.
     """
-    place = st.container()  # at every run: what follows keeps its place on the page
+    # at every run, and over the page: what follows keeps its place on it
+    place = st.container(key="moved-address")
     query = st.query_params.to_dict()
     first = "view" not in st.session_state
     if not first and not (query and went_back() and query != to_query(view())):

@@ -14,7 +14,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     root.querySelector(".hint").hidden = !left;
   };
   scroll.onscroll = more;
-  if (anew) new ResizeObserver(more).observe(scroll);
+  if (anew) new ResizeObserver(() => (inSight(scroll), more())).observe(scroll); // also turned round
   const buttons = [...scroll.querySelectorAll(".block")];
   buttons.forEach((button, i) => {
     const chosen = button.dataset.id === data.selected;
@@ -30,8 +30,17 @@ export default function ({ data, parentElement, setTriggerValue }) {
       event.preventDefault();
       buttons[(i + step + buttons.length) % buttons.length].focus();
     };
-    if (chosen && anew) scroll.scrollLeft = button.offsetLeft - scroll.clientWidth / 2 + 40;
   });
+  if (root.selected !== data.selected) inSight(scroll); // else it stays where a person scrolled it
+  root.selected = data.selected;
+}
+
+// The chosen layer comes into sight, where it is not.
+function inSight(scroll) {
+  const chosen = scroll.querySelector('[aria-checked="true"]');
+  const from = chosen ? chosen.offsetLeft - scroll.scrollLeft : 0;
+  if (!chosen || (from >= 0 && from + chosen.offsetWidth <= scroll.clientWidth)) return;
+  scroll.scrollLeft = chosen.offsetLeft - scroll.clientWidth / 2 + 40;
 }
 
 function build(blocks) {

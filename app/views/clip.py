@@ -260,6 +260,7 @@ def predictions(shown: state.Shown) -> None:
     ui.heading("What the network calls it")
     if not found:
         ui.fact("These weights name no classes, so there is nothing to predict.")
+        st.caption(ui.weights(shown.net.spec.weights))
         return
     last = state.tree().blocks[-1]["id"]
     for number, name, p in found:

@@ -56,7 +56,9 @@ def _time(shape: tuple[int, ...]) -> str:
 def untrained(shown: state.Shown, unit: work.Spot) -> None:
     """The same cell with random weights: what a picture shows that nothing was learned for."""
     net, win, view = shown.net, shown.window, state.view()
+    ui.heading("Was it learned?")
     if net.spec.trained is False:
+        ui.fact("No: these weights are random. What is drawn here owes nothing to learning.")
         return
 
     def make() -> tuple[str, str, float | None]:
@@ -70,7 +72,6 @@ def untrained(shown: state.Shown, unit: work.Spot) -> None:
         own, other = (drawing.overlay_sprite(w, att, view.look, 160) for w, att in pair)
         return own, other, drawing.likeness(*maps)
 
-    ui.heading("Was it learned?")
     own, other, likeness = wait_for(make, "Trying random weights")
     alt = side.alt(unit, view.method)
     components.player(

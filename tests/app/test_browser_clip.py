@@ -67,6 +67,10 @@ def test_on_a_phone_the_map_comes_first_and_the_pages_are_below(open_page: Any) 
     page.wait_for_function("document.querySelector('.st-key-network-place')")
     page.get_by_role("button", name="More layers").wait_for(state="hidden")
     not_blank(picture(page, answer(page)))
+    page.set_viewport_size({"width": 1280, "height": 844})
+    page.set_viewport_size({"width": 390, "height": 844})  # the phone is turned round
+    page.wait_for_timeout(300)
+    assert 0 <= places(chosen)[0] < places(chosen)[2] <= 390
 
 
 def frames_shown(page: Any, seconds: float = 2.5) -> list[int]:

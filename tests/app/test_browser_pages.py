@@ -14,6 +14,8 @@ from app import pages
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CONTRAST = Path(__file__).with_name("contrast.js").read_text()
+CUT = """all => all.filter(note => note.scrollWidth > note.clientWidth
+  || note.scrollHeight > note.clientHeight + 1).map(note => note.textContent)"""
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
     "resultTypes": ["violations", "incomplete"],
@@ -107,6 +109,8 @@ def test_every_page_wide_and_narrow_light_and_dark(open_page: Any, width: int, t
             "all => all.map(x => x.getAttribute('aria-label') ?? x.getAttribute('alt'))"
         )
         assert all(text is not None for text in named)
+        notes = page.locator(".tile .note").evaluate_all(CUT)
+        assert notes == [], f"{name} cuts words off"
         accessible(page)
     if width > 390:
         return

@@ -157,3 +157,21 @@ def test_which_frames_are_taken_counts_the_networks_own_stride(
     names = [o.content for group in test.get("button_group") for o in group.proto.options]
     assert [name for name in names if "Every" in name] == ["Every 2nd", "Every 4th"]
     assert [clip.nth(n) for n in (2, 3, 11, 12, 21)] == ["2nd", "3rd", "11th", "12th", "21st"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "random"),
+    [
+        (NetworkChoice("r3d_18", "random"), True),
+        (NetworkChoice("c3d"), True),  # without a checkpoint
+        (NetworkChoice("c3d", "a.pickle"), False),
+        (NetworkChoice("compact"), False),
+    ],
+)
+def test_random_weights_are_known_before_they_are_loaded(
+    asked: NetworkChoice, random: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(STARTED["network"], json.dumps(asked.to_json()))
+    assert state.is_random(state.GIVEN) is random
+    known = {key: state.is_random(key) for key in work.NETWORKS}
+    assert [key for key, is_so in known.items() if not is_so] == ["compact", "compact-2d"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import c3d_viz as viz
@@ -225,18 +226,19 @@ def test_the_app_holds_no_tensor_code() -> None:
         assert not re.search(r"^\s*(import|from) torch", text, re.M), file
 
 
-def test_the_badge_of_an_untrained_network_stands_before_the_page_works(
+def test_that_a_network_is_untrained_stands_before_the_page_works(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import importlib
 
-    seen: list[bool] = []
+    seen: list[str] = []
+    made = st.popover
+    monkeypatch.setattr(st, "popover", lambda name, **more: seen.append(name) or made(name, **more))
     monkeypatch.setattr(
-        importlib.import_module("app.views.layers"), "page", lambda: seen.append(True) or 1 / 0
+        importlib.import_module("app.views.layers"), "page", lambda: seen.append("page") or 1 / 0
     )
-    test = settled(of("layers", net="untrained"))
-    assert seen == [True]
-    assert "untrained" in "".join(m.value for m in test.markdown)
+    settled(of("layers", clip="shapes", net="untrained"))
+    assert seen[:3] == ["Clip: Turning shape", "Untrained: C3D, compact", "page"]
 
 
 @pytest.mark.parametrize(("readable", "start"), [(25, 5), (0, 10)])
