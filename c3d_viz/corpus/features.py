@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -14,12 +13,12 @@ from ..arguments import check_fields, checked
 from ..clips import WindowStream
 from ..engine import device_named
 from ..errors import ExportError, VizError
-from ..files import is_part, try_folder
+from ..files import try_folder
 from ..progress import Progress
 from ..weights import NetworkChoice
 from .descriptors import Describer, Sum, no_direction
 from .identity import about, key_of
-from .parts import held
+from .parts import clear, held
 from .pieces import Piece, Video, scan_all, video_of
 from .ray_engine import Cluster, RayWorkers, workers
 from .shards import Batch, Entry, Shard, merge, notes_of, read_batches, read_shard, write_shard
@@ -138,7 +137,7 @@ def _write(
     entries = (_entry(run, video, scanned.pieces[video.sha256]) for video in videos)
     number = "start" if run.settings.windows else "windows"
     rows = merge(run.out, entries, run.size, number, run.about)
-    run.clean()
+    clear(run.parts, _SHARD)
     return FeatureReport(len(videos), rows, tuple(failed), errors)
 
 
@@ -186,14 +185,6 @@ class _Run:
                 f"{self.out} exists already; replace it with --overwrite, or choose another name"
             )
         try_folder(self.out.parent)
-
-    def clean(self) -> None:
-        """Remove the shards; whatever else lies in their folder stays."""
-        with contextlib.suppress(OSError):  # what is left is in nobody's way
-            for file in list(self.parts.iterdir()):
-                if _SHARD.fullmatch(file.name) or is_part(file.name):
-                    file.unlink(missing_ok=True)
-            self.parts.rmdir()
 
 
 class _Desk:

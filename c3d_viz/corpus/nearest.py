@@ -43,7 +43,7 @@ class Neighbour:
 def search(table: str | os.PathLike[str], vectors: Vectors, k: int = 9) -> list[Neighbour]:
     """The k rows of a table of ``c3d-viz features`` that are nearest to a vector, or one of some.
 
-    Every row is compared, by cosine; memory holds a few thousand rows, however long the table. A
+    Every row is compared, by cosine; memory holds a thousand rows, however long the table. A
     vector of zeros has no direction: nothing is like it, and a row of them has the cosine 0.
 
     Args:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import ExportError
-from ..files import kept_if_filled
+from ..files import is_part, kept_if_filled
 
 try:
     import fcntl
@@ -45,3 +46,12 @@ def held(parts: Path, *, shared: bool = False) -> Iterator[None]:
             except OSError:
                 pass  # a file system without locks
         yield
+
+
+def clear(parts: Path, ours: re.Pattern[str]) -> None:
+    """Remove the files whose whole names match; whatever else lies in the folder stays."""
+    with contextlib.suppress(OSError):  # what is left is in nobody's way
+        for file in list(parts.iterdir()):
+            if ours.fullmatch(file.name) or is_part(file.name):
+                file.unlink(missing_ok=True)
+        parts.rmdir()

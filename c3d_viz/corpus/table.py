@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import ExportError
 from .listener import Vectors
 
-_ROWS = 4096  # read at a time
+_ROWS = 1024  # read at a time
 _MAX_GROUP = 4 << 30  # bytes of a row group, unpacked
 _ABOUT = b"c3d_viz"  # key of a table's own metadata
 

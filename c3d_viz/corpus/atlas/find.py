@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from ..pieces import Video
-from ..table import parquet_file
+from ..table import parquet_file, rows_of
 from .draw import Drawing, Drawn, Place
 from .settings import AtlasSettings
 from .tables import ALIKE, FeatureMap, TopWindow
 from .tally import Likeness, Winners, Yardstick, order_of
 
-_ROWS = 1024  # windows in memory at a time
 _START = 1 << 32  # a window's number is its video's times this, plus its first frame
 
 
@@ -93,11 +92,9 @@ def find(
     size = sum(channels)
     winners = Winners(size, settings.top, settings.per_video)
     told = Found(videos, winners, Yardstick(size), Likeness(channels))
-    names = ["sha256", "start", "vector"]
     number = 0
     with parquet_file(table) as stored:
-        for batch in stored.iter_batches(_ROWS, columns=names):
-            peaks = batch["vector"].flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
+        for batch, peaks in rows_of(stored, table, ["sha256", "start"]):
             starts = batch["start"].to_numpy()
             told.yardstick.add(peaks)
             told.likeness.add(peaks)

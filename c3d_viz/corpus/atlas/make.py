@@ -11,10 +11,10 @@ from pathlib import Path
 from ...arguments import checked
 from ...errors import VizError
 from ...progress import Progress
-from ..parts import held
+from ..parts import clear, held
 from ..ray_engine import Cluster
 from ..videos import distinct_videos, none_usable, text_of
-from .run import Run
+from .run import PARTS, Run
 from .settings import AtlasSettings
 
 
@@ -95,6 +95,6 @@ def write_atlas(
             ["c3d-viz", "atlas", *(text_of(Path(v)) for v in videos), *run.options()]
         )
         page_file = run.write(told, failed, len(whole) - len(distinct) - len(lost), command)
-        run.clean()
+        clear(run.parts, PARTS)
         windows = sum(video.windows for video in distinct)
         return AtlasReport(page_file, len(distinct), windows, tuple(failed))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,6 @@ from typing import Any
 from ...engine import device_named
 from ...errors import ExportError, VizError
 from ...files import (
-    is_part,
     make_folder,
     try_folder,
     whole_folder,
@@ -36,7 +34,8 @@ from .settings import AtlasSettings, fields_of
 from .tables import ATLAS, INDEX, MAPS, MEDIA, SCHEMA, WINDOWS, media_file, write_index, write_maps
 
 PAGE, ERRORS = "index.html", "errors.jsonl"
-_SHARD = re.compile(r"[0-9a-f]{12}-[0-9a-f]{64}-[0-9]+(-[0-9]+\.parquet|\.npz)")
+# what lies in the folder of parts
+PARTS = re.compile(rf"[0-9a-f]{{12}}-[0-9a-f]{{64}}-[0-9]+(-[0-9]+\.parquet|\.npz)|{WINDOWS}")
 _FILM = re.compile(r"[0-9]{2,}/[0-9]{4,}\.mp4")
 
 
@@ -205,14 +204,6 @@ class Run:
             "field": None if field is None else list(field.size),
             "tiles": tiles_of(field, self.clip),
         }
-
-    def clean(self) -> None:
-        """Remove what was kept on the way; whatever else lies in its folder stays."""
-        with contextlib.suppress(OSError):  # what is left is in nobody's way
-            for file in list(self.parts.iterdir()):
-                if _SHARD.fullmatch(file.name) or is_part(file.name) or file.name == WINDOWS:
-                    file.unlink(missing_ok=True)
-            self.parts.rmdir()
 
     def _tell(self, steps: int, what: str) -> None:
         self._done += steps
