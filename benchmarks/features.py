@@ -113,7 +113,7 @@ def stages(
         loop(model, batches)
         now = spend("network", now)
         for batch in batches:
-            describer._listener._rows(batch)
+            describer.listener._rows(batch)
         spend("the rest", now)
         windows += len(ready)
     spent["the rest"] = max(0, spent["the rest"] - spent["network"])

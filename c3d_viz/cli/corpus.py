@@ -191,7 +191,9 @@ def search(
     some_there([clip])
     from ..corpus import look_up
 
-    for found in look_up(clip, corpus, network, k, layer=layer):
+    with progress_bar("search") as progress:
+        nearest = look_up(clip, corpus, network, k, layer=layer, progress=progress)
+    for found in nearest:
         where = "" if found.start is None else f"  from frame {found.start}"
         where += "" if found.asked is None else f", as the clip from frame {found.asked}"
         say(f"{found.cosine:.4f}  {found.path}{where}")

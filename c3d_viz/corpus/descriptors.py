@@ -61,8 +61,8 @@ class Describer:
                 f"{takes.frames}, got {overlap}"
             )
         self.layer, self.step = layer, takes.frames - overlap
-        self._listener = Listener(model, takes, [layer], batch, mean_of_positions)
-        self.size = self._listener.size
+        self.listener = Listener(model, takes, [layer], batch, mean_of_positions)
+        self.size = self.listener.size
         self.piece = batch * math.ceil(LENGTH / batch)  # windows; no batch is of two pieces
 
     def stream(self, video: Video, part: slice = slice(None)) -> WindowStream:
@@ -71,13 +71,13 @@ class Describer:
         Raises:
             ClipError: it cannot be read, or is shorter than one window.
         """
-        takes = self._listener.input
+        takes = self.listener.input
         apart = self.step if isinstance(video, Clip) else self.step * takes.stride
         return WindowStream(video, takes, apart, part)
 
     def vectors(self, stream: WindowStream) -> Iterator[Vectors]:
         """(B, D) float32 for each batch of windows; see ``Listener.vectors``."""
-        return self._listener.vectors(stream)
+        return self.listener.vectors(stream)
 
 
 def starts_in_source(video: Video, stream: WindowStream) -> npt.NDArray[np.int64]:
@@ -167,12 +167,9 @@ def describe(
     """
     describer = Describer(model, spec, layer, overlap, batch)
     stream = describer.stream(clip)
-    total, answers = Sum(describer.piece), list[Vectors]()
-    for answer in describer.vectors(stream):
-        answers.append(answer)
-        total.add(answer)
-        if progress is not None:
-            progress(total.count, len(stream.starts), stream.label)
+    windows, total = describer.listener.all_vectors(stream, progress), Sum(describer.piece)
+    for first in range(0, len(windows), batch):
+        total.add(windows[first : first + batch])
     starts = starts_in_source(clip, stream)
     vector = total.direction(stream.label, layer)
-    return Descriptor(vector, np.concatenate(answers), starts, stream.frames, stream.notes)
+    return Descriptor(vector, windows, starts, stream.frames, stream.notes)

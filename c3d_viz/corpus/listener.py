@@ -15,6 +15,7 @@ from ..clips import WindowStream
 from ..engine import check_input, check_recorded, eval_view, forward, recording, undisturbed
 from ..errors import LayerError, VizError
 from ..nets import InputSpec, ModelSpec
+from ..progress import Progress
 
 Vectors = npt.NDArray[np.float32]
 Summary = Callable[[Tensor], Tensor]  # (B, C, ...) -> (B, C)
@@ -98,6 +99,15 @@ class Listener:
                             f"check the input and weights"
                         )
                 yield torch.cat(list(rows.values()), 1).cpu().numpy()
+
+    def all_vectors(self, stream: WindowStream, progress: Progress | None = None) -> Vectors:
+        """(N, D) float32, of all windows; ``progress`` as of ``describe``, errors as above."""
+        answers = list[Vectors]()
+        for answer in self.vectors(stream):
+            answers.append(answer)
+            if progress is not None:
+                progress(sum(map(len, answers)), len(stream.starts), stream.label)
+        return np.concatenate(answers)
 
     def _rows(self, x: Tensor) -> dict[str, Tensor]:
         """(B, C, T, H, W) -> (B, channels) float32 of each layer, on the model's device."""

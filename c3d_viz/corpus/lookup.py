@@ -9,6 +9,7 @@ from typing import Any
 from ..arguments import checked
 from ..clips import Clip, find_videos, video_info
 from ..errors import ClipError, ExportError, VizError
+from ..progress import Progress
 from ..weights import NetworkChoice
 from .atlas import Atlas
 from .descriptors import describe
@@ -25,6 +26,7 @@ def look_up(
     k: int = 9,
     *,
     layer: str | None = None,
+    progress: Progress | None = None,
 ) -> list[Neighbour]:
     """The k windows, or videos, of a corpus that are nearest to a clip, by cosine, exactly.
 
@@ -35,6 +37,7 @@ def look_up(
         corpus: a table of ``c3d-viz features``, or the folder of an atlas.
         network: the one that the corpus was made with.
         layer: of an atlas; the last by default.
+        progress: called with windows of the clip done, their number, and its name.
 
     Raises:
         ExportError: the corpus is missing, damaged, or made with another network.
@@ -61,8 +64,9 @@ def look_up(
             f"--weights and the like"
         )
     if atlas is not None:
-        return atlas.search(model, clip, layer, k, spec=spec)
-    made = describe(model, clip, about["layer"], about["overlap"], spec=spec)
+        return atlas.search(model, clip, layer, k, spec=spec, progress=progress)
+    cut = about["layer"], about["overlap"]
+    made = describe(model, clip, *cut, spec=spec, progress=progress)
     if not about["windows"]:
         return search(place, made.vector, k)
     return of_windows(search(place, made.windows, k), made.starts)

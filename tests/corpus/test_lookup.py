@@ -46,7 +46,8 @@ def test_the_command_names_the_video_first(
     capsys: pytest.CaptureFixture[str], corpus: Path, name: str, rows: int, start: str
 ) -> None:
     words = ["search", str(corpus / "1.mp4"), "--in", str(corpus / name), "--k", "50"]
-    status, said, _ = call(capsys, *words, *SMALL_NET.options())
+    status, said, told = call(capsys, *words, *SMALL_NET.options())
+    assert told == f"search: 4 of 4, {corpus / '1.mp4'}\n"
     lines = said.splitlines()
     assert (status, len(lines)) == (0, rows)
     assert said.startswith(f"1.0000  {corpus / '1.mp4'}{start}")

@@ -17,9 +17,10 @@ from ...errors import ExportError, LayerError, VizError
 from ...files import read_json
 from ...methods import METHODS
 from ...nets import InputSpec, ModelSpec
+from ...progress import Progress
 from ..descriptors import starts_in_source
 from ..identity import difference
-from ..listener import Listener, Vectors, peak_of_positions
+from ..listener import Listener, peak_of_positions
 from ..nearest import Neighbour, check_k, nearest_rows, of_windows
 from ..table import parquet_file
 from .settings import MAX_TOP
@@ -194,6 +195,7 @@ class Atlas:
         k: int = 9,
         *,
         spec: ModelSpec | InputSpec,
+        progress: Progress | None = None,
     ) -> list[Neighbour]:
         """The k windows of the corpus nearest to a clip, by the peaks of a layer's feature maps.
 
@@ -204,6 +206,7 @@ class Atlas:
         Args:
             model, spec: the network the atlas was made with.
             layer: one of the atlas's; the last by default.
+            progress: called with windows of the clip done, their number, and its name.
 
         Raises:
             LayerError: as ``top``.
@@ -223,7 +226,7 @@ class Atlas:
         if isinstance(clip, Clip):  # it has every n-th frame alone
             apart = max(1, apart // takes.stride)
         stream = WindowStream(clip, takes, apart)
-        rows: Vectors = np.concatenate(list(listener.vectors(stream)))
+        rows = listener.all_vectors(stream, progress)
         size = sum(entry.channels for entry in self.layers)
         found = nearest_rows(self.path / WINDOWS, rows, k, size, slice(first, first + width))
         return of_windows(found, starts_in_source(clip, stream))
