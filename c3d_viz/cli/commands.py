@@ -54,8 +54,8 @@ class _Commands(TyperGroup):
             _fail(by_option(str(error), words), 2)
         except KeyboardInterrupt:
             hint = " Go on later with --resume." if "export" in sys.argv else ""
-            if ctx.invoked_subcommand == "units":
-                hint = " The same command goes on from what was measured."
+            if ctx.invoked_subcommand in ("units", "features", "atlas"):
+                hint = " The same command goes on from what was done."
             _fail(f"stopped.{hint}", 130)
         except BrokenPipeError:
             raise

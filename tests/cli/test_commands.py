@@ -235,7 +235,7 @@ def test_what_is_said_against_a_checkpoint_is_passed_on(
         assert f"{option} takes" in said
         assert repr(value) in said
     status, _, said = call(capsys, "layers", "--channel-order", "GBR")
-    assert (status, "channel_order must be RGB or BGR" in said) == (2, True)
+    assert (status, "--channel-order must be RGB or BGR" in said) == (2, True)
 
 
 def test_layers(capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,3 +90,19 @@ def test_clips_that_are_missing_are_said_before_anything_is_imported(
         status, _, error = call(capsys, *words, "gone.mp4", "b.mp4")
         others = ", nor does any other of the 2 named"
         assert (status, error) == (2, f"c3d-viz: gone.mp4 does not exist{others}{give}")
+
+
+@pytest.mark.parametrize("command", ["features", "atlas"])
+def test_ctrl_c_says_how_to_go_on(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    command: str,
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"c3d_viz.corpus.write_{command}", stop)
+    words = [command, str(tmp_path), "-o", str(tmp_path / "f.parquet"), "--jobs", "1"]
+    said = "c3d-viz: stopped. The same command goes on from what was done.\n"
+    assert call(capsys, *words) == (130, "", said)
