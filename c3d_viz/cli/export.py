@@ -20,7 +20,7 @@ from .options import (
     whole_numbers,
 )
 from .progress import progress_bar, say
-from .shortfall import frames_taken, less_than_asked, walked_by_autograd
+from .shortfall import frames_taken, less_than_asked, noted, walked_by_autograd
 
 _AT = "time,row,column as in 0,3,4, or mean, or sum"
 
@@ -98,7 +98,6 @@ def export(
     timings: Annotated[bool, typer.Option("--timings", help="Say where the time went.")] = False,
 ) -> None:
     """Write what every layer sees in clips, as pictures, videos, arrays."""
-    from ..engine import settled
     from ..export import ExportSettings, export_clip, export_clips, is_one_clip
     from ..files import read_json
     from ..methods import read_settings
@@ -134,14 +133,11 @@ def export(
             done = export_clips(clips, out, common, progress=progress, **how)
             lines = [f"left out: {clip.error}" for clip in done if clip.error is not None]
             whole = [clip.folder / "manifest.json" for clip in done if clip.error is None]
-    _, note = settled("bf16" if precision == "bf16" else "float32", device.partition(":")[0])
     if timings:
         for name, seconds in spent.items():
             say(f"{name:<30}{seconds:9.2f} s", err=True)
         say(*walked_by_autograd(network, read_json(whole[0]) or {}), err=True)
-    if note is not None:
-        say(note, err=True)
-    say(*lines, err=True)
+    say(*lines, *noted([read_json(manifest) or {} for manifest in whole]), err=True)
     say(f"open {out / 'index.html'}")
     if not one and lines:
         say(f"{len(lines)} of {len(done)} clips could not be used", err=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..weights import NetworkChoice
+
+_ROUTINE = ("settings: ", "the class activation map has")  # true of every map of a method
+_FEW = 6  # notes said one by one
 
 
 def frames_taken(manifest: dict[str, Any]) -> str:
@@ -30,6 +34,22 @@ def less_than_asked(manifest: dict[str, Any]) -> list[str]:
         layers = ", ".join(f"{x['layer']} has {x['shape'][0]}" for x in few)
         lines.append(f"maps: all of a layer where it has fewer than {asked['top']}: {layers}")
     return lines
+
+
+def noted(manifests: Iterable[dict[str, Any]]) -> list[str]:
+    """What the pages note of clips and maps, a line each, with whose notes they are."""
+    found: dict[str, dict[str, None]] = {}
+    for manifest in (manifest for manifest in manifests if "clip" in manifest):
+        clip, windows = manifest["clip"], manifest["windows"]
+        for note in [*clip.get("notes", ()), *(n for w in windows for n in w.get("notes", ()))]:
+            found.setdefault(note, {})[clip["name"]] = None
+        for layer in (layer for window in windows for layer in window["layers"]):
+            for of_maps in (n for unit in layer["units"] for n in unit.get("notes", {}).values()):
+                for note in (n for n in of_maps if not n.startswith(_ROUTINE)):
+                    found.setdefault(note, {})[layer["layer"]] = None
+    lines = [f"note: {note.rstrip('.')} ({', '.join(where)})" for note, where in found.items()]
+    more = [f"note: {len(lines) - _FEW} more on the page"] if len(lines) > _FEW else []
+    return lines[:_FEW] + more
 
 
 def walked_by_autograd(network: NetworkChoice, manifest: dict[str, Any]) -> list[str]:

@@ -129,7 +129,7 @@ def test_a_precision_that_was_not_used_is_said(
         words = ["export", str(bikes), "-o", str(tmp_path / precision), *ONE]
         status, _, err = call(capsys, *words, "--precision", precision)
         assert status == 0, err
-        assert err.splitlines().count(note) == said
+        assert err.splitlines().count(f"note: {note} (conv1a)") == said
 
 
 def test_less_than_was_asked_for_is_said(

@@ -70,3 +70,17 @@ def test_export_passes_precision_look_and_device_on(
     assert call(capsys, *words.split())[0] == 0
     expected = {"precision": "bf16", "mode": "signed", "device": "cuda:1", "overwrite": True}
     assert {k: seen[k] for k in expected} == expected
+
+
+def test_what_pages_note_is_said_with_where() -> None:
+    from c3d_viz.cli.shortfall import noted
+
+    def manifest(name: str, notes: list[str], **of_maps: list[str]) -> dict[str, Any]:
+        layers = [{"layer": k, "units": [{"notes": {"guided": v}}, {}]} for k, v in of_maps.items()]
+        clip = {"name": name, "notes": notes}
+        return {"clip": clip, "windows": [{"notes": notes, "layers": layers}, {"layers": layers}]}
+
+    two = [manifest("a", ["cut"], b=["bent."], c=["bent.", "settings: x"]), {}, manifest("z", [])]
+    assert noted(two) == ["note: cut (a)", "note: bent (b, c)"]
+    many = noted([manifest("a", [str(number) for number in range(9)])])
+    assert many[5:] == ["note: 5 (a)", "note: 3 more on the page"]
