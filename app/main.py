@@ -7,6 +7,7 @@ file.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,10 @@ from typing import Any
 import streamlit as st
 
 HERE = Path(__file__).parent
+# PyTorch's threads sleep between two computations: turning round until there is work again, they
+# take the cores from whoever has some (a map took five times the processor time on a busy machine).
+# It is asked for when PyTorch is loaded, which ``load`` does.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 PACKAGE = "c3d_viz._app" if HERE.name == "_app" else "app"  # installed, or in a checkout
 if PACKAGE == "app" and str(HERE.parent) not in sys.path:  # Streamlit puts only HERE on the path
     sys.path.insert(0, str(HERE.parent))

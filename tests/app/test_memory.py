@@ -1,7 +1,8 @@
-"""Threads that come and go leave no heap of their own behind."""
+"""Threads leave no heap of their own behind, and sleep between two computations."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,27 @@ def test_the_server_has_them_share(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "share", lambda: told.append("shared"))
     sessions.Sessions()
     assert told == ["shared"]
+
+
+@pytest.mark.parametrize("given", [None, "ACTIVE"])
+def test_threads_are_to_sleep_before_pytorch_is_loaded(given: str | None) -> None:
+    script = """
+import os, runpy, sys
+class Look:
+    def find_spec(self, name, *_):
+        if name == "torch":
+            print("loads with", os.environ["OMP_WAIT_POLICY"], flush=True)
+            os._exit(0)
+sys.meta_path.insert(0, Look())
+runpy.run_path("app/main.py", run_name="__main__")
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    environment |= {} if given is None else {"OMP_WAIT_POLICY": given}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parents[2],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == f"loads with {given or 'PASSIVE'}"
