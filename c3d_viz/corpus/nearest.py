@@ -95,7 +95,7 @@ def nearest_rows(
         names = ["path", "sha256"]
         names += ["start"] if "start" in stored.schema_arrow.names else []
         for batch, values in rows_of(stored, path, names):
-            likeness = _unit(values[:, part]) @ unit.T
+            likeness = (_unit(values[:, part]) @ unit.T).clip(-1, 1)  # rounding may go beyond
             likeness[:, zero] = -2  # below any cosine
             query = likeness.argmax(axis=1)
             best = np.concatenate([best, likeness.max(axis=1)])

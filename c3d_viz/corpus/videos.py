@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..clips import counting_order, find_videos
 from ..errors import ClipError
@@ -30,6 +30,12 @@ def distinct_videos(videos: Sequence[str | os.PathLike[str]]) -> list[Path]:
 def text_of(path: Path) -> str:
     """The path as UTF-8; bytes that are none as ``\\xff``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def place_of(path: str) -> PurePath:
+    """A video's file, or the folder that holds its ``frames``: by its name people know it."""
+    place = PurePath(path)
+    return place.parent if place.name == "frames" and place.parent.name else place
 
 
 def list_failures(file: Path, failed: Sequence[tuple[str, str]]) -> Path | None:

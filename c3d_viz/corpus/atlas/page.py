@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import PurePath
 
 from ...methods import METHODS
+from ..videos import place_of
 from .opened import Atlas, AtlasLayer
 from .style import SCRIPT, STYLE
 from .tables import FeatureMap, TopWindow, media_file
@@ -147,14 +147,12 @@ def _card(
 
 
 def _row(top: TopWindow, every: int) -> str:
-    where = PurePath(top.path.rstrip("/\\"))
-    short = where.parent.name if where.name == "frames" and where.parent.name else where.name
     first, last = (top.start + every * n for n in top.frames)
     text = f"{top.path}, window from frame {top.start}"
     if top.at:
         text += f", strongest at time {top.at[0]}, row {top.at[1]}, column {top.at[2]}"
     return (
-        f'<li title="{escape(text)}"><b>{top.value:.3g}</b> {escape(short)}<br>'
+        f'<li title="{escape(text)}"><b>{top.value:.3g}</b> {escape(place_of(top.path).name)}<br>'
         f"<small>frames {first}–{last}</small></li>"
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 
 import numpy as np
 from torch import nn
@@ -14,6 +13,7 @@ from ...engine import Unit, receptive_fields
 from ...errors import ClipError, ExportError
 from ...methods import attribute
 from ...nets import ModelSpec
+from ..videos import place_of
 from .draw import TILE, Picture, strip_of
 from .opened import Atlas
 from .tables import TopWindow
@@ -95,5 +95,7 @@ def top_films(
     if other := atlas.differs(model, spec):
         raise ExportError(f"{path} is an atlas of another network (other {other}); make one of it")
     tops, strips = atlas.top(layer, channel), film_strips(atlas, layer, channel)
-    names = [f"{Path(top.path).name}, frame {top.start}: answers {top.value:.3g}" for top in tops]
+    names = [
+        f"{place_of(top.path).name}, frame {top.start}: answers {top.value:.3g}" for top in tops
+    ]
     return list(zip(names, strips, strict=False))[:most]

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ...errors import ExportError, VizError
 from ..table import length_of, parquet_file, rows_of, said_of
+from ..videos import place_of
 
 MAX_VIDEOS = 20_000  # of a map: t-SNE and the picture are for so many
 GROUP = r"g(\d+)_c\d+"  # in the names of UCF101: clips cut from one video
@@ -34,12 +35,12 @@ class Table:
     @property
     def names(self) -> list[str]:
         """Short names: of the file, or of the folder that holds ``frames``."""
-        return [_place(path).name for path in self.paths]
+        return [place_of(path).name for path in self.paths]
 
     @property
     def folders(self) -> list[str]:
         """Name of the folder that each video lies in."""
-        return [_place(path).parent.name for path in self.paths]
+        return [place_of(path).parent.name for path in self.paths]
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def arrange(vectors: Floats, k: int, seed: int) -> Arranged:
         likeness[np.arange(len(likeness)), start + np.arange(len(likeness))] = -np.inf
         order = np.argsort(-likeness, axis=1, kind="stable")[:, :k]
         nearest.append(order)
-        cosine.append(np.take_along_axis(likeness, order, 1))
+        cosine.append(np.take_along_axis(likeness, order, 1).clip(-1, 1))
     pca = decomposition.PCA(2, svd_solver="full").fit(vectors)
     flat = pca.transform(vectors).astype(np.float32)
     perplexity = min(_PERPLEXITY, (count - 1) / 3)
@@ -199,11 +200,6 @@ def _groups(names: Sequence[str], pattern: str) -> npt.NDArray[np.str_]:
             f"video {number}" if found is None else f"group {(*found.groups(), found[0])[0]}"
         )
     return np.array(made)
-
-
-def _place(path: str) -> PurePath:
-    place = Path(path)
-    return place.parent if place.name == "frames" and place.parent.name else place
 
 
 def _sklearn(name: str) -> Any:
