@@ -193,7 +193,7 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     """
     try:
         if Path(path).exists() and not Path(path).is_file():  # a pipe would be waited for
-            raise ExportError(f"{path} is no ordinary file; choose another folder")
+            raise ExportError(f"{path} is no ordinary file, but a folder, a pipe or a device")
         with Path(path).open("rb") as file:
             data = file.read(_MAX_JSON + 1)
         value = json.loads(data) if len(data) <= _MAX_JSON else None

@@ -108,15 +108,26 @@ def _sprites(args: argparse.Namespace) -> None:
         print(printable(line), flush=True)
 
 
-def _whole(text: str) -> int:
-    return int(text.encode("ascii"))  # of a str it takes digits of any script
+def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
+    """The parser of an option that takes a number; it names what was given and what is allowed."""
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text.encode("ascii"))  # of a str they take digits of any script
+        except ValueError:
+            what = "whole number" if kind is int else "number"
+            raise argparse.ArgumentTypeError(f"{text!r:.80} is no {what}") from None
+        if not low <= value <= high:  # as NaN is not
+            raise argparse.ArgumentTypeError(f"must be {low:,} to {high:,}, got {text:.80}")
+        return value
+
+    return read
 
 
-def _real(text: str) -> float:
-    return float(text.encode("ascii"))
-
-
-_whole.__name__, _real.__name__ = "whole number", "number"  # what argparse says is invalid
+_COUNT = _number(int, 1, 10**12)
+_MINUTES = _number(float, 0, 10**6)
+_SEED = _number(int, 0, 2**63 - 1)
+_LR = _number(float, 1e-9, 10)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -142,9 +153,9 @@ def parser() -> argparse.ArgumentParser:
     def run(sub: argparse.ArgumentParser, minutes: str) -> None:
         sub.add_argument("-o", "--out", type=Path, required=True, help="folder of the run")
         length = sub.add_mutually_exclusive_group()
-        length.add_argument("--minutes", type=_real, help=f"length of the run ({minutes})")
-        length.add_argument("--clips", type=_whole, help="length of the run in clips or pictures")
-        sub.add_argument("--seed", type=_whole, default=0)
+        length.add_argument("--minutes", type=_MINUTES, help=f"length of the run ({minutes})")
+        length.add_argument("--clips", type=_COUNT, help="length of the run in clips or pictures")
+        sub.add_argument("--seed", type=_SEED, default=0)
         sub.add_argument("--float32", action="store_true", help="no bfloat16 anywhere")
 
     sub = command("sprites", _sprites, "make sprites/ and backgrounds/ from Debian packages")
@@ -162,15 +173,20 @@ def parser() -> argparse.ArgumentParser:
     begin.add_argument(
         "--joint", type=Path, help="go on from this joint run at full clutter, with a new schedule"
     )
-    sub.add_argument("--depth", type=_whole, default=3, choices=(1, 3), help="1 is the 2D twin")
     sub.add_argument(
-        "--stills", type=_whole, default=0, metavar="N",
+        "--depth", type=_number(int, 1, 3), default=3, choices=(1, 3), help="1 is the 2D twin"
+    )
+    sub.add_argument(
+        "--stills", type=_number(int, 0, 4096), default=0, metavar="N",
         help="N single pictures beside the 24 clips of every step, for what alone (0)",
     )  # fmt: skip
     sub.add_argument(
-        "--how-weight", type=_real, metavar="W", help="weight of how's loss (1.0; what's is 1.5)"
+        "--how-weight",
+        type=_number(float, 0, 1000),
+        metavar="W",
+        help="weight of how's loss (1.0; what's is 1.5)",
     )
-    sub.add_argument("--lr", type=_real, help="peak of the learning rate (0.0015)")
+    sub.add_argument("--lr", type=_LR, help="peak of the learning rate (0.0015)")
     run(sub, "31")
 
     sub = command("pack", _pack, "fold a joint run's averaged net into a file for load_model")
@@ -194,17 +210,17 @@ def parser() -> argparse.ArgumentParser:
     sub = command("depths", _depths, "the paper's study of temporal kernel depths, small")
     sub.add_argument("sources", type=Path, help=pictures)
     sub.add_argument("-o", "--out", type=Path, required=True, help="folder of the study")
-    sub.add_argument("--clips", type=_whole, help="training clips, a multiple of 12 (3000)")
-    sub.add_argument("--epochs", type=_whole, help="how often each is seen (4)")
-    sub.add_argument("--seeds", type=_whole, help="networks of each depth (2)")
+    sub.add_argument("--clips", type=_COUNT, help="training clips, a multiple of 12 (3000)")
+    sub.add_argument("--epochs", type=_COUNT, help="how often each is seen (4)")
+    sub.add_argument("--seeds", type=_number(int, 1, 1000), help="networks of each depth (2)")
 
     sub = command("videos", _videos, "train or fine-tune on your own videos, a folder per class")
     sub.add_argument("folder", type=Path, help="FOLDER/<class>/*.avi, as UCF101")
     run(sub, "60")
     sub.add_argument("--init", default="compact", help="compact, compact-2d, c3d or scratch")
     sub.add_argument("--weights", type=Path, help="checkpoint for --init c3d")
-    sub.add_argument("--batch", type=_whole, default=16)
-    sub.add_argument("--lr", type=_real, help="peak of the learning rate (0.0003)")
+    sub.add_argument("--batch", type=_number(int, 1, 4096), default=16)
+    sub.add_argument("--lr", type=_LR, help="peak of the learning rate (0.0003)")
     return parser
 
 

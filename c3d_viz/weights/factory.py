@@ -26,6 +26,7 @@ from . import files
 from .state import load_state
 
 _ASSUMED = "input assumed as torchvision's video networks take it (16 x 112 x 112, RGB)"
+_MAX_DEPTH = 100  # modules in modules; networks have ten
 
 
 def is_factory(model: str) -> bool:
@@ -65,6 +66,7 @@ def load_factory(
             f"{name} must return a torch.nn.Module, or a module and an InputSpec; it returned "
             f"{_kind(made)}"
         )
+    _check_depth(model, name)
     if any(isinstance(part, torch.jit.ScriptModule) for part in model.modules()):
         raise WeightsError(
             f"{name} returns a scripted or traced program, which cannot be looked into; return the "
@@ -192,6 +194,19 @@ def outputs_of(model: nn.Module, spec: InputSpec, name: str, seed: int) -> int:
             )
     fits = isinstance(output, torch.Tensor) and output.ndim == 2 and len(output) == 1
     return int(output.shape[1]) if fits else 0
+
+
+def _check_depth(model: nn.Module, name: str) -> None:
+    """Refuse what Python cannot walk through or copy: each level takes several calls in calls."""
+    level = {id(model): model}
+    for _ in range(_MAX_DEPTH):
+        level = {id(child): child for module in level.values() for child in module.children()}
+        if not level:
+            return
+    raise WeightsError(
+        f"{name}: its modules lie more than {_MAX_DEPTH} deep in each other, or hold themselves; "
+        f"put them side by side, as in one nn.Sequential"
+    )
 
 
 def _fail(error: BaseException, what: str) -> NoReturn:

@@ -58,7 +58,7 @@ COMMANDS = [
 def take(words: list[str]) -> None:
     """Parse as the program does, down to the command's own options; nothing is run."""
     if words[:1] == ["train"]:
-        parser().parse_args(["0" if word == "N" else word for word in words[1:]])
+        parser().parse_args(["1" if word == "N" else word for word in words[1:]])
         return
     group = get_command(cli.app)
     context = group.make_context("c3d-viz", list(words))

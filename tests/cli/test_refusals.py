@@ -104,6 +104,26 @@ def test_a_refused_export_leaves_nothing_behind(
         ["export", f"{LONG}.mp4", "-o", "out"],
         ["check", "", "-o", "out"],
         ["train", "--nonsense"],
+        *(
+            ["train", "videos", "data", "-o", "y", *wrong.split()]
+            for wrong in (
+                "--minutes nan",
+                "--minutes inf",
+                "--minutes -1",
+                "--minutes x",
+                "--clips 0",
+                "--clips \u0663",
+                f"--clips {HUGE}",
+                "--lr nan",
+                "--lr 0",
+                "--lr 1e9",
+                "--batch 0",
+                f"--seed {MANY}",
+                "--seed -1",
+            )
+        ),
+        ["train", "depths", "data", "-o", "y", "--seeds", "0"],
+        ["train", "joint", "data", "--flat", "x", "-o", "y", "--how-weight", "nan"],
         ["train", "joint", "data"],
         ["train", "joint", "data", "--flat", "x", "-o", "y", "--depth", "2"],
     ],
@@ -118,6 +138,8 @@ def test_one_line(
     status, out, err = call(capsys, *words)
     assert (status, out, err.count("\n")) == (2, "", 1), err
     assert list(tmp_path.iterdir()) == []
+    if words[0] == "train" and "-o" in words and words[-1] != "2":
+        assert f"argument {words[-2]}: " in err
 
 
 def test_a_precision_that_was_not_used_is_said(

@@ -50,6 +50,13 @@ def deaf(): return nn.Conv3d(5, 1, 1)
 def lazy(): return nn.LazyConv3d(2, 3)
 def scripted(): return torch.jit.script(nn.Conv3d(3, 2, 1))
 def maps(): return nn.Conv3d(3, 2, 1)
+def deep(levels=2000):
+    net = nn.Conv3d(3, 2, 1)
+    for _ in range(levels):
+        net = nn.Sequential(net)
+    return net
+def nested(): return deep(99)
+def round(): net = nn.Sequential(); net.add_module("0", net); return net
 """
 
 
@@ -170,6 +177,8 @@ def test_a_module_of_a_package_beside_which_one_works(
         ("nothing", "must return a torch.nn.Module, .* it returned NoneType"),
         ("pair", r"must return .* it returned \(Net, str\)"),
         ("deaf", r"not take a clip of its input \(1, 3, 16, 112, 112\).*InputSpec.*viz.wrap"),
+        ("deep", "lie more than 100 deep in each other"),
+        ("round", "or hold themselves"),
         ("scripted", "returns a scripted or traced program.*; return the Python module"),
         ("lazy", "parameters without memory"),
     ],
@@ -253,3 +262,12 @@ def test_c3d_takes_its_frames_at_any_stride() -> None:
     ):
         with pytest.raises(WeightsError, match=said):
             load_model("compact", **given)  # type: ignore[arg-type]
+
+
+def test_a_network_as_deep_as_is_allowed_is_looked_into(net: Path) -> None:
+    model, spec = load_model(f"{net}:nested")
+    clip = torch.rand(1, *spec.input.shape)[..., :2, :2, :2]
+    layer = ".".join("0" * 99)
+    assert viz.trace(model, clip, [layer]).activations[layer].shape == (2, 2, 2, 2)
+    att = viz.attribute(model, clip, viz.Unit(layer, 1), "gradient")
+    assert att.values.any()
