@@ -20,6 +20,17 @@ from .errors import VizError
 _F = TypeVar("_F", bound=Callable[..., Any])
 _LISTS = (Sequence, Iterable, list, tuple)
 _MAPPINGS = (Mapping, dict)
+MAX_SEED = 2**31 - 1  # what is counted up from a multiple of it still has 64 bits
+
+
+def check_seed(seed: int, error: type[VizError] = VizError) -> None:
+    """Refuse, before any work, a seed that not everything that draws by it can carry.
+
+    Raises:
+        VizError: ``error``, where it is not 0 to ``MAX_SEED``.
+    """
+    if not 0 <= seed <= MAX_SEED:
+        raise error(f"seed must be 0 to {MAX_SEED}, got {given(seed)}")
 
 
 def checked(error: type[VizError], *own: str) -> Callable[[_F], _F]:

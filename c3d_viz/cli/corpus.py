@@ -216,7 +216,9 @@ def map_(
         str | None,
         typer.Option("--group", metavar="REGEX", help="What names of one group share. [UCF101's]"),
     ] = None,
-    seed: Annotated[int, whole("--seed", metavar="N", help="Seed of all chance.")] = 0,
+    seed: Annotated[
+        int, whole("--seed", metavar="N", help="Seed of all chance, 0 to 2147483647.")
+    ] = 0,
 ) -> None:
     """Draw a map of videos: nearest, PCA, t-SNE; classify them by folder."""
     from ..corpus import write_map

@@ -149,7 +149,7 @@ NETWORK_OPTIONS = {
         ),
         None,
     ),
-    "seed": (_option(int, "--seed", "N", "Seed of all that is random."), 0),
+    "seed": (_option(int, "--seed", "N", "Seed of all that is random, 0 to 2147483647."), 0),
     "num_classes": (
         _option(int | None, "--num-classes", "N", "Length of fc8, where the weights have none."),
         None,
@@ -210,6 +210,9 @@ def network_of(given: dict[str, Any]) -> Network:
     Raises:
         VizError: numbers are asked for and words were given, or nothing was.
     """
+    from ..arguments import check_seed
+
+    check_seed(given["seed"])
     from ..weights import NetworkChoice
 
     for name, value in given.items():

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..arguments import check_seed
 from ..errors import FindingError
 from ..stats import Interval
 from ..weights import NetworkChoice
@@ -52,10 +53,10 @@ class StudySettings:
         for what, value, low, high in (
             ("reinit (re-initialised networks, 10 for a verdict)", self.reinit, 1, 1000),
             ("windows of each video", self.windows_per_video, 1, 1000),
-            ("seed", self.seed, 0, 2**32 - 1),
         ):
             if not low <= value <= high:
                 raise FindingError(f"{what} must be {low} to {high}, got {value}")
+        check_seed(self.seed, FindingError)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..arguments import MAX_SEED
 from ..engine import Unit, undisturbed
 from ..errors import VizError
 from .answer import Answer, answer_of, counted
@@ -38,7 +39,7 @@ class RiseSettings(Settings):
     grid: tuple[int, int, int] = setting((4, 7, 7), "cells of a mask in time, rows, columns", low=1)
     open: float = setting(0.5, "share of the cells that can be seen", low=0.01, high=0.99)
     fill: str = setting("mean", "what stands where nothing can be seen", choices=FILLS)
-    seed: int = setting(0, "of the masks", low=0, high=2**31 - 1)
+    seed: int = setting(0, "of the masks", low=0, high=MAX_SEED)
 
     def check_clip(self, shape: tuple[int, ...]) -> None:
         """A mask has at most as many cells as the clip."""

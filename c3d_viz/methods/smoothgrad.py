@@ -20,6 +20,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from ..arguments import MAX_SEED
 from ..engine import Unit, undisturbed
 from .answer import answer_of, counted, leaf_of
 from .narrowed import within
@@ -35,7 +36,7 @@ class SmoothGradSettings(Settings):
     noise: float = setting(
         0.15, "deviation of the noise, as a share of the clip's range of values", low=0, high=10
     )
-    seed: int = setting(0, "of the noise", low=0, high=2**31 - 1)
+    seed: int = setting(0, "of the noise", low=0, high=MAX_SEED)
 
 
 def smooth_grad(

@@ -20,8 +20,10 @@ def _line(done: int, total: int, what: str) -> None:
 
 
 def _settings(args: argparse.Namespace, default: Settings) -> Settings:
+    from ..arguments import check_seed
     from ..engine import settled
 
+    check_seed(args.seed)
     precision, note = settled("float32" if args.float32 else "bf16")
     if note is not None:
         print(note, flush=True)

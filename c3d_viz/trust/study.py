@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from ..arguments import check_fields, checked
+from ..arguments import check_fields, check_seed, checked
 from ..engine import called_layers, check_recorded, top_units, trace
 from ..errors import LayerError, VizError
 from ..files import make_folder, try_folder, write_json, write_text
@@ -71,8 +71,7 @@ class CheckSettings:
                     raise VizError(f"no {what} {name!r}; there are {', '.join(known)}")
         if not 0 <= self.synthetic <= MAX_SYNTHETIC:
             raise VizError(f"synthetic clips: 0 to {MAX_SYNTHETIC}, got {self.synthetic}")
-        if not 0 <= self.seed < 2**31:
-            raise VizError(f"seed must be 0 to {2**31 - 1}, got {self.seed}")
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from ..arguments import check_seed
 from ..errors import WeightsError
 from ..nets import C3D, ChannelOrder, InputSpec, Layout, ModelSpec, Pool5, initialise
 from . import assemble, files
@@ -158,8 +159,7 @@ class NetworkChoice:
             raise WeightsError(f"fc6_order must be 'chw' or 'hwc', got {self.fc6_order!r}")
         if self.num_classes is not None and not 1 <= self.num_classes <= MAX_CLASSES:
             raise WeightsError(f"num_classes must be 1 to {MAX_CLASSES}, got {self.num_classes}")
-        if not 0 <= self.seed < 2**64:
-            raise WeightsError(f"seed must be 0 to {2**64 - 1}, got {self.seed}")
+        check_seed(self.seed, WeightsError)
         model: nn.Module
         if not self.is_c3d:
             model, spec = self._of_others(max_bytes)

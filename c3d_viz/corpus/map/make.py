@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ...arguments import checked
+from ...arguments import check_seed, checked
 from ...clips import read_thumbnails
 from ...errors import ClipError, ExportError, VizError
 from ...files import make_folder, try_folder, whole_folder, write_bytes, write_json, write_text
@@ -61,6 +61,7 @@ def write_map(
         ExportError: the table cannot be used, or the folder is there already.
         VizError: what ``arrange`` and ``classify`` raise.
     """
+    check_seed(seed)
     folder = Path(out)
     if os.path.lexists(folder):
         raise ExportError(f"{folder} is there already; name a new folder")

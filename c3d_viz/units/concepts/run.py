@@ -75,8 +75,8 @@ def write_concepts(
         raise VizError(f"clips must be {_CLIPS[0]} to {_CLIPS[1]}, got {settings.clips}")
     device = device_named(settings.device)
     seed = settings.network.seed
-    library = chosen_library(settings.library, seed)
     model, spec = settings.network.load()
+    library = chosen_library(settings.library, seed)
     layers = layers_to_measure(model, settings.layers)
     networks: list[tuple[str, int | None]] = [("this network", None)]
     networks += [(f"untrained {k}", 1000 + k + 100_000 * seed) for k in range(settings.controls)]
