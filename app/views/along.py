@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from .. import components, state, tasks, work
+from .. import components, state, tasks, ui, work
 from ..following import Trace, along
 from ..sessions import session
 from ..waiting import show
+from . import stage
 
 
 def _name(shown: state.Shown, unit: work.Spot) -> str:
@@ -24,7 +25,8 @@ def trace(shown: state.Shown, unit: work.Spot) -> Trace | None:
 def controls(shown: state.Shown, unit: work.Spot) -> None:
     """The button that begins it, or how far it is."""
     name = _name(shown, unit)
-    begin = f"Follow map {unit.channel} along the video"
+    called = stage.names_of(shown, unit.layer)(unit.channel)
+    begin = f"Follow {called} along the video"
     job = session().jobs.get(name)
     if (job is None or job.state in ("failed", "cancelled")) and st.button(
         begin, icon=":material/show_chart:", type="tertiary", key="along"
@@ -37,6 +39,6 @@ def controls(shown: state.Shown, unit: work.Spot) -> None:
     show(
         job,
         begin,
-        lambda _: st.caption(f"Line: what map {unit.channel} answers; click a peak."),
+        lambda _: st.caption(ui.plain(f"Line: what {called} answers; click a peak.")),
         lambda: components.trace(job.so_far if job else None),
     )

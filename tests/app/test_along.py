@@ -88,11 +88,17 @@ def test_the_page_hands_the_beginning_of_the_line_to_the_timeline(
         unit = work.Spot("conv4b", 5, (0, 0, 0), 1.0)
         state.session().jobs[along._name(shown, unit)] = job
         assert along.trace(shown, unit) is None
+        shown.net.spec = work.network("compact").spec
+        along.controls(shown, work.Spot("fc8", 3, (), 1.0))  # of a class, by its name
         along.controls(shown, unit)
 
     test = AppTest.from_function(script, default_timeout=60, args=(shown, job)).run()
     assert not test.exception
     assert mounted == {"trace": {"trace": {"frames": [8, 16], "values": [0.25, 1.5]}}}
+    assert (
+        test.button[0].label
+        == "Follow " + work.network("compact").spec.classes[3] + " along the video"
+    )
     (stop,) = (button for button in test.button if button.label == "Stop")
     stop.click().run()
     assert not job.wanted
