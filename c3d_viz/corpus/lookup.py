@@ -53,9 +53,10 @@ def look_up(
             raise VizError("a table has one layer; --layer is for an atlas")
         atlas.layer(layer)
     if not isinstance(clip, Clip):  # what is wrong with it is said before a network is loaded
-        (clip, _), *others = find_videos([Path(clip)])
-        if others:
-            raise ClipError(f"{len(others) + 1} videos are in that folder; look up one of them")
+        if os.fspath(clip) and os.path.isdir(clip):
+            (clip, _), *others = find_videos([Path(clip)])
+            if others:
+                raise ClipError(f"{len(others) + 1} videos are in that folder; look up one of them")
         video_info(clip)
     model, spec = (network or NetworkChoice()).load()
     if other := difference(about, model, spec):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ..arguments import check_fields
 from ..engine import one_thread_each
 from ..errors import VizError
 from .workers import Workers, outcome
@@ -43,6 +44,9 @@ class Cluster:
     """
 
     address: str | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self, VizError)
 
 
 def workers(

@@ -23,7 +23,10 @@ def distinct_videos(videos: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """
     names = dict[str, Path]()
     for path, _ in find_videos([Path(video) for video in videos]):
-        names.setdefault(os.path.realpath(path), path)
+        try:
+            names.setdefault(os.path.realpath(path), path)
+        except ValueError as error:  # a NUL in the name
+            raise ClipError(f"{text_of(path)} cannot be read: {error}") from None
     return sorted(names.values(), key=lambda path: counting_order(text_of(path)))
 
 

@@ -250,7 +250,8 @@ def test_one_line_for_what_is_wrong(
     [
         ({"top": 0}, "top must be 1 to 100"),
         ({"per_video": 10}, "per_video must be 1 to top"),
-        ({"stride": 0}, "stride must be at least 1"),
+        ({"stride": 0}, "stride must be 1 to 1,000,000,000 frames, got 0"),
+        ({"stride": 2**62}, "stride must be 1 to 1,000,000,000 frames, got 46"),
         ({"method": "magic"}, "no method 'magic'"),
         ({"top": "9"}, "AtlasSettings: top must be a 64-bit whole number, got '9'"),
         ({"layers": "conv"}, "AtlasSettings: layers must be a list of string"),

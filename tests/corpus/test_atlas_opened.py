@@ -15,7 +15,7 @@ import pytest
 from atlases import SMALL
 from video_files import GOP, colour_noise
 
-from c3d_viz.corpus import Atlas, write_atlas
+from c3d_viz.corpus import Atlas, draw_window, film_strips, top_films, write_atlas
 from c3d_viz.errors import ExportError, LayerError, VizError
 
 
@@ -61,6 +61,7 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "a method": lambda a: change(a, method=["deconvnet"]),
     "no layers": lambda a: change(a, layers={}),
     "a stride": lambda a: change(a, stride=0),
+    "a long stride": lambda a: change(a, stride=2**52),
     "no stride": lambda a: change(a, stride="8"),
     "numbers": lambda a: change(a, windows="many"),
     "a layer's name": lambda a: change_layer(a, layer="x\x1b[31m"),
@@ -139,6 +140,9 @@ def test_layers_and_channels_that_are_not_there(atlas: Path) -> None:
         (lambda a: a.search(None, "clip.mp4", spec=None), VizError, "model must be a Module"),
         (lambda a: a.differs(None, None), VizError, "model must be a Module"),
         (lambda a: Atlas.open(None), ExportError, "path must be"),
+        (lambda a: film_strips(None, "conv2a", 1), LayerError, "atlas must be a Atlas"),
+        (lambda a: top_films(a.path, "conv2a", 1, None, None), LayerError, "model must be"),
+        (lambda a: draw_window(a, None, None, None, "a.mp4"), VizError, "model must be"),
     ],
 )
 def test_arguments_of_the_wrong_kind(

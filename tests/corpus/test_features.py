@@ -15,7 +15,7 @@ import pytest
 from small_net import SMALL_NET
 from video_files import GOP, colour_noise, folder_of
 
-from c3d_viz.corpus import FeatureReport, FeatureSettings, describe, write_features
+from c3d_viz.corpus import Cluster, FeatureReport, FeatureSettings, describe, write_features
 from c3d_viz.errors import ClipError, ExportError, VizError
 from c3d_viz.weights import NetworkChoice
 
@@ -212,6 +212,10 @@ def test_arguments_of_the_wrong_kind(
         write_features(str(videos), tmp_path / "f.parquet")
     with pytest.raises(VizError, match="FeatureSettings: overlap must be a 64-bit whole number"):
         FeatureSettings(overlap="8")  # type: ignore[arg-type]
+    with pytest.raises(VizError, match="Cluster: address must be a string or None"):
+        Cluster(3)  # type: ignore[arg-type]
+    with pytest.raises(ClipError, match=r"a\\x00b cannot be read: embedded null"):
+        write_features(["a\0b"], tmp_path / "g.parquet")
     (tmp_path / "none").mkdir()
     with pytest.raises(ClipError, match="none holds no videos"):
         write_features([tmp_path / "none"], tmp_path / "g.parquet")

@@ -121,6 +121,7 @@ def test_what_is_wrong_is_said_before_a_network_is_loaded(
     (tmp_path / "other.parquet").write_text("a,b")
     for words, more, said in (
         ((tmp_path / "no.mp4", table), {}, "does not exist"),
+        (("", table), {}, "the clip's name is empty"),
         ((corpus, table), {}, "3 videos are in that folder; look up one of them"),
         ((clip, tmp_path / "other.parquet"), {}, "is no Parquet file"),
         ((clip, tmp_path), {}, "holds no atlas"),

@@ -23,7 +23,7 @@ from ..identity import difference
 from ..listener import Listener, peak_of_positions
 from ..nearest import Neighbour, check_k, nearest_rows, of_windows
 from ..table import parquet_file
-from .settings import MAX_TOP
+from .settings import MAX_STRIDE, MAX_TOP
 from .tables import (
     ATLAS,
     INDEX,
@@ -101,7 +101,8 @@ class Atlas:
             _demand(isinstance(about["fingerprint"], str), "the network's fingerprint")
             _demand(about["method"] in METHODS, "the method")
             _demand(all(_whole(about["input"][name]) for name in ("frames", "stride")), "input")
-            _demand(_whole(about["stride"]) and about["stride"] >= 1, "the windows' stride")
+            stride = about["stride"]
+            _demand(_whole(stride) and 1 <= stride <= MAX_STRIDE, "the windows' stride")
             size = sum(layer.channels for layer in layers)
             _demand(len({layer.name for layer in layers}) == len(layers), "layers' names")
             _demand(size <= _MAX_MAPS, "number of feature maps")

@@ -16,6 +16,7 @@ from ...nets import C3D, CONV_LAYERS, LAYERS, ModelSpec, ReceptiveField
 from ...weights import NetworkChoice
 
 MAX_TOP = 100
+MAX_STRIDE = 1_000_000_000  # frames: a year of video
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class AtlasSettings:
             raise VizError(f"top must be 1 to {MAX_TOP} windows, got {self.top}")
         if not 1 <= self.per_video <= self.top:
             raise VizError(f"per_video must be 1 to top ({self.top}), got {self.per_video}")
-        if self.stride < 1:
-            raise VizError(f"stride must be at least 1 frame, got {self.stride}")
+        if not 1 <= self.stride <= MAX_STRIDE:
+            raise VizError(f"stride must be 1 to {MAX_STRIDE:,} frames, got {self.stride}")
         if self.method not in METHODS:
             raise VizError(f"no method {self.method!r}; choose from {', '.join(METHODS)}")
 

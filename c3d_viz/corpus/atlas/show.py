@@ -8,9 +8,10 @@ import os
 import numpy as np
 from torch import nn
 
+from ...arguments import checked
 from ...clips import Clip, cropped_frames, preprocess, read_clip, video_info
 from ...engine import Unit, receptive_fields
-from ...errors import ClipError, ExportError
+from ...errors import ClipError, ExportError, LayerError, VizError
 from ...methods import attribute
 from ...nets import ModelSpec
 from ..videos import place_of
@@ -22,6 +23,7 @@ _MAX_FRAMES = 4096  # of a film: a window's
 _ALIKE = 0.01  # of an answer: what another processor or decoder may change
 
 
+@checked(LayerError)
 def film_strips(atlas: Atlas, layer: str, channel: int) -> list[Picture]:
     """Every window of a feature map, strongest first, (N, TILE, tiles * TILE, 3) uint8 RGB each.
 
@@ -46,6 +48,7 @@ def film_strips(atlas: Atlas, layer: str, channel: int) -> list[Picture]:
     return [frames[:, row : row + TILE] for row in range(0, shape[0], TILE)]
 
 
+@checked(VizError)
 def draw_window(
     atlas: Atlas,
     model: nn.Module,
@@ -77,6 +80,7 @@ def draw_window(
     return np.ascontiguousarray(strip.reshape(-1, TILE, strip.shape[1], 3))
 
 
+@checked(LayerError)
 def top_films(
     path: str | os.PathLike[str],
     layer: str,
