@@ -103,6 +103,8 @@ class Facts:
             if role is not None:
                 return self.keep(result, role, of)
         made = tensors(x if wrote else result)
+        if wrote and isinstance(x, Tensor) and x._base is not None:
+            made.append(x._base)  # of which it is a part
         name = getattr(func, "__name__", "")
         if func in UNPOOLINGS or name.endswith("_like") or name.startswith("new_"):
             return None

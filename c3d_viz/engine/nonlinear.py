@@ -62,6 +62,16 @@ _POOLINGS = {
     "MaxPool3DWithIndices", "MkldnnMaxPool2D", "MkldnnMaxPool3D", "FractionalMaxPool2D",
     "FractionalMaxPool3D",
 }  # fmt: skip
+_MOVES = {
+    "View",
+    "UnsafeView",
+    "ReshapeAlias",
+    "Unsqueeze",
+    "Squeeze",
+    "Permute",
+    "Transpose",
+    "Clone",
+}
 _EXTREMA = {"Amax": "maximum", "Max": "maximum", "Amin": "minimum", "Min": "minimum"}
 # By the name that people know, where it is another one than the graph's.
 _NAMES = {
@@ -69,6 +79,7 @@ _NAMES = {
     "Silu": "SiLU", "Gelu": "GELU", "Elu": "ELU", "Celu": "CELU", "LeakyRelu": "LeakyReLU",
     "PreluKernel": "PReLU", "RreluWithNoise": "RReLU", "Glu": "GLU", "LogSigmoid": "LogSigmoid",
     "Maximum": "maximum", "Minimum": "minimum", "Fmax": "maximum", "Fmin": "minimum",
+    "Div": "division",
     "Clamp": "clamp", "ClampMin": "clamp", "ClampMax": "clamp", "MaskedFill": "masked_fill",
     "Sgn": "sign", "IndexPut": "masked assignment", "IndexPutImpl": "masked assignment",
     "Relu": "a ReLU inside compiled or scripted code", "Pow": "power", "Log1P": "log1p",
@@ -89,7 +100,8 @@ _MODULES = {
 }  # fmt: skip
 _PLAIN_FUNCTIONS = {RULED, "CheckpointFunction"}
 _WRITES = {"copy_", "add_", "sub_", "subtract_", "zero_", "fill_", "neg_", "negative_"}
-_WRITES |= {"__setitem__", "__iadd__", "__isub__", "requires_grad_"}
+_WRITES |= {"__setitem__", "__iadd__", "__isub__", "requires_grad_", "index_add_"}
+_WRITES |= {"index_copy_", "index_fill_", "scatter_", "scatter_add_"}
 _MUL_WRITES = {"mul_", "multiply_", "__imul__"}
 _DIV_WRITES = {"div_", "divide_", "true_divide_", "__itruediv__"}
 
@@ -135,7 +147,11 @@ def _of_several(kind: str, edges: Sequence[Node | None], live: Collection[Node])
     """What a product or quotient is called that more than one activation takes part in."""
     if kind in _BUT:
         bent = edges[_BUT[kind] : _BUT[kind] + 1]
-        return f"{kind.lower()} by activations" if any(e in live for e in bent) else None
+        return (
+            f"{_NAMES.get(kind, kind.lower())} by activations"
+            if any(e in live for e in bent)
+            else None
+        )
     factors = [edge for edge in edges[_FACTORS[kind]] if edge in live]
     return "product of activations" if len(factors) > 1 else None
 
@@ -151,10 +167,22 @@ def _written(node: Any, edges: Sequence[Node | None], live: Collection[Node]) ->
 
 def _has_constants(edges: Sequence[Node | None], way: Collection[Node]) -> bool:
     """Whether the largest is sought among activations put beside what does not follow the clip."""
-    (below, *_) = edges
+    (below,), moved = edges, False
+    while below is not None and stem(below) in _MOVES:
+        (below, _), *_ = below.next_functions
+        moved = True
     if below is None or stem(below) not in ("Stack", "Cat"):
         return False
+    joined: Any = below
+    rank = len(joined._input_metadata[0].shape)
+    if stem(below) == "Cat" and not moved and rank > 2 and _axis(joined._saved_dim, rank) < 2:
+        return False  # in channels of their own
     return any(edge not in way for edge, _ in below.next_functions)
+
+
+def _axis(dim: int, rank: int) -> int:
+    """An axis counted from the first; the graph keeps negative ones as 64 bits without a sign."""
+    return (dim - 2**64 if dim >= 2**63 else dim) % rank
 
 
 def _pools(node: Any) -> bool:
@@ -163,5 +191,5 @@ def _pools(node: Any) -> bool:
     dims = (dims,) if isinstance(dims, int) else dims
     rank = len(node._input_metadata[0].shape)
     rank += 0 if getattr(node, "_saved_keepdim", False) else len(dims)
-    places = [(d - 2**64 if d >= 2**63 else d) % rank for d in dims] if rank else []
+    places = [_axis(dim, rank) for dim in dims] if rank else []
     return 3 <= rank <= 5 and bool(places) and min(places) >= 2

@@ -54,6 +54,12 @@ def written(function: Callable[[Tensor], object]) -> Function:
     return write
 
 
+def kept(v: Tensor, write: Callable[[Tensor], object]) -> Tensor:
+    buffer = torch.ones(v.shape)
+    write(buffer)
+    return buffer
+
+
 def signless(v: Tensor) -> Tensor:
     with torch.no_grad():
         return v.sign().clamp(min=0)
@@ -69,6 +75,12 @@ BENT: dict[str, tuple[Function, tuple[str, ...]]] = {
     ),
     "pooled stack": (
         lambda v: F.max_pool3d(torch.cat([v, zeros(v)], 2), (8, 1, 1)),
+        ("maximum",),
+    ),
+    "pooled pairs": (
+        lambda v: F.max_pool1d(
+            torch.stack([v, zeros(v)], -1).flatten(0, -2)[:, None], 2
+        ).view_as(v),
         ("maximum",),
     ),
     "minimum of a stack": (lambda v: -torch.stack([-v, zeros(v)]).amin(0), ("minimum",)),
@@ -87,10 +99,15 @@ BENT: dict[str, tuple[Function, tuple[str, ...]]] = {
         lambda v: torch.matmul(v[..., None, None], (v > 0).float()[..., None, None])[..., 0, 0],
         ("comparison",),
     ),
+    "mask in a buffer": (lambda v: v * kept(v, lambda b: b.copy_(v > 0.1)), ("comparison",)),
+    "mask in a part of a buffer": (
+        lambda v: v * kept(v, lambda b: b[:, :2].copy_(v[:, :2].detach() > 0.1)),
+        ("value without gradient",),
+    ),
     "square": (torch.square, ("power",)),
     "product": (lambda v: v * v, ("product of activations",)),
     "product in place": (lambda v: (v * 1).mul_(v), ("product of activations",)),
-    "quotient": (lambda v: v / (1 + v.mean()), ("div by activations",)),
+    "quotient": (lambda v: v / (1 + v.mean()), ("division by activations",)),
     "mask of another in place": (lambda v: (v * 1).mul_(v.roll(1, 1) > 0), ("comparison",)),
     "detached": (lambda v: v * v.detach().sign().clamp(min=0), ("value without gradient",)),
     "no gradient": (lambda v: v * signless(v), ("value without gradient",)),
@@ -137,6 +154,9 @@ STRAIGHT: dict[str, Function] = {
     "poolings": lambda v: F.adaptive_max_pool3d(F.max_pool3d(F.avg_pool3d(v, 1), 2), 1),
     "largest of the places": lambda v: v.amax((2, 3, 4), keepdim=True) + v.max(3)[0][..., None],
     "flat places": lambda v: v.flatten(2).max(-1)[0][..., None, None, None],
+    "pooled beside coordinates": lambda v: F.max_pool3d(
+        torch.cat([v, torch.ones(1, 1, 4, 6, 6)], 1), 2
+    ),
     "unpooled": lambda v: F.max_unpool3d(*F.max_pool3d(v, 2, return_indices=True), 2),
     "padded": lambda v: F.pad(v, (1,) * 6, mode="reflect") + F.pad(v, (1,) * 6),
     "enlarged": lambda v: F.interpolate(v, scale_factor=2, mode="trilinear"),
