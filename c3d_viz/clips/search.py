@@ -14,7 +14,8 @@ from .suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 def find_videos(paths: Sequence[Path]) -> list[tuple[Path, bool]]:
     """Videos and frame folders among ``paths`` and in the folders among them, in counting order.
 
-    A folder with pictures is one video. Any other folder is searched one level deep: video files,
+    A folder with more pictures than video files is one video (a poster or a thumbnail beside videos
+    makes no frames of it). Any other folder is searched one level deep: video files,
     folders with pictures, and folders whose sub-folder ``frames`` holds pictures (DAVIS style).
 
     Returns:
@@ -59,9 +60,10 @@ def _videos_at(path: Path) -> list[tuple[Path, bool]]:
 
 def _frame_folder(path: Path) -> Path | None:
     for folder in (path, path / "frames"):
-        if folder.is_dir() and any(
-            p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith(".")
-            for p in folder.iterdir()
-        ):
-            return folder
+        if folder.is_dir():
+            kinds = [p.suffix.lower() for p in folder.iterdir() if not p.name.startswith(".")]
+            pictures = sum(kind in PICTURE_SUFFIXES for kind in kinds)
+            videos = sum(kind in VIDEO_SUFFIXES and kind not in PICTURE_SUFFIXES for kind in kinds)
+            if pictures > videos:
+                return folder
     return None
