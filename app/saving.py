@@ -33,7 +33,7 @@ def saved(
         where = f" at (t, h, w) = {unit.at}" if unit.at else ""
         written: dict[str, Any] = {
             "title": f"{unit.layer} · {named} · {METHODS[method].title} · answers "
-            f"{unit.activation:.3g}{where}",
+            f"{unit.activation:z.3g}{where}",
             "subtitle": f"weights: {net.spec.weights.replace(' x ', ' × ')} · {of.label}, "
             f"frames {win.numbers[0]}-{win.numbers[-1]}",
             "mode": look,

@@ -244,7 +244,7 @@ def _soak(row: dict[str, Any]) -> str:
     sizes = ", ".join(f"{size:.0f}" for size in row["resident_mb"])
     return (
         f"{row['exports']} exports in one process ({row['seconds']:.0f} s): resident size at every "
-        f"tenth of them {sizes} MB; {row['grown_mb']:+.1f} MB after the first {row['warm_up']}."
+        f"tenth of them {sizes} MB; {row['grown_mb']:+z.1f} MB after the first {row['warm_up']}."
     )
 
 

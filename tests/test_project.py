@@ -151,6 +151,13 @@ def test_legends_have_a_place() -> None:
                 assert "loc" in [keyword.arg for keyword in node.keywords], (path, node.lineno)
 
 
+def test_no_number_with_a_sign_prints_a_negative_zero() -> None:
+    for path in [*PACKAGE.rglob("*.py"), *(ROOT / "app").rglob("*.py")]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r":\+\.\d", text), f"{path.name}: write :+z.3f"
+        assert not re.search(r"(activation|answer\.\w+|cosine|likeness):\.\d", text), path.name
+
+
 def test_no_large_or_foreign_files() -> None:
     done = subprocess.run(
         ["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=False

@@ -122,7 +122,7 @@ def windows(net: work.Net, layer: str, channel: int, *, same: bool, most: int = 
     items = [
         {
             "id": str(top.rank),
-            "title": f"answers {top.value:.3g}",
+            "title": f"answers {top.value:z.3g}",
             "note": f"{atlas.name_of(top)}, {_frames(known, top)}",
             "src": src,
             "frames": frames,
@@ -190,7 +190,7 @@ def alike(known: Atlas, net: work.Net, layer: str, channel: int, *, same: bool) 
             {
                 "id": str(other),
                 "title": f"map {other}",
-                "note": f"correlation {likeness:.2f}",
+                "note": f"correlation {likeness:z.2f}",
                 "src": src,
                 "frames": frames,
                 "alt": f"What map {other} of {layer} answers to most, moving",
@@ -212,13 +212,13 @@ def yardstick(known: Atlas, of: FeatureMap, here: work.Spot | None) -> None:
     ui.heading("How strong is strong?")
     last = len(of.quantiles) - 1
     marks = ", ".join(
-        f"{100 * mark:.0f} % stay below {of.quantiles[round(mark * last)]:.3g}" for mark in MARKS
+        f"{100 * mark:.0f} % stay below {of.quantiles[round(mark * last)]:z.3g}" for mark in MARKS
     )
-    highest = f"{of.quantiles[-1]:.3g}"
+    highest = f"{of.quantiles[-1]:z.3g}"
     ui.fact(f"Of {known.about['windows']} windows {marks}; the strongest is {highest}.")
     if here is not None:
         told = atlas.said(state.network(), here)
-        ui.fact(f"The window on the first page answers {here.activation:.3g}: {told}.")
+        ui.fact(f"The window on the first page answers {here.activation:z.3g}: {told}.")
     st.altair_chart(charts.quantiles(of.quantiles, here and here.activation), width="stretch")
 
 

@@ -228,7 +228,7 @@ def wait_for_sides(kind: str, key: str) -> tuple[Side, Side]:
 def _side(shown: Shown, unit: work.Spot, method: str, title: str) -> Side:
     att = work.back_projection(shown.net, shown.window, unit, method)
     # a unit that does not answer still has ways back to the pixels: the picture shows those alone
-    said = "does not answer here" if unit.activation == 0 else f"answers {unit.activation:.3g}"
+    said = "does not answer here" if unit.activation == 0 else f"answers {unit.activation:z.3g}"
     note = f"{unit.layer}, map {unit.channel}, {said} · " + " · ".join(
         [METHODS[method].title, *att.notes]
     )
@@ -258,6 +258,6 @@ def likeness(one: Side, other: Side) -> None:
         ui.fact("One of the two maps is empty, so their likeness is undefined.")
         return
     ui.fact(
-        f"Likeness of the two maps: {value:.2f} (rank correlation over all pixels; 1 is the same "
+        f"Likeness of the two maps: {value:z.2f} (rank correlation over all pixels; 1 is the same "
         f"order, 0 is no relation)."
     )

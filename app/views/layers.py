@@ -92,7 +92,7 @@ def untrained(shown: state.Shown, unit: work.Spot) -> None:
     )
     if likeness is not None:
         ui.fact(
-            f"Likeness {likeness:.2f} (rank correlation; 1 is the same order of pixels). What "
+            f"Likeness {likeness:z.2f} (rank correlation; 1 is the same order of pixels). What "
             "random weights draw too was not learned."
         )
 
@@ -120,7 +120,7 @@ def places(shown: state.Shown, unit: work.Spot) -> None:
             {
                 "id": "-".join(map(str, spot.at)),
                 "title": f"frames {begin}–{end}" if begin != end else f"frame {begin}",
-                "note": f"answers {spot.activation:.3g}",
+                "note": f"answers {spot.activation:z.3g}",
                 "src": src,
                 "frames": len(patch.frames),
                 "alt": f"What the cell {spot.at} of map {unit.channel} sees, moving",
@@ -214,6 +214,6 @@ def where(shown: state.Shown, unit: work.Spot) -> None:
         f"{height} by {width} cells.",
         picked=lambda at: state.changed(channel=unit.channel, at=at),
     )
-    st.caption(f"This cell answers {unit.activation:.3g}.")
+    st.caption(f"This cell answers {unit.activation:z.3g}.")
     with st.expander("What is a feature map?"):
         st.markdown(words.FEATURE_MAP)

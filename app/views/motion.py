@@ -121,7 +121,7 @@ def figure(shown: state.Shown, base: Lines, layer: str, method: str) -> None:
         panels.append(
             {
                 "title": f"{layer}, map {spot.channel}",
-                "note": f"answers {spot.activation:.3g}; {note}",
+                "note": f"answers {spot.activation:z.3g}; {note}",
                 "alt": f"{METHODS[method].title} of map {spot.channel} in colour around grey",
                 "src": raw,
             }
@@ -260,6 +260,6 @@ def small(title: str, lines: list[Lines], domain: tuple[float, float], numbers: 
         alt=f"Curves of appearance and motion: {title}",
     )
     if values:
-        st.caption(f"contrast {sum(values) / len(values):+.3f}")
+        st.caption(f"contrast {sum(values) / len(values):+z.3f}")
     else:
         st.caption(f"no contrast: {finding_work.undefined(lines[0])}")

@@ -115,11 +115,11 @@ def on_the_clip(shown: state.Shown, unit: work.Spot, inner: bool) -> bool:
         turns=patch and patch.frames,
         **linked(shown, unit),
     )
-    ui.scale(view.look, f"answers {unit.activation:.3g}, above {ui.share(rank)} of {unit.layer}")
+    ui.scale(view.look, f"answers {unit.activation:z.3g}, above {ui.share(rank)} of {unit.layer}")
     for note in notes:
         ui.fact(note)
     if told := atlas.said(shown.net, unit):
-        ui.fact(f"Answers {unit.activation:.3g}: {told}.")
+        ui.fact(f"Answers {unit.activation:z.3g}: {told}.")
     return True
 
 
@@ -225,7 +225,7 @@ def strongest(shown: state.Shown, unit: work.Spot) -> None:
         {
             "id": str(tile.spot.channel),
             "title": called(tile.spot.channel),
-            "note": f"answers {tile.spot.activation:.3g}",
+            "note": f"answers {tile.spot.activation:z.3g}",
             "src": tile.src,
             "frames": tile.frames,
             "alt": f"What feature map {tile.spot.channel} of {unit.layer} sees, moving",

@@ -113,8 +113,8 @@ def preferred(found: Findings) -> None:
     table(
         {
             "what it is shown": [name for name, _, _ in found.answers],
-            "mean answer": [f"{mean:.3g}" for _, mean, _ in found.answers],
-            "peak": [f"{peak:.3g}" for _, _, peak in found.answers],
+            "mean answer": [f"{mean:z.3g}" for _, mean, _ in found.answers],
+            "peak": [f"{peak:z.3g}" for _, _, peak in found.answers],
         }
     )
 
@@ -145,7 +145,7 @@ def table(columns: dict[str, list[str]]) -> None:
 
 
 def number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}"
+    return "–" if math.isnan(value) else f"{value:z.2f}"
 
 
 def percent(value: float) -> str:

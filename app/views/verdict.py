@@ -17,10 +17,10 @@ def conclusion(shown: state.Shown, found: dict[str, Lines]) -> None:
     if math.isfinite(forward) and math.isfinite(backward):
         own, content = (forward + backward) / 2, (forward - backward) / 2
         here = (
-            f"**This clip**: motion minus appearance, later frames minus earlier ones, is "
-            f"**{forward:+.3f}**, and **{backward:+.3f}** with the clip reversed: **{own:+.3f}** "
-            f"stays whichever way it runs (the network's part, *P*), **{content:+.3f}** turns "
-            f"round with it (the video's part, *K*)."
+            f"**This clip**: motion minus appearance, later frames minus earlier ones, "
+            f"is **{forward:+z.3f}**, and **{backward:+z.3f}** with the clip reversed: "
+            f"**{own:+z.3f}** stays whichever way it runs (the network's part, *P*), "
+            f"**{content:+z.3f}** turns round with it (the video's part, *K*)."
         )
     else:
         why = finding_work.undefined(found["as it is"]) or finding_work.undefined(found["reversed"])

@@ -196,7 +196,7 @@ def search(
     for found in nearest:
         where = "" if found.start is None else f"  from frame {found.start}"
         where += "" if found.asked is None else f", as the clip from frame {found.asked}"
-        say(f"{found.cosine:.4f}  {found.path}{where}")
+        say(f"{found.cosine:z.4f}  {found.path}{where}")
 
 
 def map_(

@@ -7,16 +7,35 @@ from typing import Annotated
 
 import typer
 
-from .options import Device, Network, Out, network_options, real, whole
+from .options import (
+    Device,
+    Network,
+    Out,
+    clip_named,
+    network_options,
+    path_named,
+    real,
+    whole,
+)
 from .progress import progress_bar, say
 
 RealClips = Annotated[
     list[Path] | None,
-    typer.Option("--clip", metavar="CLIP", help="Real clip to compare; repeatable. [demo's]"),
+    typer.Option(
+        "--clip",
+        metavar="CLIP",
+        parser=clip_named,
+        help="Real clip to compare; repeatable. [demo's]",
+    ),
 ]
 LibraryFolder = Annotated[
     Path | None,
-    typer.Option("--library", metavar="DIR", help="Cut-outs and backgrounds. [shapes]"),
+    typer.Option(
+        "--library",
+        metavar="DIR",
+        parser=path_named,
+        help="Cut-outs and backgrounds. [shapes]",
+    ),
 ]
 Layers = Annotated[
     list[str] | None,
@@ -118,7 +137,12 @@ def units_maximise(
     clip: RealClips = None,
     preview: Annotated[
         Path | None,
-        typer.Option("--preview", metavar="PNG", help="The film so far, while it climbs."),
+        typer.Option(
+            "--preview",
+            metavar="PNG",
+            parser=path_named,
+            help="The film so far, while it climbs.",
+        ),
     ] = None,
     network: Network,
     device: Device = "cpu",
@@ -133,7 +157,7 @@ def units_maximise(
     with progress_bar("maximise") as progress:
         found = write_stimulus(out, settings, progress, preview)
     for answer in found.answers:
-        say(f"{answer.name}: mean {answer.mean:.3g}, peak {answer.peak:.3g}")
+        say(f"{answer.name}: mean {answer.mean:z.3g}, peak {answer.peak:z.3g}")
     if found.failure is not None:
         say(f"the climb failed: {found.failure}", err=True)
     say(f"open {out / 'stimulus.png'}")
@@ -214,7 +238,12 @@ def units_report(
     library: LibraryFolder = None,
     atlas: Annotated[
         Path | None,
-        typer.Option("--atlas", metavar="DIR", help="Of this network: the clips it answers to."),
+        typer.Option(
+            "--atlas",
+            metavar="DIR",
+            parser=path_named,
+            help="Of this network: the clips it answers to.",
+        ),
     ] = None,
     network: Network,
     device: Device = "cpu",

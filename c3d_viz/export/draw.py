@@ -252,7 +252,7 @@ def field_note(window: Window, box: Box | None, att: Attribution) -> list[str]:
 def title(att: Attribution) -> str:
     unit = att.unit
     where = f" at (t, h, w) = {unit.at}" if unit.at else ""
-    return f"{att.about} · {METHODS[att.method].title} · activation {att.activation:.3g}{where}"
+    return f"{att.about} · {METHODS[att.method].title} · activation {att.activation:z.3g}{where}"
 
 
 def subtitle(window: Window) -> str:

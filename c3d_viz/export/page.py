@@ -262,7 +262,7 @@ def _unit(layer: dict[str, Any], unit: dict[str, Any], method: str, at: object) 
     name = f"{layer['layer']} channel {unit['channel']}"
     known = f" ({escape(unit['name'])})" if unit["name"] else ""
     caption = f"<strong>channel {unit['channel']}{known}</strong>, "
-    caption += f"activation {unit['activation']:.3g}"
+    caption += f"activation {unit['activation']:z.3g}"
     if unit["activation"] == 0:
         caption += " (it did not answer)"
     for note in unit.get("notes", {}).get(method, ()):

@@ -226,4 +226,4 @@ class Legend:
 
 def short(value: float) -> str:
     """Three significant digits."""
-    return f"{value:.3g}"
+    return f"{value:z.3g}"

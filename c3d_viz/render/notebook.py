@@ -77,7 +77,7 @@ def inline(
     below = np.zeros((*values.shape[1:], 3), np.uint8) if frames is None else frames
     drawn = overlay(below, att)
     unit = getattr(att, "unit", None)
-    about = [f"activation {att.activation:.3g} at {unit.at}"] if unit and unit.at else []
+    about = [f"activation {att.activation:z.3g} at {unit.at}"] if unit and unit.at else []
     words = (*lines, *about, scale_sentence(att), *notes_of(att))
     video = encode_video(drawn, fps, scale=max(1, _SIDE // drawn.shape[2]))
     strip = filmstrip(

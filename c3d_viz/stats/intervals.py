@@ -50,8 +50,8 @@ class Interval:
         if math.isnan(self.value):
             return "undefined (no clip with a defined value)"
         if math.isnan(self.low):
-            return f"{self.value:+.3f} (one video, no interval)"
-        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+            return f"{self.value:+z.3f} (one video, no interval)"
+        return f"{self.value:+z.3f} [{self.low:+z.3f}, {self.high:+z.3f}]"
 
 
 def student_quantile(p: float, freedom: int) -> float:

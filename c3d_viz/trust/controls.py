@@ -124,7 +124,7 @@ def _corner() -> list[ControlResult]:
         ControlResult(
             "its faithfulness is above that of noise",
             scores["gradient"].score > scores["random"].score,
-            f"{scores['gradient'].score:+.3f} against {scores['random'].score:+.3f}",
+            f"{scores['gradient'].score:+z.3f} against {scores['random'].score:+z.3f}",
         ),
     ]
 

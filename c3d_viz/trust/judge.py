@@ -159,11 +159,11 @@ def _sentences(judged: Judged, layer: str, method: str) -> list[tuple[str, str]]
     left = judged.find(layer, method, "cascade")
     if left is not None and not math.isnan(left.value):
         little = "changes little" if left.value >= KEPT else "changes"
-        short = f"{little} when the weights are random: {left.value:.2f}"
+        short = f"{little} when the weights are random: {left.value:z.2f}"
         line = f"{short} of 1 is left"
         apart = judged.find(layer, method, "cascade beyond paths")
         if apart is not None and not math.isnan(apart.value):
-            line += f" ({apart.value:.2f} beyond what all networks of its shape share)"
+            line += f" ({apart.value:z.2f} beyond what all networks of its shape share)"
         lines.append((line, short))
     real = False
     for clips in ("real", "synthetic"):
@@ -180,6 +180,6 @@ def _sentences(judged: Judged, layer: str, method: str) -> list[tuple[str, str]]
     faith = judged.find(layer, method, "faithfulness grey", "all", "random")
     if faith is not None and not math.isnan(faith.low):  # one clip has no interval
         more = "more" if faith.low > 0 else "no more"
-        line = f"the pixels it marks matter {more} than random ones ({faith.value:+.2f})"
+        line = f"the pixels it marks matter {more} than random ones ({faith.value:+z.2f})"
         lines.append((line, f"its pixels matter {more} than random ones"))
     return lines

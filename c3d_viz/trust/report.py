@@ -220,5 +220,5 @@ def _cell(found: Interval | None) -> str:
     if found is None or math.isnan(found.value):
         return ""
     if math.isnan(found.low):
-        return f"{found.value:.2f}"
-    return f"{found.value:.2f}<br><small>{found.low:.2f} to {found.high:.2f}</small>"
+        return f"{found.value:z.2f}"
+    return f"{found.value:z.2f}<br><small>{found.low:z.2f} to {found.high:z.2f}</small>"

@@ -291,5 +291,5 @@ def _table(rows: Sequence[Row]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(field.name for field in dataclasses.fields(Row))
     for row in rows:
-        writer.writerow([*dataclasses.astuple(row)[:-2], f"{row.value:.6g}", row.why])
+        writer.writerow([*dataclasses.astuple(row)[:-2], f"{row.value:z.6g}", row.why])
     return text.getvalue()

@@ -176,5 +176,5 @@ def _table(rows: list[dict[str, Any]]) -> str:
     writer.writerow([*names, *heads])
     for row in rows:
         cells = [row[name] for name in names] + list(row["colour"])
-        writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in cells])
+        writer.writerow([f"{v:z.6g}" if isinstance(v, float) else v for v in cells])
     return buffer.getvalue()

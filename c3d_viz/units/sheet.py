@@ -73,11 +73,11 @@ def says(reading: KernelReading) -> tuple[str, str]:
         return "empty: all weights are zero", ""
     if reading.kind == "moving":
         arrow = _ARROWS[round(reading.direction / 45) % 8]
-        what = f"moves {arrow} {reading.direction:.0f}°, {reading.speed:.2g} px/frame"
+        what = f"moves {arrow} {round(reading.direction) % 360}°, {reading.speed:.2g} px/frame"
     elif math.isnan(reading.orientation):
         what = f"{reading.kind}, even surface"
     else:
-        what = f"{reading.kind}, bars at {reading.orientation:.0f}°"
+        what = f"{reading.kind}, bars at {round(reading.orientation) % 180}°"
     numbers = f"f {reading.spatial_frequency:.2f}  ft {reading.temporal_frequency:.2f}  "
     return what, numbers + f"DI {reading.direction_index:.2f}  opp {reading.opponency:.2f}"
 

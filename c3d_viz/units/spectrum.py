@@ -102,7 +102,7 @@ def read_kernel(kernel: npt.ArrayLike, channel: int = 0) -> KernelReading:
         direction,
         speed,
         dynamic,
-        1 - float((film.sum(0) ** 2).sum()) / len(film) / energy,
+        max(0.0, 1 - float((film.sum(0) ** 2).sum()) / len(film) / energy),  # of rounding alone
         _colour(film),
     )
 

@@ -14,7 +14,7 @@ import typer
 from command_line import call
 
 from c3d_viz.cli.commands import app
-from c3d_viz.cli.options import clip_named
+from c3d_viz.cli.options import clip_named, path_named
 from c3d_viz.clips import Clip, read_clip
 from c3d_viz.errors import ClipError
 from c3d_viz.training import commands as training
@@ -133,6 +133,38 @@ def _kinds(annotation: object) -> Iterator[object]:
 def test_an_empty_path_in_python() -> None:
     with pytest.raises(ClipError, match="name is empty"):
         read_clip("")
+
+
+def test_every_path_goes_through_a_parser_and_every_clip_may_be_the_demo_s() -> None:
+    clips = set()
+    for command in commands(app):
+        for parameter in inspect.signature(command, eval_str=True).parameters.values():
+            if Path not in _kinds(parameter.annotation):
+                continue
+            given = parameter.annotation.__metadata__[0]
+            wanted = clip_named if "CLIP" in given.metavar else path_named
+            assert given.parser is wanted, (command.__name__, parameter.name)
+            clips |= {command.__name__} if wanted is clip_named else set()
+    assert clips == {
+        "export", "features", "atlas", "search", "check", "finding_figure", "finding_test",
+        "units_maximise", "units_report",
+    }  # fmt: skip
+
+
+def test_a_clip_of_the_demo_to_compare_a_stimulus_with(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], bikes: Path
+) -> None:
+    asked = []
+
+    def write(out: Path, settings: object, *more: object) -> None:
+        asked.append(settings)
+        raise ClipError("enough")
+
+    monkeypatch.setattr("c3d_viz.units.write_stimulus", write)
+    words = ["units", "maximise", "--layer", "conv1a", "--channel", "0", "-o", "out"]
+    assert call(capsys, *words, "--clip", "demo:/bikes.mp4", "--clip", "x.mp4")[0] == 2
+    assert asked[0].clips == (str(bikes), "x.mp4")
+    assert "no demo clip 'demo:/x'" in call(capsys, *words, "--clip", "demo:/x")[2]
 
 
 def test_a_demo_clip_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bikes: Path) -> None:

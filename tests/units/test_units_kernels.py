@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,18 @@ def test_what_stands_under_a_kernel() -> None:
         "changing, even surface",
         "empty: all weights are zero",
     ]
+
+
+def test_no_number_under_a_kernel_is_below_0_by_rounding_alone() -> None:
+    grey = np.random.default_rng(0).normal(size=(200, 1, 3, 3, 3)).repeat(3, 1)  # R = G = B
+    readings = [read_kernel(kernel) for kernel in grey]
+    assert {reading.opponency for reading in readings if reading.opponency < 1e-9} >= {0.0}
+    assert min(reading.opponency for reading in readings) == 0  # of some it came out as -2e-16
+    assert not any("-0" in words for reading in readings for words in says(reading))
+    turned = replace(readings[0], kind="moving", direction=359.7, speed=1.0)
+    assert "→ 0°" in says(turned)[0]
+    upright = replace(readings[0], kind="static", orientation=179.8)
+    assert says(upright)[0] == "static, bars at 0°"
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

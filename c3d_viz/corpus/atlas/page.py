@@ -137,7 +137,7 @@ def _card(
     like = f"<span>like {alike}</span>" if alike else ""
     return (
         f'<article id="{anchor}" data-place="{known.place}" data-channel="{known.channel}" '
-        f'data-value="{tops[0].value:.6g}"><h3>{escape(name)}{more}</h3>'
+        f'data-value="{tops[0].value:z.6g}"><h3>{escape(name)}{more}</h3>'
         f'<div class="windows short" id="{anchor}-w" style="--tiles:{layer.tiles};'
         f'--rows:{len(tops)};--short:{min(len(tops), _SHORT)}">'
         f'<video data-src="{media_file(number, known.channel)}" muted loop playsinline '
@@ -152,7 +152,7 @@ def _row(top: TopWindow, every: int) -> str:
     if top.at:
         text += f", strongest at time {top.at[0]}, row {top.at[1]}, column {top.at[2]}"
     return (
-        f'<li title="{escape(text)}"><b>{top.value:.3g}</b> {escape(place_of(top.path).name)}<br>'
+        f'<li title="{escape(text)}"><b>{top.value:z.3g}</b> {escape(place_of(top.path).name)}<br>'
         f"<small>frames {first}–{last}</small></li>"
     )
 
@@ -160,7 +160,7 @@ def _row(top: TopWindow, every: int) -> str:
 def _yardstick(known: FeatureMap) -> str:
     values = [float(known.quantiles[round(q * (len(QUANTILES) - 1))]) for q in _MARKS]
     names = [f"{q:.0%}".replace("%", " %") for q in _MARKS]
-    parts = [f"{name} ≤ <b>{value:.3g}</b>" for name, value in zip(names, values, strict=True)]
+    parts = [f"{name} ≤ <b>{value:z.3g}</b>" for name, value in zip(names, values, strict=True)]
     return f"<span>{' · '.join(parts)}</span>"
 
 

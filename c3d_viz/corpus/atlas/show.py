@@ -71,7 +71,7 @@ def draw_window(
     map_ = attribute(model, preprocess(clip, takes), unit, atlas.about["method"])
     if not math.isclose(map_.activation, top.value, rel_tol=_ALIKE, abs_tol=_ALIKE / 10):
         raise ClipError(
-            f"{video}: {unit} answers {map_.activation:.3g} there, in the atlas {top.value:.3g}: "
+            f"{video}: {unit} answers {map_.activation:z.3g} there, in the atlas {top.value:z.3g}: "
             f"it is another clip; give the file that the atlas was made of"
         )
     field = receptive_fields(model, takes.shape, [top.layer])[top.layer]
@@ -100,6 +100,6 @@ def top_films(
         raise ExportError(f"{path} is an atlas of another network (other {other}); make one of it")
     tops, strips = atlas.top(layer, channel), film_strips(atlas, layer, channel)
     names = [
-        f"{place_of(top.path).name}, frame {top.start}: answers {top.value:.3g}" for top in tops
+        f"{place_of(top.path).name}, frame {top.start}: answers {top.value:z.3g}" for top in tops
     ]
     return list(zip(names, strips, strict=False))[:most]

@@ -59,7 +59,7 @@ def _video(table: Table, number: int, thumbs: set[int], cosine: float | None = N
     picture = '<span class="none"></span>'
     if number in thumbs:
         picture = f'<img src="thumbs/{number:05d}.jpg" loading="lazy" alt="{name}">'
-    value = "" if cosine is None else f"{cosine:.3f} "
+    value = "" if cosine is None else f"{cosine:z.3f} "
     return f'<figure title="{path}">{picture}<figcaption>{value}{name}</figcaption></figure>'
 
 

@@ -110,7 +110,7 @@ def positive_control(k: Table, kinds: Sequence[str], *, seed: int) -> Outcome:
         return "wrong" if interval.high < 0 else "undetermined"
 
     notes = {
-        m: f" (appearance first {first:+.3f}, motion first {second:+.3f})"
+        m: f" (appearance first {first:+z.3f}, motion first {second:+z.3f})"
         for m, (first, second) in means.items()
     }
     what = "K in the known direction must be above 0"

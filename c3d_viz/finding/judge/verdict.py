@@ -111,7 +111,7 @@ def _answer_sentence(answer: Answer, effects: Mapping[str, Effect]) -> str:
 def _sentence(method: str, e: Effect) -> str:
     rank = sum(e.trained_mean <= m for m in e.reinit_means)
     return (
-        f"{method}: T = {e.T.value:+.3f} [{e.T.low:+.3f}, {e.T.high:+.3f}] over {e.T.clusters} "
+        f"{method}: T = {e.T.value:+z.3f} [{e.T.low:+z.3f}, {e.T.high:+z.3f}] over {e.T.clusters} "
         f"videos; P > 0 on {e.share_positive:.0%} of the clips; {rank} of "
         f"{len(e.reinit_means)} untrained networks have a P at least as large; smallest effect "
         f"that could have been shown {e.T.detectable:.3f}."

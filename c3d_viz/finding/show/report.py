@@ -125,7 +125,7 @@ def _controls(analysis: Analysis) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:+.3f}" if np.isfinite(value) else "undefined"
+    return f"{value:+z.3f}" if np.isfinite(value) else "undefined"
 
 
 def _clips(study: Study, analysis: Analysis) -> str:

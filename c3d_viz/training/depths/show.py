@@ -116,7 +116,7 @@ def table(said: Said, test: Clips, plan: Plan, epoch: int, comparisons: list[Com
     for c in comparisons:
         lines.append(
             f"| {c.question} | {LABELS[c.first]} less {LABELS[c.second]} | "
-            f"{100 * c.difference:+.1f} [{100 * c.low:+.1f}, {100 * c.high:+.1f}] | "
+            f"{100 * c.difference:+z.1f} [{100 * c.low:+z.1f}, {100 * c.high:+z.1f}] | "
             f"{LABELS[c.first]} {'is ' if c.verdict != 'not told apart' else ''}{c.verdict} |"
         )
     return "\n".join(lines) + "\n"

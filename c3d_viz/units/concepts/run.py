@@ -194,7 +194,7 @@ def _table(found: Concepts, limit: float, names: Sequence[str]) -> str:
     writer.writerow([*heads, *(f"iou {name}" for name in names)])
     for channel, best in enumerate(found.best):
         numbers = (found.score[channel], found.iou[channel, best], found.chance[channel, best])
-        cells = [f"{v:.6g}" for v in (*numbers, found.above[channel])]
+        cells = [f"{v:z.6g}" for v in (*numbers, found.above[channel])]
         beyond = int(found.score[channel] > limit)
         rest = [f"{v:.6g}" for v in found.iou[channel]]
         writer.writerow([channel, names[best], *cells, beyond, *rest])

@@ -40,7 +40,7 @@ def stimulus_page(
     scale = max([a.mean for a in answers if a.kind != "untrained"] + [1e-30])
     for row, answer in enumerate(answers):
         y = header.height + row * line
-        said = f"{answer.name}: mean {answer.mean:.3g}, peak {answer.peak:.3g}"
+        said = f"{answer.name}: mean {answer.mean:z.3g}, peak {answer.peak:z.3g}"
         page.text(_MARGIN, y, said, _TEXT, bold=answer.kind == "stimulus")
         if answer.kind != "untrained":
             length = round((room - 2 * _MARGIN) * answer.mean / scale)

@@ -193,7 +193,7 @@ class Search:
             own.frames[0], seed=seed, progress=lambda done, _, what: told(done, 2 * STEPS, what)
         )
         for said, frames in (
-            (f"one picture moved by a flow ({parts.explained:.0%} of the film)", parts.moved),
+            (f"one picture moved by a flow ({parts.explained:z.0%} of the film)", parts.moved),
             (f"the picture alone ({max(parts.by_still, 0):.0%})", parts.still),
             ("the flow alone, on a picture of random phases", parts.flow_alone),
         ):

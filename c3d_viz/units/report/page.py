@@ -192,7 +192,7 @@ def _number(value: float) -> float | None:
 
 
 def _shown(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}"
+    return "–" if math.isnan(value) else f"{value:z.2f}"
 
 
 def _percent(value: float) -> str:

@@ -67,11 +67,11 @@ def _motion(evidence: Evidence, tuning: Tuning, channel: int) -> str:
     if texture <= 0:
         return (
             f"prefers gratings that drift {way} at {speed} (direction index {index:.2f}), but a "
-            f"texture does not confirm the direction ({texture:+.2f})"
+            f"texture does not confirm the direction ({texture:+z.2f})"
         )
     return (
         f"prefers what drifts {way} at {speed} (direction index {index:.2f}, on a texture "
-        f"{texture:+.2f}), {_sure(rank)}"
+        f"{texture:+z.2f}), {_sure(rank)}"
     )
 
 

@@ -195,7 +195,7 @@ def _table(measured: Arrays, layer: str) -> str:
     writer.writerow(["channel", "kind", "r_dynamic", "r_static"])
     r_dynamic, r_static = correlations(*of_layer(measured, layer))
     for channel, kind in enumerate(kinds(r_dynamic, r_static)):
-        writer.writerow([channel, kind, f"{r_dynamic[channel]:.4f}", f"{r_static[channel]:.4f}"])
+        writer.writerow([channel, kind, f"{r_dynamic[channel]:z.4f}", f"{r_static[channel]:z.4f}"])
     return buffer.getvalue()
 
 

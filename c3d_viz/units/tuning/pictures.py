@@ -75,9 +75,10 @@ def _polar(axis: Any, tuning: Tuning, channel: int) -> None:
         axis.set_title(f"{head}: silent", fontsize=10)
         return
     axis.set_title(
-        f"{head}: {tuning.direction[channel]:.0f}°, {tuning.speed[channel]:g} px/frame\n"
-        f"DI {tuning.direction_index[channel]:.2f}, texture {tuning.texture_index[channel]:+.2f}, "
-        f"cut-out {tuning.sprite_index[channel]:+.2f}",
+        f"{head}: {np.round(tuning.direction[channel]) % 360:.0f}°, "
+        f"{tuning.speed[channel]:g} px/frame\n"
+        f"DI {tuning.direction_index[channel]:.2f}, texture {tuning.texture_index[channel]:+z.2f}, "
+        f"cut-out {tuning.sprite_index[channel]:+z.2f}",
         fontsize=8.5,
         color=INK,
     )

@@ -244,6 +244,6 @@ def _table(tuning: Tuning) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["channel", "silent", *names])
     for channel, silent in enumerate(tuning.silent):
-        cells = [f"{getattr(tuning, name)[channel]:.6g}" for name in names]
+        cells = [f"{getattr(tuning, name)[channel]:z.6g}" for name in names]
         writer.writerow([channel, int(silent), *cells])
     return buffer.getvalue()
