@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from ..arguments import MAX_SEED
 from ..errors import VizError, printable
 
 if TYPE_CHECKING:
@@ -20,10 +21,8 @@ def _line(done: int, total: int, what: str) -> None:
 
 
 def _settings(args: argparse.Namespace, default: Settings) -> Settings:
-    from ..arguments import check_seed
     from ..engine import settled
 
-    check_seed(args.seed)
     precision, note = settled("float32" if args.float32 else "bf16")
     if note is not None:
         print(note, flush=True)
@@ -128,7 +127,7 @@ def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[
 
 _COUNT = _number(int, 1, 10**12)
 _MINUTES = _number(float, 0, 10**6)
-_SEED = _number(int, 0, 2**63 - 1)
+_SEED = _number(int, 0, MAX_SEED)
 _LR = _number(float, 1e-9, 10)
 
 
