@@ -64,7 +64,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   bar.append(play, slider, where);
 
   const strip = element("div", "strip");
-  strip.style.gridTemplateColumns = innerWidth > 620 ? `repeat(${Math.min(N, 16)}, 1fr)` : "";
+  strip.style.setProperty("--columns", Math.min(N, 16));
   strip.setAttribute("role", "group");
   strip.setAttribute("aria-label", data.barsLabel || "Frames");
   const cells = [];

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CONTRAST = Path(__file__).with_name("contrast.js").read_text()
 CUT = """all => all.filter(note => note.scrollWidth > note.clientWidth
   || note.scrollHeight > note.clientHeight + 1).map(note => note.textContent)"""
+COLUMNS = "strip => getComputedStyle(strip).gridTemplateColumns.split(' ').length"
 RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
     "resultTypes": ["violations", "incomplete"],
@@ -112,6 +113,10 @@ def test_every_page_wide_and_narrow_light_and_dark(open_page: Any, width: int, t
         notes = page.locator(".tile b, .tile .note").evaluate_all(CUT)
         assert notes == [], f"{name} cuts words off"
         accessible(page)
+        if name == "motion":  # also where the screen is another one meanwhile
+            for wide, count in ((1280, 16), (390, 8)):
+                page.set_viewport_size({"width": wide, "height": 860})
+                assert page.locator(".strip").first.evaluate(COLUMNS) == count
     if width > 390:
         return
     page.get_by_role("button", name=re.compile("Network:")).click()  # what opens on the pages
