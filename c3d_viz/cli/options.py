@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -252,6 +253,8 @@ def by_option(said: str, words: Iterable[str]) -> str:
         said: the error, as in "top must be at least 1, got 0".
         words: the command line; what it does not hold is left as it is.
     """
+    said = re.sub(r"\bpass (\w+)=\((\d+), (\d+)\)", r"give --\1 \2,\3", said)
+    said = re.sub(r"\bleave num_classes out", "leave --num-classes out", said)
     name, space, rest = said.partition(" ")
     given = {word.partition("=")[0] for word in words}
     for prefix in ("", "input-", "frame-"):  # --input-scale is the scale of the input

@@ -59,7 +59,7 @@ def check_file(path: Path, max_bytes: int = MAX_BYTES, what: str = WEIGHTS) -> i
     if stat.st_size > max_bytes:
         raise WeightsError(
             f"{path}: {size_text(stat.st_size)} is above the limit of {size_text(max_bytes)} for a "
-            f"{what}{'; pass max_bytes to allow more' if what == WEIGHTS else ''}"
+            f"{what}{'; load_model(..., max_bytes=N) allows more' if what == WEIGHTS else ''}"
         )
     return stat.st_size
 
@@ -124,7 +124,7 @@ def check_zip(path: Path, max_bytes: int = MAX_BYTES) -> list[zipfile.ZipInfo]:
     if unpacked > max_bytes:
         raise WeightsError(
             f"{path}: would unpack to {size_text(unpacked)}, above the limit of "
-            f"{size_text(max_bytes)}; pass max_bytes to allow more"
+            f"{size_text(max_bytes)}; load_model(..., max_bytes=N) allows more"
         )
     if packed > path.stat().st_size:
         raise WeightsError(f"{path}: refused, its archive members overlap (a zip bomb)")
@@ -159,7 +159,7 @@ def check_expansion(path: Path, what: str, declared: int, stored: int, max_bytes
     if declared > max_bytes:
         raise WeightsError(
             f"{path}: {what} declares {size_text(declared)}, above the limit of "
-            f"{size_text(max_bytes)}; pass max_bytes to allow more"
+            f"{size_text(max_bytes)}; load_model(..., max_bytes=N) allows more"
         )
     if declared > _BOMB_BYTES and declared > _BOMB_RATIO * max(stored, 1):
         raise WeightsError(

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from command_line import call
 
+from c3d_viz.cli.options import by_option
+
 LONG = "x" * 300
 HUGE, MANY = str(2**64), str(2**63)
 CONV1A = ["--layer", "conv1a"]
@@ -168,3 +170,18 @@ def test_less_than_was_asked_for_is_said(
     assert f"windows: 1, not {MANY}: the video has no more room" in err
     assert "\nframes 1-16 of 17\n" in err
     assert f"maps: all of a layer where it has fewer than {MANY}: conv1a has 16" in err
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("top must be at least 1, got 0", "--top must be at least 1, got 0"),
+        ("scale must be a positive number", "--input-scale must be a positive number"),
+        ("windows must be at least 1", "windows must be at least 1"),
+        ("m.npy: is 8 x 9; pass resize=(8, 9) if so", "m.npy: is 8 x 9; give --resize 8,9 if so"),
+        ("a: has 7 classes; leave num_classes out", "a: has 7 classes; leave --num-classes out"),
+        ("top of the heap", "top of the heap"),
+    ],
+)
+def test_a_parameter_is_told_by_its_option(said: str, told: str) -> None:
+    assert by_option(said, ["export", "--top=0", "--input-scale", "0"]) == told
