@@ -51,7 +51,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except VizError as error:
-            _fail(by_option(str(error), words), 2)
+            _fail(by_option(str(error), words, self._options(words)), 2)
         except KeyboardInterrupt:
             hint = " Go on later with --resume." if "export" in sys.argv else ""
             if ctx.invoked_subcommand in ("units", "features", "atlas"):
@@ -80,6 +80,13 @@ class _Commands(TyperGroup):
                 f"c3d-viz --debug COMMAND shows the traceback)",
                 1,
             )
+
+    def _options(self, words: Sequence[str]) -> set[str]:
+        """Those of the command that the words call."""
+        called: Any = self
+        for word in words:
+            called = getattr(called, "commands", {}).get(word, called)
+        return {option for parameter in called.params for option in parameter.opts}
 
 
 def _fail(message: str, status: int) -> NoReturn:

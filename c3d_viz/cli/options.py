@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -246,20 +246,22 @@ def whole_numbers(text: str, option: str, what: str) -> tuple[int, ...]:
         raise VizError(f"{option} takes {what} (64-bit whole numbers), got {text!r}") from None
 
 
-def by_option(said: str, words: Iterable[str]) -> str:
+def by_option(said: str, words: Iterable[str], options: Collection[str] = ()) -> str:
     """An error about a parameter, in the words of the shell: by the option that gave it.
 
     Args:
         said: the error, as in "top must be at least 1, got 0".
-        words: the command line; what it does not hold is left as it is.
+        words: the command line, whose options come first.
+        options: all that the command has; a parameter that is none of them is left as it is.
     """
     said = re.sub(r"\bpass (\w+)=\((\d+), (\d+)\)", r"give --\1 \2,\3", said)
     said = re.sub(r"\bleave num_classes out", "leave --num-classes out", said)
     name, space, rest = said.partition(" ")
     given = {word.partition("=")[0] for word in words}
-    for prefix in ("", "input-", "frame-"):  # --input-scale is the scale of the input
-        option = f"--{prefix}{name.replace('_', '-')}"
-        if option in given and rest.startswith(("must be", "is a", "needs")):
+    prefixes = ("", "input-", "frame-")  # --input-scale is the scale of the input
+    names = [f"--{prefix}{name.replace('_', '-')}" for prefix in prefixes]
+    for option in [*(n for n in names if n in given), *(n for n in names if n in options)]:
+        if rest.startswith(("must be", "is a", "needs")):
             return f"{option}{space}{rest}"
     return said
 

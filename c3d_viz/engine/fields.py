@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..nets import ReceptiveField, layer_module, receptive_field, runs_in_order, unwrapped
+from .facts import version
 from .listen import eval_view, recording, undisturbed
 
 Told = Callable[[int, int, str], None]
@@ -184,7 +185,7 @@ def _averaged_pass(
 
     def keep(name: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
         alive.append(output)
-        keys[name] = id(output), output._version
+        keys[name] = id(output), version(output)
         return output.clone()
 
     with (

@@ -104,6 +104,7 @@ def test_a_refused_export_leaves_nothing_behind(
         ["weights", "inspect", LONG],
         ["finding", "figure", "clip.mp4", "-o", ""],
         ["export", f"{LONG}.mp4", "-o", "out"],
+        ["units", "maximise", "--layer", "conv1a", "-o", "u", "--smoothness", "nan"],
         ["check", "", "-o", "out"],
         ["train", "--nonsense"],
         *(
@@ -178,10 +179,11 @@ def test_less_than_was_asked_for_is_said(
         ("top must be at least 1, got 0", "--top must be at least 1, got 0"),
         ("scale must be a positive number", "--input-scale must be a positive number"),
         ("windows must be at least 1", "windows must be at least 1"),
+        ("overlap must be 0 to 7", "--overlap must be 0 to 7"),
         ("m.npy: is 8 x 9; pass resize=(8, 9) if so", "m.npy: is 8 x 9; give --resize 8,9 if so"),
         ("a: has 7 classes; leave num_classes out", "a: has 7 classes; leave --num-classes out"),
         ("top of the heap", "top of the heap"),
     ],
 )
 def test_a_parameter_is_told_by_its_option(said: str, told: str) -> None:
-    assert by_option(said, ["export", "--top=0", "--input-scale", "0"]) == told
+    assert by_option(said, ["export", "--top=0", "--input-scale", "0"], ["--overlap"]) == told

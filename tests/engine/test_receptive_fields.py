@@ -243,3 +243,13 @@ def test_a_softmax_couples_its_own_axis_and_a_pooling_may_hang_over() -> None:
         "pool": ((7, 2, 2), (0, 2, 2)),
         "both": ((7, 3, 3), (0, 2, 2)),
     }
+
+
+def test_a_network_in_inference_mode_is_not_seen_through() -> None:
+    class Inferring(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.inference_mode():
+                return super().forward(x)
+
+    net = Inferring(nn.Conv3d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv3d(4, 2, 1)).eval()
+    assert receptive_fields(net, (3, 4, 6, 6), ["0", "2"]) == {"0": None, "2": None}
