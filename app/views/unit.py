@@ -7,6 +7,8 @@ import math
 
 import streamlit as st
 
+from c3d_viz.units import KERNEL_NOTE
+
 from .. import state, tasks, ui, unit_work, work
 from ..sessions import session
 from ..unit_work import Findings
@@ -74,6 +76,7 @@ def findings(net: work.Net, layer: str, channel: int, found: Findings) -> None:
     if found.kernel is not None:
         ui.heading("Its kernel", "The film of a few frames that it is compared with everywhere.")
         st.image(found.kernel, alt="The kernel, frame by frame")
+        ui.fact(KERNEL_NOTE)
     if not found.films and found.preview is not None:
         said = "The film so far, a few of its frames"
         st.image(found.preview, said, alt=said)

@@ -129,8 +129,9 @@ def units_maximise(
         float, real("--diversity", metavar="X", help="How far the films are kept apart.")
     ] = 0.5,
     jitter: Annotated[
-        int, whole("--jitter", metavar="PIXELS", help="Moves at each step, at most.")
-    ] = 8,
+        int | None,
+        whole("--jitter", metavar="PIXELS", help="Moves at each step, at most. [side / 14]"),
+    ] = None,
     untrained: Annotated[
         bool, typer.Option("--untrained/--no-untrained", help="An untrained network's beside it.")
     ] = True,
@@ -147,7 +148,7 @@ def units_maximise(
     network: Network,
     device: Device = "cpu",
 ) -> None:
-    """The film a channel answers to most, found by gradient ascent."""
+    """A film a channel answers to strongly, found by gradient ascent."""
     from ..units import StimulusSettings, write_stimulus
 
     settings = StimulusSettings(
@@ -187,9 +188,14 @@ def units_concepts(
     with progress_bar("concepts") as progress:
         found = write_concepts(out, settings, progress)
     for name, (_, row) in found.items():
+        if row.answer == "undefined":
+            why = "nothing to compare with" if row.channels else "no channel answers"
+            say(f"{name}: {row.channels} channels answer, median score {row.median:.3f}; {why}")
+            continue
         share = f"{row.share:.0%} [{row.low:.0%}, {row.high:.0%}] of {row.channels} channels"
         say(f"{name}: {share} beyond the untrained networks' 95 %: {row.answer}")
-    say(f"open {out / 'layers.png'}")
+    compared = (out / "layers.png").exists()
+    say(f"open {out / 'layers.png' if compared else out}")
 
 
 @units_app.command(name="dynamic")
@@ -227,7 +233,7 @@ def units_report(
     layer: Annotated[str, typer.Option("--layer", metavar="LAYER", help="Any layer.")],
     channel: Annotated[int, whole("--channel", metavar="N", help="Channel of it.")],
     controls: Annotated[
-        int, whole("--controls", metavar="N", help="Untrained networks to compare with.")
+        int, whole("--controls", metavar="N", help="Untrained networks to compare with; 0: none.")
     ] = 2,
     steps: Annotated[int, whole("--steps", metavar="N", help="Steps of the climb.")] = 48,
     coarse: Annotated[

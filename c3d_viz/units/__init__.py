@@ -26,6 +26,7 @@ from .preferred import (
     write_stimulus,
 )
 from .report import (
+    KERNEL_NOTE,
     Evidence,
     ReportSettings,
     caution,

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
 import math
 import os
+import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from ..engine import eval_view, forward, undisturbed
 from ..errors import LayerError, VizError
 from ..files import write_json, write_npz, write_text
 from ..nets import InputSpec, nearest, unwrapped
@@ -28,6 +33,7 @@ from .spectrum import MOVING, STATIC, KernelReading, read_kernel
 Floats = npt.NDArray[np.float32]
 FPS = 3.0  # of the film: a kernel of three frames is seen once a second
 _MOST = 4096  # kernels
+_LOOKED_AT = 4096  # values of what a layer is given
 
 
 @dataclass(frozen=True)
@@ -52,16 +58,17 @@ def first_kernels(
     """The kernels of the first 3D convolution, or of ``layer``, with what each answers to.
 
     Args:
-        model: any network. spec: what it takes as input; turns weights into effects of grey levels.
+        model: any network; it looks at a clip of noise once, which shows what each convolution is
+            given. spec: what it takes as input; turns weights into effects of grey levels.
         layer: a ``Conv3d`` over the pixels, as in ``dict(model.named_modules())``; None takes the
-            first.
+            first that is called.
 
     Raises:
         LayerError: there is none, or it does not look at the pixels.
         VizError: the weights hold NaN.
     """
     name, convolution = _convolution(model, spec, layer)
-    weight = convolution.weight.detach().float().cpu().numpy().astype(np.float64)
+    weight = _whole(convolution.weight.detach().float().cpu().numpy(), convolution.groups)
     if not np.isfinite(weight).all():
         raise VizError(f"the weights of {name} hold NaN or infinite values; check the checkpoint")
     std = 1.0 if spec.std is None else np.reshape(spec.std, (1, -1, 1, 1, 1))
@@ -136,18 +143,56 @@ def _convolution(model: nn.Module, spec: InputSpec, layer: str | None) -> tuple[
     }
     if not known:
         raise LayerError(f"{type(model).__name__} has no Conv3d, so no kernels that are films")
-    name = next(iter(known)) if layer is None else layer
-    if name not in known:
-        raise LayerError(f"no Conv3d {name!r}; this model has {nearest(name, list(known))}")
-    module = known[name]
-    if module.in_channels != spec.channels or module.groups != 1:
+    if layer is not None and layer not in known:
+        raise LayerError(f"no Conv3d {layer!r}; this model has {nearest(layer, list(known))}")
+    called = _called(model, spec, list(known))
+    over = [name for name, pixels in called.items() if pixels]
+    name = layer if layer is not None else next(iter(called), "")
+    if name not in over:
         raise LayerError(
-            f"{name} does not look at the pixels: it takes {module.in_channels} channels in "
-            f"{module.groups} group(s), the clip has {spec.channels}; name the first layer"
+            f"{name or 'no Conv3d'} does not look at the pixels: "
+            f"{'what it is given is not the clip' if name in called else 'not called for a clip'}; "
+            f"these look at them: {', '.join(over) or 'none'}"
         )
+    module = known[name]
     if module.out_channels > _MOST:
         raise LayerError(f"{name} has {module.out_channels} kernels; at most {_MOST} are read")
     return name, module
+
+
+def _called(model: nn.Module, spec: InputSpec, names: list[str]) -> dict[str, bool]:
+    """The convolutions that a clip reaches, in their order, and whether they look at its pixels:
+    the first does (what is done to a clip in front of it is taken as part of the input), and every
+    other that is given values of the clip alone, moved about or padded with zeros."""
+    example = next(model.parameters())
+    noise = torch.rand(1, *spec.shape, generator=torch.Generator().manual_seed(0))
+    x = noise.to(example.device, example.dtype)
+    pixels, owner = torch.unique(torch.cat([x.flatten(), x.new_zeros(1)])), threading.get_ident()
+    called: dict[str, bool] = {}
+
+    def look(name: str, module: nn.Conv3d, given: tuple[Tensor, ...]) -> None:
+        if threading.get_ident() == owner:
+            some = given[0].flatten()[:: max(1, given[0].numel() // _LOOKED_AT)]
+            clip = module.in_channels == spec.channels and bool(torch.isin(some, pixels).all())
+            called.setdefault(name, clip or not called)
+
+    view = eval_view(model)
+    there = dict(view.named_modules())
+    with contextlib.ExitStack() as stack, undisturbed(x.device), torch.no_grad():
+        for name in names:
+            hook = there[name].register_forward_pre_hook(partial(look, name))
+            stack.callback(hook.remove)
+        forward(view, x.clone())
+    return called
+
+
+def _whole(weight: npt.NDArray[np.float32], groups: int) -> npt.NDArray[np.float64]:
+    """Kernels over all channels: those of other groups are zeros."""
+    count, own = weight.shape[:2]
+    full = np.zeros((count, own * groups, *weight.shape[2:]))
+    for group, rows in enumerate(np.split(np.arange(count), groups)):
+        full[rows, own * group : own * (group + 1)] = weight[rows]
+    return full
 
 
 def _spread(weight: npt.NDArray[np.float64], dilation: tuple[int, ...]) -> npt.NDArray[np.float64]:

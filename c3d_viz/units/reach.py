@@ -9,9 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from ..engine import check_input, check_recorded, eval_view, forward, recording, undisturbed
-from ..errors import VizError
+from ..errors import LayerError, VizError
 
 PAIR = 2  # clips at once
+_LAST = (  # what works along the last axis, as on tokens
+    nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.TransformerEncoder, nn.TransformerEncoderLayer,
+    nn.TransformerDecoder, nn.TransformerDecoderLayer,
+)  # fmt: skip
 
 # (layer, module, its first input, its output) -> what to keep
 Keep = Callable[[str, nn.Module, Tensor, Tensor], Tensor]
@@ -33,7 +37,7 @@ class Reach:
         shapes: of what each layer gives for one clip.
 
     Raises:
-        LayerError: no such layer, or it is not called.
+        LayerError: no such layer, it is not called, or it gives no channels (1, C, ...).
         ShapeError: ``x`` is no clip of this network.
     """
 
@@ -46,9 +50,10 @@ class Reach:
         self.layers = tuple(layers)
         calls = 0
 
-        def count(_layer: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
+        def count(layer: str, module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
             nonlocal calls
             calls += 1
+            _check_channels(layer, module, output)
             return output.detach()
 
         with (
@@ -124,3 +129,18 @@ class Reach:
             size = PAIR
         for start in range(0, count, size):
             yield torch.cat([tensor(n) for n in range(start, min(start + size, count))])
+
+
+def _check_channels(layer: str, module: nn.Module, output: Tensor) -> None:
+    given = tuple(output.shape)
+    if len(given) < 2 or given[0] != 1:
+        raise LayerError(
+            f"{layer} gives {given}, not channels (1, C, ...): frames or parts of the clip lie in "
+            f"its first axis; name a layer behind the place where they come together"
+        )
+    if len(given) > 2 and isinstance(module, _LAST):
+        raise LayerError(
+            f"{layer} gives {given}, not channels (1, C, ...): a {type(module).__name__} has them "
+            f"last, and {given[1]} are places; name a layer that gives channels first, or one that "
+            f"gives one vector for a clip"
+        )

@@ -159,7 +159,7 @@ def test_the_film_is_shown_while_it_is_made_and_then_what_is_measured(gather: Ga
     assert [s.value for s in test.subheader][:1] == ["The film it prefers"]
     (preliminary,) = test.warning
     assert preliminary.value == "Preliminary, not measured yet: drifting patterns; labels."
-    assert "5.0 times above the best clip" in test.info[0].value
+    assert "to 5.0 times its answer to the best clip" in test.info[0].value
     assert "drifts" not in test.info[0].value  # says nothing of what was not measured
     assert not test.code
     assert any(b.label == "Stop" for b in test.button)
@@ -220,4 +220,4 @@ def test_a_failure_is_one_line_and_a_failed_climb_is_said(
     fresh = draw(dataclasses.replace(whole, control_tunings=(), control_responses=None))
     assert len(fresh.tuning) == 1
     assert len(found.tuning) == 2
-    assert fresh.caution.startswith("No untrained network was measured yet")
+    assert fresh.caution.startswith("No untrained network was measured")

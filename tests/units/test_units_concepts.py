@@ -17,6 +17,7 @@ from c3d_viz.errors import LayerError
 from c3d_viz.nets import InputSpec
 from c3d_viz.synthetic import HOWS, PARTS, procedural_library
 from c3d_viz.units import ConceptClips, concepts_of
+from c3d_viz.units.concepts.overlap import SHUFFLES, _steps
 
 SPEC = InputSpec("RGB", (0.0, 0.0, 0.0), 1.0, (32, 32), (32, 32), 8)
 
@@ -92,6 +93,20 @@ def test_a_layer_without_a_grid_is_refused(clips: ConceptClips) -> None:
         concepts_of(model, SPEC, clips, ["1"])
 
 
+@pytest.mark.parametrize("size", range(4, 45))
+def test_chance_is_never_a_clips_own_label(size: int) -> None:
+    steps = _steps(size)
+    assert len(steps) == SHUFFLES
+    for number in range(size):
+        others = [(number + step) % size for step in steps]
+        assert number not in others
+        # motions come in turn
+        assert all(other % len(HOWS) != number % len(HOWS) for other in others)
+    assert len(set(steps)) == SHUFFLES or size == 11  # there, one of two motions is its own
+    if size in (20, 40):
+        assert steps == (3, 6, 9)  # of the shipped results
+
+
 FACTORY = """import torch
 from torch import nn
 from c3d_viz.nets import InputSpec
@@ -131,6 +146,27 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, sources
     command[command.index(str(out))] = str(tmp_path / "again")
     assert call(capsys, *command)[0] == 0
     assert (tmp_path / "again" / "1.csv").read_text() == (out / "1.csv").read_text()
+
+
+def test_nothing_is_said_to_be_beyond_without_a_control(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    factory, out = tmp_path / "net.py", tmp_path / "out"
+    dead = "    net[0].weight.data[1] = 0; net[0].bias.data[1] = 0\n    return net"
+    factory.write_text(FACTORY.replace("    return net", dead))
+    words = ["units", "concepts", "--model", f"{factory}:make", "--layer", "1", "--controls", "0"]
+    status, said, error = call(capsys, *words, "--clips", "4", "-o", str(out))
+    assert status == 0, error
+    assert said.startswith("1: 3 channels answer, median score ")
+    assert "nothing to compare with" in said
+    assert "nan" not in said
+    assert said.strip().endswith(f"open {out}")
+    assert {p.name for p in out.iterdir()} == {"1.csv", "concepts.json", "manifest.json"}
+    layer = json.loads((out / "concepts.json").read_text())["layers"]["1"]
+    assert (layer["beyond"], layer["beyond_untrained"]) == (None, None)
+    table = list(csv.DictReader((out / "1.csv").read_text().splitlines()))
+    assert {row["beyond_untrained"] for row in table} == {""}
+    assert [row["channel"] for row in table if not row["concept"]] == ["1"]  # it is silent
 
 
 @pytest.mark.parametrize(

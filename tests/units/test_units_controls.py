@@ -17,7 +17,7 @@ from test_units_tuning import SMALL
 from torch import nn
 
 from c3d_viz.errors import LayerError, VizError
-from c3d_viz.nets import ModelSpec
+from c3d_viz.nets import InputSpec, ModelSpec
 from c3d_viz.trust import permuted
 from c3d_viz.units import (
     Concepts,
@@ -233,3 +233,26 @@ def test_layers_of_other_networks_are_named() -> None:
         "___x",
         "relu#1",
     ]
+
+
+class Vector(nn.Module):
+    """One number a channel, as a fully connected layer has: how red a clip is, and how little."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv3d(3, 2, 1), nn.Linear(2, 2)
+        self.requires_grad_(False)
+        self.conv.weight[:] = torch.tensor([[0.1, 0, 0], [0, 0, 0]]).view(2, 3, 1, 1, 1)
+        self.fc.weight[:] = torch.tensor([[1.0, 0], [-1, 0]])
+        self.conv.bias[:] = self.fc.bias[:] = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.conv(x).mean((2, 3, 4)))
+
+
+def test_a_layer_that_gives_a_vector_has_films_too() -> None:
+    spec = InputSpec("RGB", (127.5,) * 3, 1 / 127.5, (16, 16), (16, 16), 4)
+    reader = Reader(Vector().eval(), "fc", torch.zeros(1, *spec.shape))
+    for channel, sign in ((0, 1), (1, -1)):
+        film = climb(reader, channel, FourierVideo(2, spec), steps=20).frames[0].astype(float)
+        assert sign * (film[..., 0].mean() - 127.5) > 20

@@ -53,7 +53,7 @@ def test_colours_are_those_of_the_clip() -> None:
 
 
 def test_dilation_is_part_of_the_kernel() -> None:
-    found = first_kernels(net(drifting(0, 1, 0.2), dilation=2), COMPACT_INPUT)
+    found = first_kernels(net(drifting(0, 1, 0.2), dilation=2, padding=8), COMPACT_INPUT)
     assert found.values.shape == (1, 3, 17, 29, 29)
     assert np.count_nonzero(found.values[:, :, 1::2]) == 0
     assert found.values[0, :, ::2, ::2, ::2] == pytest.approx(drifting(0, 1, 0.2) / 60, abs=1e-6)
@@ -70,6 +70,43 @@ def test_what_is_refused() -> None:
     model[0].weight.data[0, 0, 0, 0, 0] = torch.nan
     with pytest.raises(VizError, match="NaN"):
         first_kernels(model, COMPACT_INPUT)
+
+
+class Late(nn.Module):
+    """Calls first what was made last, and looks at the pixels again later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late, self.unused = nn.Conv3d(3, 2, 1), nn.Conv3d(3, 2, 3)
+        self.fast, self.stem = nn.Conv3d(3, 4, (1, 3, 3)), nn.Conv3d(3, 3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        deep = self.late(torch.relu(self.stem(x)))
+        return deep.mean((2, 3, 4)) + self.fast(x[:, :, ::2]).mean((2, 3, 4))[:, :2]
+
+
+def test_what_looks_at_the_pixels_is_told_by_what_it_is_given() -> None:
+    model = Late().eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert first_kernels(model, COMPACT_INPUT).layer == "stem"
+    assert first_kernels(model, COMPACT_INPUT, "fast").values.shape == (4, 3, 1, 3, 3)
+    said = "late does not look at the pixels: what it is given is not the clip; .* stem, fast$"
+    with pytest.raises(LayerError, match=said):
+        first_kernels(model, COMPACT_INPUT, "late")
+    with pytest.raises(LayerError, match=r"unused .*: not called for a clip; these .* stem, fast$"):
+        first_kernels(model, COMPACT_INPUT, "unused")
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_a_kernel_of_a_group_is_blind_to_the_others() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv3d(3, 6, 3, groups=3), nn.ReLU()).eval()
+    values = first_kernels(model, COMPACT_INPUT).values
+    own = model[0].weight.detach().numpy()[:, 0] / 60  # COMPACT_INPUT's scale
+    for k in range(6):
+        assert values[k, k // 2] == pytest.approx(own[k], abs=1e-7)
+        assert np.count_nonzero(np.delete(values[k], k // 2, axis=0)) == 0
 
 
 def test_the_sheet_is_on_one_scale() -> None:

@@ -112,3 +112,25 @@ def test_clips_go_in_pairs_only_where_each_answers_as_alone(module: nn.Module, s
     given = list(reach.batches(5, lambda number: clips[number]))
     assert [len(x) for x in given] == [2, 2, 1] if size == 2 else [1] * 5
     assert torch.equal(torch.cat(given), torch.cat(clips))
+
+
+class Tokens(nn.Module):
+    """Patches as tokens (N, places, 6); and frames folded into the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.frame = nn.Conv3d(3, 6, (2, 4, 4), (2, 4, 4)), nn.Conv2d(3, 6, 3)
+        self.norm, self.head = nn.LayerNorm(6), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.frame(x[0].transpose(0, 1))
+        return self.head(self.norm(self.patch(x).flatten(2).transpose(1, 2)).mean(1))
+
+
+def test_places_and_frames_are_not_taken_for_channels() -> None:
+    model = Tokens().eval()
+    assert Reach(model, ["patch", "head"], X).shapes == {"patch": (1, 6, 2, 2, 2), "head": (1, 2)}
+    with pytest.raises(LayerError, match=r"norm gives \(1, 8, 6\), .* LayerNorm .* 8 are places"):
+        Reach(model, ["norm"], X)
+    with pytest.raises(LayerError, match=r"frame gives \(4, 6, 6, 6\), .* its first axis; name a"):
+        Reach(model, ["frame"], X)

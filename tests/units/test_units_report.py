@@ -12,21 +12,23 @@ from command_line import call
 from unit_evidence import evidence, responses
 
 from c3d_viz.units import sentence
+from c3d_viz.units.report.evidence import Rank
+from c3d_viz.units.report.summary import sure
 
 
 def test_a_confirmed_direction_and_a_learned_concept() -> None:
     said = sentence(evidence(responses(3, 1)), "conv4b", 7)
     assert said.startswith("conv4b channel 7 prefers what drifts upwards at 1.5 pixels a frame")
     assert "direction index 0.80, on a texture +0.50" in said
-    assert "as 0% of untrained channels do, so it is probably learned" in said
-    assert "overlaps most with 'object' (IoU 0.40, by chance 0.10), as 0% of untrained" in said
-    assert said.endswith("its preferred film raises it 5.0 times above the best clip seen.")
+    assert "as 0 of 40 untrained channels do, so it is probably learned" in said
+    assert "overlaps most with 'object' (IoU 0.40, by chance 0.10), as 0 of 40 untrained" in said
+    assert said.endswith("film raises it to 5.0 times its answer to the best clip seen.")
     assert "\n" not in said
 
 
 def test_what_untrained_channels_do_as_well_need_not_be_learned() -> None:
     said = sentence(evidence(responses(1.2, 1), concept=0.05), "conv4b", 7)
-    assert said.count("as 100% of untrained channels do, so it need not be learned") == 2
+    assert said.count("as 40 of 40 untrained channels do, so it need not be learned") == 2
 
 
 def test_an_unconfirmed_direction_is_called_so() -> None:
@@ -52,9 +54,24 @@ def test_failures_are_said() -> None:
 
 def test_the_share_of_untrained_channels() -> None:
     found = evidence(responses(3, 1))
-    assert found.rank("texture_index", 0) == 0
-    assert found.rank("direction_index", 0) == 1  # the same
-    assert evidence(responses(1.5, 1)).rank("texture_index", 0) == 1
+    assert found.rank("texture_index", 0).share == 0
+    assert found.rank("direction_index", 0).share == 1  # the same
+    assert evidence(responses(1.5, 1)).rank("texture_index", 0).share == 1
+
+
+@pytest.mark.parametrize(
+    ("rank", "said"),
+    [
+        (Rank(0, 6), "as 0 of 6 untrained channels do, too few to say whether it is learned"),
+        (Rank(0, 18), "too few to say"),
+        (Rank(0, 19), "so it is probably learned"),  # one in twenty
+        (Rank(1, 19), "so it need not be learned"),
+        (Rank(12, 256), "too few to say"),
+        (Rank(0, 0), "with no untrained channel to compare"),
+    ],
+)
+def test_few_untrained_channels_prove_nothing(rank: Rank, said: str) -> None:
+    assert said in sure(rank)
 
 
 FACTORY = """import torch
@@ -97,7 +114,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, sources
     ("words", "said"),
     [
         (["--layer", "conv1a", "--channel", "16"], "conv1a has channels 0-15, got 16"),
-        (["--layer", "conv1a", "--channel", "0", "--controls", "0"], "controls must be 1 to 20"),
+        (["--layer", "conv1a", "--channel", "0", "--controls", "21"], "controls must be 0 to 20"),
         (["--layer", "conv1a", "--channel", "0", "--steps", "0"], "steps must be 1 to 10000"),
         (["--layer", "conv1a", "--channel", "0", "--clip", "no.mp4"], "does not exist"),
     ],

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...errors import LayerError, VizError
 from ...nets import InputSpec
 from ...progress import Progress
-from ...synthetic import PARTS
+from ...synthetic import HOWS, PARTS
 from ..reach import Reach
 from .clips import ConceptClips
 
@@ -126,10 +126,18 @@ def _add(
     counts.active += active.sum(2).double().numpy()
     first = clips.sizes[0] + (clips.sizes[1] if report else 0)
     size = clips.sizes[2] if report else clips.sizes[1]
-    # motions come in turn: a step that has no factor in common with ten gives another motion
-    others = [first + (number - first + 3 * run) % size for run in range(1 + SHUFFLES)]
+    others = [first + (number - first + step) % size for step in (0, *_steps(size))]
     parts = [clips.parts(other, grid.shape[1:]) for other in others]
     counts.add(active, parts, [clips.of_object(other) for other in others])
+
+
+def _steps(size: int) -> tuple[int, ...]:
+    """How far on in a set of clips those lie whose labels a clip is given: never itself, and, as
+    motions come in turn, with another motion also where the count begins again."""
+    order = sorted(range(1, size), key=lambda step: (step % 3 != 0, step)) or [0]
+    turn = len(HOWS)
+    apart = [step for step in order if step % turn and (step - size) % turn]
+    return tuple(((apart or order) * SHUFFLES)[:SHUFFLES])
 
 
 def _concepts(choice: _Counts, report: _Counts) -> Concepts:

@@ -6,6 +6,7 @@ import copy
 import csv
 import dataclasses
 import io
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,7 +61,8 @@ def write_concepts(
 ) -> dict[str, tuple[Concepts, Comparison]]:
     """Measure which concepts channels overlap with and write it to the new folder ``out``.
 
-    ``layers.png``, ``concepts.json``, a table ``LAYER.csv`` for each layer, ``manifest.json``.
+    ``layers.png`` (where there are untrained networks to compare with), ``concepts.json``, a table
+    ``LAYER.csv`` for each layer, ``manifest.json``.
 
     Returns:
         Layer -> its channels' concepts, and how their scores compare with untrained networks.
@@ -127,8 +129,9 @@ def _write(
     with result_folder(folder, _words(settings), settings.network, spec, parameters) as (place, _):
         summary = {layer: _summary(own, controls, compared, layer, names) for layer in layers}
         write_json(place / "concepts.json", {"concepts": names, "layers": summary})
-        figure = layers_figure(summary, names, spec.weights)
-        write_bytes(place / "layers.png", png(figure))
+        if any(summary[layer]["beyond"] for layer in layers):
+            figure = layers_figure(summary, names, spec.weights)
+            write_bytes(place / "layers.png", png(figure))
         for layer, name in zip(layers, folder_names(layers), strict=True):
             table = _table(own[layer], compared[layer].threshold, names)
             write_text(place / f"{name}.csv", table)
@@ -142,15 +145,17 @@ def _summary(
     layer: str,
     names: Sequence[str],
 ) -> dict[str, Any]:
-    """The comparison, and the share of channels beyond the control by concept."""
+    """The comparison, and the share of channels beyond the control by concept; None without one."""
     limit = compared[layer].threshold
+    if math.isnan(limit):
+        return {"score": plain(compared[layer]), "beyond": None, "beyond_untrained": None}
 
     def shares(found: Concepts) -> dict[str, float]:
         beyond = found.score > limit
         return {name: float((beyond & (found.best == k)).mean()) for k, name in enumerate(names)}
 
     untrained_shares = [shares(c[layer]) for c in controls]
-    means = {n: float(np.mean([s[n] for s in untrained_shares])) for n in names} if controls else {}
+    means = {n: float(np.mean([s[n] for s in untrained_shares])) for n in names}
     return {
         "score": plain(compared[layer]),
         "beyond": shares(own[layer]),
@@ -168,7 +173,9 @@ def layers_figure(summary: Mapping[str, Any], names: Sequence[str], weights: str
     figure.suptitle(f"{title}\n{weights}", fontsize=12, color=INK, ha="left", x=0.01)
     axes = figure.subplots(1, 2, sharey=True)
     tables = [
-        np.array([[summary[layer][key].get(name, 0.0) for layer in layers] for name in names])
+        np.array(
+            [[(summary[layer][key] or {}).get(name, 0.0) for layer in layers] for name in names]
+        )
         for key in ("beyond", "beyond_untrained")
     ]
     top = max(0.05, *(float(table.max()) for table in tables))
@@ -195,9 +202,10 @@ def _table(found: Concepts, limit: float, names: Sequence[str]) -> str:
     for channel, best in enumerate(found.best):
         numbers = (found.score[channel], found.iou[channel, best], found.chance[channel, best])
         cells = [f"{v:z.6g}" for v in (*numbers, found.above[channel])]
-        beyond = int(found.score[channel] > limit)
+        silent = math.isnan(found.score[channel])
+        beyond = "" if silent or math.isnan(limit) else int(found.score[channel] > limit)
         rest = [f"{v:.6g}" for v in found.iou[channel]]
-        writer.writerow([channel, names[best], *cells, beyond, *rest])
+        writer.writerow([channel, "" if silent else names[best], *cells, beyond, *rest])
     return buffer.getvalue()
 
 

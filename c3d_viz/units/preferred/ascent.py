@@ -44,7 +44,7 @@ def climb(
     video: FourierVideo,
     *,
     steps: int = 48,
-    jitter: int = 8,
+    jitter: int | None = None,
     diversity: float = 0.5,
     seed: int = 0,
     progress: Progress | None = None,
@@ -57,7 +57,8 @@ def climb(
     that only what survives that grows (the films come back at their edges, in time too).
 
     Args:
-        jitter: pixels a film is moved at most each way; frames: a quarter of the clip.
+        jitter: pixels a film is moved at most each way, None a fourteenth of its shorter side;
+            frames: a quarter of the clip.
         diversity: weight of the cosine between the films' Gram matrices at the layer, which is
             taken off; 0 lets several films become one.
         progress: told after each step; may raise to stop.
@@ -67,6 +68,7 @@ def climb(
         VizError: the channel gives no gradient, or NaN.
     """
     generator = torch.Generator().manual_seed(seed)
+    jitter = min(video.size[1:]) // 14 if jitter is None else jitter
     optimiser = torch.optim.Adam([video.numbers], lr=RATE, betas=(0.9, 0.99))
     answers: list[Tensor] = []
     unit: float | None = None
@@ -74,7 +76,7 @@ def climb(
         with torch.enable_grad():
             levels = video.levels()
             grid = reader(video.pixels(_moved(levels, jitter, generator)))
-            inner = grid[:, channel].flatten(1)
+            inner = grid[:, channel].reshape(len(grid), -1)  # a vector has one number
             # the mean of a convolution is what it gives to an even surface: what counts is above 0
             mean = F.leaky_relu(inner, LEAK).mean(1)
             if unit is None:  # what the channel varies by at the start: its own measure
@@ -133,7 +135,7 @@ def _moved(levels: Tensor, jitter: int, generator: torch.Generator) -> Tensor:
 
 def _likeness(grid: Tensor) -> Tensor:
     """Mean cosine between the Gram matrices (C, C) of the films' activations, pair by pair."""
-    flat = grid.flatten(2).clamp(min=0)
+    flat = grid.reshape(*grid.shape[:2], -1).clamp(min=0)
     gram = F.normalize((flat @ flat.transpose(1, 2)).flatten(1), dim=1)
     cosines = gram @ gram.T
     n = len(gram)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ...errors import LayerError
 from ..reach import Reach
 
 
@@ -25,10 +24,7 @@ class Reader:
     def __init__(self, model: nn.Module, layer: str, x: Tensor) -> None:
         self._reach = Reach(model, [layer], x)
         self.layer, self.device = layer, self._reach.device
-        given = self._reach.shapes[layer]
-        if len(given) < 2 or given[0] != 1:
-            raise LayerError(f"{layer} gives {given}, not channels (1, C, ...)")
-        self.shape = given[1:]
+        self.shape = self._reach.shapes[layer][1:]
 
     def __call__(self, x: Tensor) -> Tensor:
         """(S, C, ...) before the ReLU, for S clips at once; differentiable."""

@@ -84,7 +84,8 @@ def _shown(path: str | os.PathLike[str]) -> Preview:
 
 def _words(settings: StimulusSettings) -> list[str]:
     words = ["units", "maximise", "--layer", settings.layer, "--channel", str(settings.channel)]
-    for name in ("films", "steps", "smoothness", "diversity", "jitter", "device"):
+    words += [] if settings.jitter is None else ["--jitter", str(settings.jitter)]
+    for name in ("films", "steps", "smoothness", "diversity", "device"):
         words += [f"--{name}", str(getattr(settings, name))]
     words += [] if settings.untrained else ["--no-untrained"]
     for clip in settings.clips:
@@ -97,10 +98,12 @@ def stimulus_notes(settings: StimulusSettings, found: Stimuli) -> list[str]:
     notes = [
         f"{settings.steps} steps of gradient ascent on the mean over the grid (below 0: a tenth); "
         f"smoothness {settings.smoothness:g}, diversity {settings.diversity:g}. A stimulus shows "
-        f"what raises the answer most, not what the channel is for; it is no clip of the world."
+        f"what raises the answer, not what the channel is for; it is no clip of the world."
     ]
     if found.failure is not None:
         notes.append(f"THE CLIMB FAILED: {found.failure}.")
+    if found.unfinished is not None:
+        notes.append(f"The climb was not at its end: {found.unfinished}.")
     notes.append(
         "The best film is taken apart into one picture and the flow that moves it; how much of the "
         "film they are, and how much of the answer each keeps, stands beside them."

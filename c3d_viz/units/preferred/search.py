@@ -39,7 +39,8 @@ class StimulusSettings:
     Attributes:
         network: which. layer, channel: of it.
         films: how many, kept apart by ``diversity`` (0 and up).
-        steps: of the climb. jitter: pixels a film is moved at most at each step.
+        steps: of the climb. jitter: pixels a film is moved at most at each step; None: a fourteenth
+            of its shorter side.
         smoothness: see ``FourierVideo``; 0 lets every frame differ, 4 is slow.
         untrained: climb the same channel of an untrained network too.
         clips: real clips to hold it against; empty takes the demonstration's.
@@ -53,7 +54,7 @@ class StimulusSettings:
     steps: int = 48
     smoothness: float = 1.0
     diversity: float = 0.5
-    jitter: int = 8
+    jitter: int | None = None
     untrained: bool = True
     clips: tuple[str, ...] = ()
     device: str = "cpu"
@@ -74,6 +75,13 @@ class Stimuli:
     ascent: Ascent
     control: Ascent | None
     split: Split
+
+    @property
+    def unfinished(self) -> str | None:
+        """What says that the climb ended too early: a part of the film that is answered more."""
+        if max(a.mean for a in self.answers if a.kind == "part") > self.answers[0].mean > 0:
+            return "a part of the film is answered more than the film: more steps would raise it"
+        return None
 
     @property
     def failure(self) -> str | None:
@@ -230,7 +238,7 @@ class Search:
 def _check(settings: StimulusSettings) -> None:
     for name, (low, high) in _LIMITS.items():
         value = getattr(settings, name)
-        if not low <= value <= high:
+        if value is not None and not low <= value <= high:
             raise VizError(f"{name} must be {low} to {high}, got {value}")
     for name in ("smoothness", "diversity"):
         value = getattr(settings, name)

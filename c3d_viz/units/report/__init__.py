@@ -6,5 +6,5 @@ writes one file that needs no other.
 
 from .evidence import Evidence, ReportSettings, gather
 from .page import report_command, write_report
-from .parts import concept_rows, films, index_rows, kernel_picture, tuning_pictures
+from .parts import KERNEL_NOTE, concept_rows, films, index_rows, kernel_picture, tuning_pictures
 from .summary import caution, sentence

@@ -49,7 +49,7 @@ class ReportSettings:
 
     Attributes:
         network: which. layer, channel: of it.
-        controls: untrained networks, 1 or more: how many of their channels do as well.
+        controls: untrained networks: how many of their channels do as well; 0: none at all.
         steps: of the climb for the stimulus.
         clips: real clips that the stimulus is held against; empty takes the demonstration's.
         library: folder with cut-outs and backgrounds; None draws shapes, which have no kind.
@@ -78,8 +78,27 @@ class ReportSettings:
         """The same for the climb: one film of the network, one of an untrained one."""
         return StimulusSettings(
             self.network, self.layer, self.channel, films=1, steps=self.steps, clips=self.clips,
-            device=self.device,
+            untrained=self.controls > 0, device=self.device,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rank:
+    """How many untrained channels, of all that answer, do as well as a channel or better."""
+
+    as_well: int
+    of: int
+
+    @property
+    def share(self) -> float:
+        """NaN where there is none to compare with."""
+        return self.as_well / self.of if self.of else math.nan
+
+    @property
+    def chance(self) -> float:
+        """Of a place as high among as many, were the channel one of them (a permutation test's
+        p); never below one in all of them, so that few untrained channels prove nothing."""
+        return (self.as_well + 1) / (self.of + 1)
 
 
 @dataclass(frozen=True)
@@ -108,21 +127,21 @@ class Evidence:
     kernels: KernelSet | None
     missing: tuple[str, ...] = ()
 
-    def rank(self, name: str, channel: int) -> float:
-        """Share of the untrained networks' channels that do as well or better in an index."""
+    def rank(self, name: str, channel: int) -> Rank:
+        """Of an index of the channel among the untrained networks' channels."""
         value = math.nan if self.tuning is None else getattr(self.tuning, name)[channel]
-        return _as_well(value, [getattr(t, name) for t in self.control_tunings])
+        return _among(value, [getattr(t, name) for t in self.control_tunings])
 
-    def concept_rank(self, channel: int) -> float:
+    def concept_rank(self, channel: int) -> Rank:
         """The same of the concept score."""
         value = math.nan if self.concepts is None else self.concepts.score[channel]
-        return _as_well(value, [c.score for c in self.control_concepts])
+        return _among(value, [c.score for c in self.control_concepts])
 
 
-def _as_well(value: float, controls: Sequence[npt.NDArray[np.float64]]) -> float:
+def _among(value: float, controls: Sequence[npt.NDArray[np.float64]]) -> Rank:
     pooled = np.concatenate(controls) if controls else np.empty(0)
     pooled = pooled[np.isfinite(pooled)]
-    return float((pooled >= value).mean()) if pooled.size and np.isfinite(value) else math.nan
+    return Rank(int((pooled >= value).sum()), pooled.size if np.isfinite(value) else 0)
 
 
 def gather(
@@ -147,17 +166,17 @@ def gather(
     Raises:
         VizError, LayerError, ClipError: settings that cannot be had; met before the measuring.
     """
-    if not 1 <= settings.controls <= _MOST:
-        raise VizError(f"controls must be 1 to {_MOST} networks, got {settings.controls}")
+    if not 0 <= settings.controls <= _MOST:
+        raise VizError(f"controls must be 0 to {_MOST} networks, got {settings.controls}")
     keep, told = Nowhere() if keep is None else keep, Told(progress)
     library = chosen_library(settings.library, settings.network.seed)
     model, spec = loaded or settings.network.load()
     search = Search(settings.stimulus(), (model, spec))
-    film, fresh_film = search.pieces(told, STEP, preview)
+    film, *fresh_film = search.pieces(told, STEP, preview)
     work = _Measuring(settings, model, spec, library, told)
     own, *controls = (work.tuning(number) for number in range(1 + settings.controls))
     labels, *control_labels = (work.concepts(number) for number in range(1 + settings.controls))
-    pieces = [film, own, labels, fresh_film, *controls, *control_labels]
+    pieces = [film, own, labels, *fresh_film, *controls, *control_labels]
     told.expect(pieces, keep, JUDGED)
     kernels = None
     with contextlib.suppress(LayerError):
@@ -173,7 +192,7 @@ def gather(
             known = replace(
                 known, stimuli=search.judged(unpacked(arrays, Ascent)[0], told.part(JUDGED))
             )
-        elif piece is fresh_film:
+        elif piece in fresh_film:
             assert known.stimuli is not None
             beside = search.beside(known.stimuli, unpacked(arrays, Ascent)[0])
             known = replace(known, stimuli=beside)

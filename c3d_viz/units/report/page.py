@@ -24,7 +24,7 @@ from ..preferred.page import stimulus_page
 from ..preferred.run import FPS, stimulus_notes
 from ..tuning.measures import INDICES
 from .evidence import Evidence, ReportSettings, gather
-from .parts import concept_rows, films, index_rows, kernel_picture, tuning_pictures
+from .parts import KERNEL_NOTE, concept_rows, films, index_rows, kernel_picture, tuning_pictures
 from .summary import caution, sentence
 
 _STYLE = """
@@ -32,7 +32,8 @@ body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1100px;padding:1
 background:#fff}h1{font-size:1.6rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
 p.weights{color:#5c616b;margin:.2rem 0 1rem}p.sum{font-size:1.15rem;border-left:4px solid #0072b2;
 padding-left:1rem}img,video{max-width:100%;height:auto}figure{margin:.5rem 1rem .5rem 0;display:
-inline-block;vertical-align:top}figcaption{color:#5c616b;font-size:.9rem}table{border-collapse:
+inline-block;vertical-align:top}.wide{overflow-x:auto}.wide img{min-width:760px}
+figcaption{color:#5c616b;font-size:.9rem}table{border-collapse:
 collapse}td,th{padding:.2rem .8rem;border-bottom:1px solid #d5d9df;text-align:left}
 @media(prefers-color-scheme:dark){body{background:#16191e;color:#e4e7eb}p.weights,figcaption{color:
 #a3a9b3}td,th{border-color:#3a4049}}
@@ -81,7 +82,7 @@ def numbers(evidence: Evidence, channel: int, said: str) -> dict[str, Any]:
     tuning: dict[str, Any] = {
         name: {
             "value": _number(getattr(evidence.tuning, name)[channel]),
-            "untrained_channels_as_high": _number(evidence.rank(name, channel)),
+            "untrained_channels_as_high": _number(evidence.rank(name, channel).share),
         }
         for name in INDICES
     }
@@ -95,7 +96,7 @@ def numbers(evidence: Evidence, channel: int, said: str) -> dict[str, Any]:
             "score": _number(evidence.concepts.score[channel]),
             "iou": _number(evidence.concepts.iou[channel, best]),
             "chance": _number(evidence.concepts.chance[channel, best]),
-            "untrained_channels_as_high": _number(evidence.concept_rank(channel)),
+            "untrained_channels_as_high": _number(evidence.concept_rank(channel).share),
         }
     answers = [
         {"name": a.name, "kind": a.kind, "mean": a.mean, "peak": a.peak}
@@ -120,7 +121,8 @@ def page(
     ]
     kernel = kernel_picture(evidence, channel)
     if kernel is not None:
-        parts.append(f"<h2>Its kernel</h2>{_picture(kernel, 'the kernel, frame by frame')}")
+        picture = _picture(kernel, "the kernel, frame by frame")
+        parts.append(f"<h2>Its kernel</h2>{picture}<p class='weights'>{KERNEL_NOTE}</p>")
     parts.append(_stimulus(evidence, settings))
     parts.append(_tuning(evidence, settings))
     parts.append(_concepts(evidence, channel))
@@ -141,7 +143,8 @@ def _stimulus(evidence: Evidence, settings: ReportSettings) -> str:
     notes = stimulus_notes(settings.stimulus(), found)
     sheet = encode_png(stimulus_page(found.answers, "", evidence.spec.weights, notes))
     clips = _figures(films(evidence))
-    return f"<h2>The film it prefers</h2>{clips}{_picture(sheet, 'films and answers')}"
+    whole = f"<div class='wide'>{_picture(sheet, 'films and answers')}</div>"
+    return f"<h2>The film it prefers</h2>{clips}{whole}"
 
 
 def _tuning(evidence: Evidence, settings: ReportSettings) -> str:
@@ -184,7 +187,8 @@ def _picture(data: bytes, what: str) -> str:
 
 def _film(data: bytes) -> str:
     text = base64.b64encode(data).decode()
-    return f'<video src="data:video/mp4;base64,{text}" autoplay loop muted playsinline></video>'
+    source = f"data:video/mp4;base64,{text}"
+    return f'<video src="{source}" autoplay loop muted playsinline controls></video>'
 
 
 def _number(value: float) -> float | None:

@@ -25,6 +25,12 @@ def kernel_picture(evidence: Evidence, channel: int) -> bytes | None:
     return encode_png(kernel_sheet(found.values[one], found.readings[one], "", ""))
 
 
+KERNEL_NOTE = (
+    "Read off the kernel's spectrum alone. The indices further down are those of the layer's "
+    "answers to clips, averaged over its grid: a kernel can have a direction that they do not show."
+)
+
+
 def films(evidence: Evidence) -> list[tuple[str, bytes]]:
     """(what it is, mp4): the film, its parts, an untrained network's, as far as they are there."""
     found = evidence.stimuli
@@ -66,7 +72,7 @@ def index_rows(evidence: Evidence, channel: int) -> list[tuple[str, float, float
         (
             name.replace("sprite", "cut-out").replace("_", " "),
             float(getattr(evidence.tuning, name)[channel]),
-            evidence.rank(name, channel),
+            evidence.rank(name, channel).share,
         )
         for name in INDICES
     ]

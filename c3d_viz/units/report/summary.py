@@ -7,9 +7,9 @@ import math
 from ..concepts import Concepts
 from ..preferred import CLIPS, Stimuli
 from ..tuning import Tuning
-from .evidence import Evidence
+from .evidence import Evidence, Rank
 
-RARE = 0.05  # share of untrained channels that do as well, up to which something counts as learned
+RARE = 0.05  # chance among untrained channels, up to which something counts as learned
 _WAYS = (
     "to the right", "to the upper right", "upwards", "to the upper left",
     "to the left", "to the lower left", "downwards", "to the lower right",
@@ -35,7 +35,7 @@ def sentence(evidence: Evidence, layer: str, channel: int) -> str:
 def caution(controls: int) -> str:
     """What has to stand beside the sentence."""
     if not controls:
-        return "No untrained network was measured yet: nothing here need be learned."
+        return "No untrained network was measured: nothing here need be learned."
     return (
         f"{controls} untrained network(s) of the same architecture are the comparison. One channel "
         f"among many was looked at: what is rare among untrained channels still happens in one of "
@@ -51,7 +51,7 @@ def _film(found: Stimuli) -> str:
     best = max(a.mean for a in found.answers if a.kind in CLIPS)
     if best > 0:
         times = found.answers[0].mean / best
-        return f"its preferred film raises it {times:.1f} times above the best clip seen"
+        return f"its preferred film raises it to {times:.1f} times its answer to the best clip seen"
     return "none of the clips moved it, and its preferred film does"
 
 
@@ -71,7 +71,7 @@ def _motion(evidence: Evidence, tuning: Tuning, channel: int) -> str:
         )
     return (
         f"prefers what drifts {way} at {speed} (direction index {index:.2f}, on a texture "
-        f"{texture:+z.2f}), {_sure(rank)}"
+        f"{texture:+z.2f}), {sure(rank)}"
     )
 
 
@@ -83,13 +83,15 @@ def _concept(evidence: Evidence, found: Concepts, channel: int) -> str:
     iou, chance = float(found.iou[channel, best]), float(found.chance[channel, best])
     return (
         f"overlaps most with '{evidence.concept_names[best]}' (IoU {iou:.2f}, by chance "
-        f"{chance:.2f}), {_sure(evidence.concept_rank(channel))}"
+        f"{chance:.2f}), {sure(evidence.concept_rank(channel))}"
     )
 
 
-def _sure(rank: float) -> str:
+def sure(rank: Rank) -> str:
     """How many untrained channels do as well, and what follows."""
-    if math.isnan(rank):
+    if not rank.of:
         return "with no untrained channel to compare"
-    learned = "so it is probably learned" if rank <= RARE else "so it need not be learned"
-    return f"as {rank:.0%} of untrained channels do, {learned}"
+    learned = "so it is probably learned" if rank.chance <= RARE else "so it need not be learned"
+    if rank.share <= RARE < rank.chance:
+        learned = "too few to say whether it is learned"
+    return f"as {rank.as_well} of {rank.of} untrained channels do, {learned}"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...clips import preprocess_frames
-from ...errors import LayerError, VizError
+from ...errors import VizError
 from ...nets import InputSpec
 from ...progress import Progress
 from ...synthetic import drifting_grating, drifting_sprite, drifting_texture
@@ -161,8 +161,6 @@ def respond(reach: Reach, x: Tensor) -> dict[str, Floats]:
     """
 
     def keep(layer: str, _module: nn.Module, _x: Tensor, output: Tensor) -> Tensor:
-        if output.ndim < 2 or output.shape[0] != len(x):
-            raise LayerError(f"{layer} gives {tuple(output.shape)}, not channels (1, C, ...)")
         inner = output
         for axis, n in enumerate(inner.shape[2:], start=2):
             inner = inner.narrow(axis, n // 4, n - 2 * (n // 4))
@@ -201,6 +199,7 @@ def untrained(model: nn.Module, seed: int) -> nn.Module:
             raise VizError(
                 f"no untrained copy of {type(model).__name__}: {name or 'it'} is a "
                 f"{type(module).__name__} with parameters of its own; only convolutions, linear "
-                f"layers and normalisations can be re-initialised"
+                f"layers and normalisations can be re-initialised; --controls 0 (maximise: "
+                f"--no-untrained) goes without, and without saying what is learned"
             )
     return fresh.eval()
