@@ -63,15 +63,9 @@ _POOLINGS = {
     "FractionalMaxPool3D",
 }  # fmt: skip
 _MOVES = {
-    "View",
-    "UnsafeView",
-    "ReshapeAlias",
-    "Unsqueeze",
-    "Squeeze",
-    "Permute",
-    "Transpose",
-    "Clone",
-}
+    "Alias", "Clone", "Permute", "ReshapeAlias", "Slice", "Squeeze", "Transpose", "UnsafeView",
+    "Unsqueeze", "View",
+}  # fmt: skip
 _EXTREMA = {"Amax": "maximum", "Max": "maximum", "Amin": "minimum", "Min": "minimum"}
 # By the name that people know, where it is another one than the graph's.
 _NAMES = {
