@@ -43,7 +43,7 @@ def page() -> None:
     if not state.network().choice.is_c3d:
         st.info(
             "The claim is about C3D and its eight convolutions; the network chosen has other "
-            "layers. Choose C3D under Network to see it, or look at this one under Layers.",
+            "layers. Choose a C3D in the menu above to see it, or look at this one under Layers.",
             icon=":material/info:",
         )
         return
