@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -70,23 +71,26 @@ def load_library(
     root = Path(root)
     cut, what, names = [], [], []
     for index, kind in enumerate(WHATS):
-        paths = [p for p in sorted((root / "sprites" / kind).glob("*.png")) if _in(p, sprites)]
+        folder = root / "sprites" / kind
+        found = sorted(folder.glob("*.png"))
+        paths = [p for p in found if _in(p, sprites)]
         read = [(p, image) for p in paths if (image := _read_sprite(p)) is not None]
         if not read:
             raise ClipError(
-                f"no {kind} cut-outs for split {sprites!r} in {root / 'sprites' / kind}; expected "
-                f"RGBA .png files, see docs/training.md for how to make them"
+                f"no {kind} cut-outs for split {sprites!r} in {folder}: "
+                + _why(found, paths, "expected RGBA .png files")
             )
         cut += [image for _, image in read]
         what += [index] * len(read)
         names += [f"{kind}/{p.stem}" for p, _ in read]
-    pictures = [
-        picture
-        for p in sorted((root / "backgrounds").glob("*"))
-        if _in(p, backgrounds) and (picture := _read_background(p)) is not None
-    ]
+    found = sorted((root / "backgrounds").glob("*"))
+    paths = [p for p in found if _in(p, backgrounds)]
+    pictures = [picture for p in paths if (picture := _read_background(p)) is not None]
     if not pictures:
-        raise ClipError(f"no readable pictures for split {backgrounds!r} in {root / 'backgrounds'}")
+        raise ClipError(
+            f"no readable pictures for split {backgrounds!r} in {root / 'backgrounds'}: "
+            + _why(found, paths, "expected photographs")
+        )
     return Library(
         torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2).contiguous(),
         torch.tensor(what),
@@ -102,6 +106,19 @@ def chosen_library(folder: str | Path | None, seed: int) -> Library:
         ClipError: as ``load_library``.
     """
     return procedural_library(seed) if folder is None else load_library(folder, "all", "all")
+
+
+def _why(found: list[Path], of_split: list[Path], expected: str) -> str:
+    """Why a split has no pictures, and what to do."""
+    if not found or of_split:
+        return f"{expected}, see docs/training.md for how to make them"
+    counts = Counter(split_of(p.name) for p in found)
+    named = " and ".join(f"{count} in {split!r}" for split, count in counts.most_common())
+    return (
+        f"a file's name decides its split, and by theirs the {len(found)} there are "
+        f"{named}; add more, or give some other names ('extra-' at the beginning puts one into "
+        f"'train')"
+    )
 
 
 def _in(path: Path, split: Split) -> bool:

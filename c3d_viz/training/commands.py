@@ -236,6 +236,10 @@ def main(argv: list[str] | None = None) -> int:
     except VizError as error:
         print(f"c3d-viz: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # a right, or a disk
+        what = f"{error.filename}: {error.strerror}" if error.filename else f"{error}"
+        print(printable(f"c3d-viz: {what}; name what may be read and written"), file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130

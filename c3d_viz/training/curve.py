@@ -25,16 +25,34 @@ def read_log(path: Path) -> list[dict[str, float]]:
     """The evaluated records of ``log.jsonl`` (or of a run's folder), in order.
 
     Raises:
-        ClipError: no such log, or nothing evaluated in it yet.
+        ClipError: no such log, a damaged line, or nothing evaluated in it yet.
     """
     file = path / "log.jsonl" if path.is_dir() else path
     if not file.is_file():
         raise ClipError(f"no log {file}; give the folder of a training run, or its log.jsonl")
-    records = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
+    records = [_record(file, n, line) for n, line in enumerate(_lines(file), 1) if line.strip()]
     found = [r for r in records if any(key in r for key in LABELS)]
     if not found:
         raise ClipError(f"{file} holds no evaluation yet; the first comes after some minutes")
     return found
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(errors="replace").splitlines()
+    except OSError as error:
+        raise ClipError(f"cannot read {file}: {error.strerror or error}") from None
+
+
+def _record(file: Path, number: int, line: str) -> dict[str, float]:
+    """One line of a log; a run that was killed may have written half of one."""
+    try:
+        record = json.loads(line)
+        if all(isinstance(record[key], int | float) for key in ("seen", *record.keys() & LABELS)):
+            return dict(record)
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        pass
+    raise ClipError(f"line {number} of {file} is damaged; remove that line")
 
 
 def draw(runs: Sequence[Path], out: Path) -> Path:

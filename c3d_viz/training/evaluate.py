@@ -14,7 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from ..files import write_text
+from ..errors import ExportError
+from ..files import make_folder, read_json, write_text
 from ..progress import Progress
 from ..synthetic import HOWS, WHATS, Library, Split, load_library, render, sample_scenes
 from .data import SIZE, to_input
@@ -192,11 +193,20 @@ def evaluate_files(
 
     A network and test set that ``out`` already has for the very same weights file is not asked
     again; an interrupted evaluation goes on with the test set it was at.
+
+    Raises:
+        ExportError: ``out`` is damaged, or something else.
     """
     from ..weights import load_model
 
-    kept = json.loads(out.read_text()) if out.is_file() else {}
+    try:
+        kept = read_json(out) or {}
+    except ExportError as error:
+        raise ExportError(f"{error}; give another -o") from None
     sums, found = kept.get("sha256", {}), kept.get("test_sets", {})
+    tables = [sums, found, *(found.values() if isinstance(found, dict) else ())]
+    if not all(isinstance(table, dict) for table in tables):
+        raise ExportError(f"{out} is no evaluation of this command; give another -o")
     for name in names:
         model, spec = load_model(name)
         if sums.get(name) != spec.sha256:  # figures of other weights under this name are void
@@ -210,7 +220,7 @@ def evaluate_files(
             if figures.get(name, {}).get("clips") == test.clips:
                 continue
             figures[name] = evaluate({name: fast}, sources, [test], progress)[test.name][name]
-            out.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(out.parent)
             write_text(out, json.dumps({"sha256": sums, "test_sets": found}, indent=1) + "\n")
     return {t.name: {n: found[t.name][n] for n in names if n in found[t.name]} for t in tests}
 

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..files import whole_file, write_text
+from ..errors import WeightsError, memory_ended
+from ..files import cannot_write, make_folder, whole_file, write_text
 from ..progress import Progress
 from .nets import Headed
 
@@ -87,7 +89,7 @@ def start(net: Net, settings: Settings) -> State[Net]:
 
 def save(state: State[Net], path: Path) -> None:
     """Write a checkpoint, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     saved = {name: getattr(state, name).state_dict() for name in _WITH_STATE}
     saved |= {name: getattr(state, name) for name in _COUNTS}
     with whole_file(path) as part:
@@ -95,12 +97,28 @@ def save(state: State[Net], path: Path) -> None:
 
 
 def restore(state: State[Net], path: Path) -> None:
-    """Continue from a checkpoint that ``save`` wrote, in place."""
-    saved = torch.load(path, weights_only=True)
-    for name in _WITH_STATE:
-        getattr(state, name).load_state_dict(saved[name])
-    for name in _COUNTS:
-        setattr(state, name, saved.get(name, 0))  # older checkpoints have no stills
+    """Continue from a checkpoint that ``save`` wrote, in place.
+
+    Raises:
+        WeightsError: it is damaged, or of another network; the state is then of no use.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums
+            if archive.testzip() is not None:
+                raise ValueError("a checksum is wrong")
+        saved = torch.load(path, weights_only=True)
+        for name in _WITH_STATE:
+            getattr(state, name).load_state_dict(saved[name])
+        for name in _COUNTS:
+            kind = type(getattr(state, name))
+            setattr(state, name, kind(saved.get(name, 0)))  # older checkpoints have no stills
+    except Exception as error:  # torch.load raises whatever the bytes make it raise
+        if memory_ended(error) is not None:
+            raise
+        raise WeightsError(
+            f"{path} is damaged, or of another network: nothing can go on from it; remove it, and "
+            f"the same command trains this network from its first step"
+        ) from error
 
 
 def share_done(state: State[Net], settings: Settings) -> float:
@@ -143,11 +161,14 @@ def fit(
         progress: called with (seconds or steps done, total, one line with the time left).
         stop_after: leave after this many steps of this call (to be resumed).
         stills: (seed, share) -> (pictures, target of the first head), a second loss in every step.
+
+    Raises:
+        WeightsError: the checkpoint is damaged. ExportError: ``out`` cannot be written.
     """
     checkpoint = out / "checkpoint.pt"
     if checkpoint.is_file():
         restore(state, checkpoint)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     write_text(out / "settings.json", json.dumps(dataclasses.asdict(settings), indent=1))
     mean = 0.0
     made, started, base = 0, time.monotonic(), state.spent
@@ -249,8 +270,12 @@ def _log(
         "minutes_left": round(left / 60, 1),
         **{k: round(v, 4) for k, v in numbers.items()},
     }
-    with (out / "log.jsonl").open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    log = out / "log.jsonl"
+    try:
+        with log.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+    except OSError as error:
+        raise cannot_write(log, error) from None
     if progress is not None:
         shown = "  ".join(f"{k} {v:.3f}" for k, v in numbers.items())
         line = f"{state.seen} seen, {left / 60:.1f} min left  {shown}"

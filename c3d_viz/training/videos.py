@@ -12,7 +12,7 @@ import torch
 
 from ..clips import VIDEO_SUFFIXES, preprocess, read_clip, video_info
 from ..errors import ClipError, WeightsError
-from ..files import write_text
+from ..files import make_folder, write_text
 from ..nets import C3D, COMPACT_INPUT, LAYERS, InputSpec, ModelSpec
 from ..progress import Progress
 from .loop import Batch, Settings, fit, start
@@ -164,6 +164,13 @@ def initial_net(
     return net
 
 
+def _classes(names: Path) -> tuple[str, ...]:
+    try:
+        return tuple(map(str, json.loads(names.read_text())))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return ()
+
+
 def train_videos(
     root: str | Path,
     out: str | Path,
@@ -194,10 +201,13 @@ def train_videos(
 
     root, out = Path(root), Path(out)
     videos = scan(root, progress)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     names = out / "classes.json"
-    if names.is_file() and tuple(json.loads(names.read_text())) != videos.classes:
-        raise ClipError(f"{out} holds a run on other classes; choose another folder for -o")
+    if names.is_file() and _classes(names) != videos.classes:
+        raise ClipError(
+            f"{out} holds a run on other classes, or {names.name} in it is damaged; choose another "
+            f"folder for -o"
+        )
     write_text(names, json.dumps(videos.classes, indent=1))
     write_text(out / "bad-files.txt", "".join(f"{why}\n" for _, why in videos.bad))
     train, val = divided(videos, held_out)

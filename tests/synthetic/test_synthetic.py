@@ -252,8 +252,19 @@ def test_a_library_from_files(tmp_path: object) -> None:
     inside = cv2.erode(clip.masks[0].astype(np.uint8), np.ones((5, 5))) > 0
     assert np.abs(clip.frames[0][inside] - np.array([30.0, 200, 30])).max() < 3  # RGB of BGR
     assert split_of("thing.png") == "test"
-    with pytest.raises(ClipError, match="no animal cut-outs for split 'val'"):
+    with pytest.raises(ClipError) as caught:
         load_library(root, "val", "all")
+    assert str(caught.value).startswith("no animal cut-outs for split 'val' in ")
+    assert "a file's name decides its split, and by theirs the 1 there are 1 in 'test'" in str(
+        caught.value
+    )
+    with pytest.raises(
+        ClipError, match=r"no readable pictures for .* the 1 there are 1 in 'train'"
+    ):
+        load_library(root, "all", "val")
+    (root / "sprites" / "animal" / "thing.png").write_bytes(b"no picture")
+    with pytest.raises(ClipError, match=r"'test' in .*animal: expected RGBA .png files, see docs"):
+        load_library(root, "test", "all")
 
 
 def test_variants_of_one_picture_share_a_split() -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from c3d_viz.errors import ExportError, WeightsError
 from c3d_viz.training import loop
 from c3d_viz.training.nets import TrainNet
 
@@ -55,6 +56,29 @@ def test_a_finished_run_does_nothing_more(tmp_path: Path) -> None:
     assert loop.fit(state, pictures, settings, tmp_path).step == 2
     assert len((tmp_path / "checkpoint.pt").read_bytes()) == len(before)
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
+    state, settings = small_run()
+    path = tmp_path / "checkpoint.pt"
+    loop.save(state, path)
+    whole, other = path.read_bytes(), tmp_path / "other.pt"
+    torch.save({"net": state.net.state_dict()}, other)
+    narrow = loop.start(TrainNet((2,), width=2, fc=16, depth=0), settings)
+    loop.save(narrow, tmp_path / "narrow.pt")
+    turned = bytearray(whole)
+    turned[len(whole) // 2] ^= 255
+    for content in (
+        b"", whole[:50], whole[:-50], b"x" * 100, bytes(turned), other.read_bytes(),
+        (tmp_path / "narrow.pt").read_bytes(),
+    ):  # fmt: skip
+        path.write_bytes(content)
+        with pytest.raises(WeightsError, match=r"checkpoint.pt is damaged, .*; remove it, and"):
+            loop.fit(small_run()[0], pictures, settings, tmp_path)
+    (tmp_path / "log.jsonl").mkdir()
+    path.unlink()
+    with pytest.raises(ExportError, match=r"cannot write .*log.jsonl: Is a directory"):
+        loop.fit(state, pictures, replace(settings, steps=1, log_every=0), tmp_path)
 
 
 def still_pictures(seed: int, share: float) -> loop.Batch:

@@ -115,3 +115,17 @@ def test_a_folder_that_is_no_data_set(tmp_path: Path, folders: tuple[str, ...], 
         (tmp_path / folder).mkdir()
     with pytest.raises(ClipError, match=says):
         videos.scan(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "3", '["other", "classes"]'])
+def test_a_list_of_classes_that_is_damaged_or_another(
+    dataset: Path, tmp_path: Path, content: str
+) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "classes.json").write_text(content)
+    with pytest.raises(
+        ClipError, match=r"holds a run on other classes, or classes.json .* another"
+    ):
+        videos.train_videos(dataset, out, loop.Settings(steps=1))
+    assert (out / "classes.json").read_text() == content

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ...errors import ExportError
 from ..loop import Settings
 from .net import DEPTHS, DepthNet
 
+MOST = {"clips": 120_000, "epochs": 1000, "seeds": 1000}  # so many clips take 9 GB of memory
 Ints = npt.NDArray[np.int64]
 Said = dict[tuple[str, int, int], Ints]  # (depths, seed, epoch from 1) -> (n, 2): what, how
 
@@ -43,6 +45,22 @@ class Plan:
     batch: int = 12
     lr: float = 3e-3
 
+    def check(self) -> None:
+        """Refuse what cannot be trained.
+
+        Raises:
+            ExportError: a number out of its range; which.
+        """
+        for name, most in MOST.items():
+            value, least = getattr(self, name), self.batch if name == "clips" else 1
+            if not least <= value <= most or (name == "clips" and value % self.batch):
+                of = f" and a multiple of {self.batch}" if name == "clips" else ""
+                raise ExportError(f"{name} must be {least} to {most:,}{of}, got {value:,}")
+
+    def asked(self, epoch: int) -> int:
+        """How many held-out clips are asked after this epoch."""
+        return self.test if epoch == self.epochs else min(self.curve, self.test)
+
     @property
     def runs(self) -> list[tuple[str, int]]:
         """Depths and seed of every network, in the order of training."""
@@ -68,14 +86,43 @@ def folder_of(out: Path, name: str, seed: int) -> Path:
     return out / f"{name}-seed-{seed}"
 
 
+def file_of(out: Path, name: str, seed: int, epoch: int) -> Path:
+    """Where a network's answers after an epoch lie."""
+    return folder_of(out, name, seed) / f"said-{epoch:02d}.npz"
+
+
 def read(out: Path, plan: Plan) -> Said:
-    """All answers that lie in a study's folder, of the epochs that every network has reached."""
+    """All answers that lie in a study's folder, of the epochs that every network has reached.
+
+    Raises:
+        ExportError: a file of answers is damaged, also of an epoch that not all have reached.
+    """
     found: Said = {}
+    reached = True
     for epoch in range(1, plan.epochs + 1):
-        files = {run: folder_of(out, *run) / f"said-{epoch:02d}.npz" for run in plan.runs}
-        if not all(file.is_file() for file in files.values()):
-            break
-        for (name, seed), file in files.items():
-            with np.load(file) as stored:
-                found[name, seed, epoch] = stored["said"]
+        files = {run: file_of(out, *run, epoch) for run in plan.runs}
+        said = {(*run, epoch): _said(file, plan.asked(epoch))
+                for run, file in files.items() if file.exists()}  # fmt: skip
+        reached = reached and len(said) == len(files)
+        found |= said if reached else {}
     return found
+
+
+def _said(file: Path, count: int) -> Ints:
+    """(count, 2): what, how of a file of answers."""
+    try:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+            said = np.asarray(stored["said"])
+    except Exception:  # numpy raises whatever the bytes make it raise
+        said = np.zeros(0)
+    if said.shape != (count, 2) or said.dtype != np.int64:
+        raise ExportError(again(file, "is damaged"))
+    return said
+
+
+def again(file: Path, wrong: str) -> str:
+    """What to do about a network's file: its answers of one epoch are not those of another."""
+    return (
+        f"{file} {wrong}; remove the folder {file.parent}, and the same command trains this "
+        f"network again"
+    )

@@ -62,10 +62,14 @@ def write(out: Path, plan: Plan, test: Clips) -> None:
 def figure(said: Said, test: Clips, plan: Plan) -> Any:
     """Accuracy against training, as the paper's figure 2: mean of the seeds, and each seed; dotted,
     chance."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
     drawn, axes = new_figure(LIGHT, (8.4, 9.6), len(ROWS), len(COLUMNS), sharex=True, sharey="row")
     last = max(epoch for _, _, epoch in said)
-    across = [epoch * plan.clips / 1000 for epoch in range(1, last + 1)]
+    across = [epoch * plan.clips for epoch in range(1, last + 1)]
+    lines: dict[str, Any] = {}
     for row, (question, label) in enumerate(ROWS.items()):
+        top = chance = 100 * CHANCE[question]
         for column, (title, names) in enumerate(COLUMNS.items()):
             axis = axes[row, column]
             for name in (n for n in names if n in plan.names):
@@ -73,20 +77,31 @@ def figure(said: Said, test: Clips, plan: Plan) -> Any:
                 for seed in range(plan.seeds):
                     each = [100 * curve[seed].mean() for curve in curves]
                     axis.plot(across, each, color=COLOURS[name], lw=0.7, alpha=0.6)
+                    top = max(top, *each)
                 mean = [100 * curve.mean() for curve in curves]
-                axis.plot(across, mean, color=COLOURS[name], lw=2.0, marker="o", ms=3.5,
-                          label=LABELS[name])  # fmt: skip
-            axis.axhline(100 * CHANCE[question], color=LIGHT.reinit, lw=1, ls=":")
-            axis.set_ylim(bottom=0)
+                (lines[LABELS[name]],) = axis.plot(  # markers are whole on the edge, at 0 %
+                    across, mean, color=COLOURS[name], lw=2.0, marker="o", ms=3.5,
+                    clip_on=False, zorder=3,
+                )  # fmt: skip
+            lines["chance"] = axis.axhline(chance, color=LIGHT.reinit, lw=1, ls=":")
             axis.grid(axis="y", color=LIGHT.faint, lw=0.6)
             if row == 0:
                 axis.set_title(title, loc="left")
-                axis.legend(frameon=False, fontsize=8, loc="upper left", labelcolor=LIGHT.ink)
             if column == 0:
                 axis.set_ylabel(f"{label}, %")
             if row == len(ROWS) - 1:
-                axis.set_xlabel("thousand clips seen")
+                axis.set_xlabel("clips seen")
             dress(axis, LIGHT)
+        axes[row, 0].set_ylim(0, min(1.1 * top, 104))  # both columns have it
+    axes[0, 0].set_xlim(0, 1.04 * across[-1])
+    axes[0, 0].xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes[0, 0].xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    order = [label for label in (*LABELS.values(), "chance") if label in lines]
+    drawn.legend(
+        [lines[label] for label in order], order, loc="outside lower center", ncols=4,
+        frameon=False, fontsize=9, labelcolor=LIGHT.ink,
+        title="temporal depth of the kernels; thin: each seed", title_fontsize=9,
+    )  # fmt: skip
     return drawn
 
 

@@ -17,7 +17,7 @@ from ...synthetic import load_library
 from ..loop import State, fit, restore, start
 from .clips import Clips, epochs, fingerprint, rendered
 from .net import DepthNet
-from .plan import Ints, Plan, folder_of
+from .plan import Ints, Plan, again, file_of, folder_of, read
 from .show import write
 
 
@@ -35,25 +35,17 @@ def run(sources: Path, out: Path, plan: Plan, progress: Progress | None = None) 
         The folder.
 
     Raises:
-        ExportError: ``out`` is of another plan or other pictures, or the plan cannot be.
+        ExportError: ``out`` is of another plan or other pictures, the plan cannot be, or what lies
+            in ``out`` is damaged. WeightsError: a checkpoint is. ClipError: pictures are missing.
     """
-    if plan.clips % plan.batch or min(plan.clips, plan.epochs, plan.seeds) < 1:
-        raise ExportError(
-            f"clips must be a multiple of {plan.batch} and at least one epoch and seed, got "
-            f"{plan.clips} clips, {plan.epochs} epochs, {plan.seeds} seeds"
-        )
+    plan.check()
     library, unseen = load_library(sources), load_library(sources, "test", "test")
     make_folder(out)
     _claim(out, plan, [fingerprint(library), fingerprint(unseen)])
+    states = _states(out, plan)
     clips = out / "clips"
     train = rendered(library, plan.clips, clips, seed=1, plan=plan, progress=progress)
     test = rendered(unseen, plan.test, clips, seed=2, plan=plan, progress=progress)
-    states: dict[tuple[str, int], State[DepthNet]] = {}
-    for name, seed in plan.runs:
-        states[name, seed] = start(plan.net(name, seed), plan.settings(seed))
-        checkpoint = folder_of(out, name, seed) / "checkpoint.pt"
-        if checkpoint.is_file():
-            restore(states[name, seed], checkpoint)
     for epoch in range(1, plan.epochs + 1):
         for name, seed in plan.runs:
             _epoch(states, name, seed, epoch, plan, train, test, out, progress)
@@ -61,10 +53,29 @@ def run(sources: Path, out: Path, plan: Plan, progress: Progress | None = None) 
     return out
 
 
+def _states(out: Path, plan: Plan) -> dict[tuple[str, int], State[DepthNet]]:
+    """Every network where it stands; what lies in ``out`` is looked through before any work."""
+    read(out, plan)
+    states = {}
+    for name, seed in plan.runs:
+        state = states[name, seed] = start(plan.net(name, seed), plan.settings(seed))
+        checkpoint = folder_of(out, name, seed) / "checkpoint.pt"
+        if checkpoint.is_file():
+            restore(state, checkpoint)
+        for epoch in range(1, plan.epochs + 1):
+            file = file_of(out, name, seed, epoch)
+            if not file.is_file() and state.step > epoch * (plan.clips // plan.batch):
+                raise ExportError(again(file, "is missing, and the network has gone on since"))
+    return states
+
+
 def _claim(out: Path, plan: Plan, pictures: Sequence[str]) -> None:
     """The folder is of this plan and these pictures, or is not touched."""
     wanted = json.loads(json.dumps({"plan": dataclasses.asdict(plan), "pictures": pictures}))
-    known = read_json(out / "plan.json")
+    try:
+        known = read_json(out / "plan.json")
+    except ExportError as error:
+        raise ExportError(f"{error}; give another -o") from None
     if known is None:
         write_json(out / "plan.json", wanted)
     elif known != wanted:
@@ -84,7 +95,7 @@ def _epoch(
 ) -> None:
     """Bring one network to the end of an epoch and keep what it says about the held-out clips."""
     folder, state = folder_of(out, name, seed), states[name, seed]
-    file = folder / f"said-{epoch:02d}.npz"
+    file = file_of(out, name, seed, epoch)
     if file.is_file():
         return
     each = plan.clips // plan.batch
@@ -101,8 +112,7 @@ def _epoch(
             state, epochs(train, plan.batch, seed), plan.settings(seed), folder,
             stop_after=epoch * each - state.step, progress=told,
         )  # fmt: skip
-    count = plan.test if epoch == plan.epochs else min(plan.curve, plan.test)
-    write_npz(file, {"said": said(state.ema, test, count)})
+    write_npz(file, {"said": said(state.ema, test, plan.asked(epoch))})
     told(0, 0, "")
 
 
