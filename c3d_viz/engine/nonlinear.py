@@ -55,7 +55,8 @@ _FACTORS: dict[str, slice] = {
 # In all that they are given but this one.
 _BUT = {
     "Div": 1, "GridSampler2D": 1, "GridSampler2DCpuFallback": 1, "GridSampler3D": 1,
-    "CudnnGridSampler": 1, "Lerp": 2,
+    "CudnnGridSampler": 1, "Lerp": 2, "Xlogy": 1,
+    "SpecialXlog1Py": 1,
 }  # fmt: skip
 _POOLINGS = {
     "AdaptiveMaxPool2D", "AdaptiveMaxPool3D", "MaxPool2D", "MaxPool2DWithIndices",
