@@ -21,6 +21,16 @@ _LAST = (  # what works along the last axis, as on tokens
 Keep = Callable[[str, nn.Module, Tensor, Tensor], Tensor]
 
 
+def check_finite(layer: str, values: Tensor) -> None:
+    """Refuse what a layer answers where it is no number.
+
+    Raises:
+        VizError: it holds NaN or an infinity.
+    """
+    if not bool(torch.isfinite(values).all()):
+        raise VizError(f"{layer} holds NaN or infinite activations; check the weights")
+
+
 class _Reached(BaseException):
     """The layers have answered; nothing behind them is needed."""
 
@@ -111,10 +121,10 @@ class Reach:
                 return False
         for layer, values in both.items():
             wanted = torch.cat([one[layer] for one in alone])
-            if values.shape != wanted.shape:
-                return False
+            if values.shape != wanted.shape or not bool(torch.isfinite(wanted).all()):
+                return False  # NaN is refused by who reads the answers
             room = 1e-4 * float(wanted.abs().max())
-            if not torch.allclose(values, wanted, rtol=1e-3, atol=room, equal_nan=True):
+            if not torch.allclose(values, wanted, rtol=1e-3, atol=room):
                 return False
         return True
 

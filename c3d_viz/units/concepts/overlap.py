@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ...errors import LayerError, VizError
+from ...errors import LayerError
 from ...nets import InputSpec
 from ...progress import Progress
 from ...synthetic import HOWS, PARTS
-from ..reach import Reach
+from ..reach import Reach, check_finite
 from .clips import ConceptClips
 
 Floats = npt.NDArray[np.float64]
@@ -169,6 +169,5 @@ def _answers(reach: Reach, x: Tensor) -> list[dict[str, Tensor]]:
     with torch.no_grad():
         answers = reach(x, keep)
     for layer, values in answers.items():
-        if not bool(torch.isfinite(values).all()):
-            raise VizError(f"{layer} holds NaN or infinite activations; check the weights")
+        check_finite(layer, values)
     return [{layer: values[k] for layer, values in answers.items()} for k in range(len(x))]

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ...errors import VizError
 from ...progress import Progress
+from ..reach import check_finite
 from .layer import Reader
 from .video import FourierVideo
 
@@ -79,6 +80,7 @@ def climb(
             inner = grid[:, channel].reshape(len(grid), -1)  # a vector has one number
             # the mean of a convolution is what it gives to an even surface: what counts is above 0
             mean = F.leaky_relu(inner, LEAK).mean(1)
+            check_finite(reader.layer, mean.detach())
             if unit is None:  # what the channel varies by at the start: its own measure
                 spread = float(inner.detach().std(correction=0))
                 if spread == 0 and inner.shape[1] > 1:  # one number for a film has no spread
@@ -92,7 +94,7 @@ def climb(
             raise VizError(_dead(reader, channel))
         video.numbers.grad = -slope
         optimiser.step()
-        answers.append(mean.detach().cpu())
+        answers.append(mean.detach().float().cpu())
         if preview is not None and step % PREVIEW == 0:
             preview(video.frames()[0])
         if progress is not None:

@@ -23,6 +23,7 @@ from ...progress import Progress
 from ...stats import Floats, pearson
 from ...synthetic import Scenes, procedural_library, render, sample_scenes
 from ...work import Arrays
+from ..reach import check_finite
 
 Frames = npt.NDArray[np.uint8]  # (pairs, T, H, W, 3) RGB
 KINDS = ("dynamic", "static", "joint", "none")
@@ -82,22 +83,26 @@ def answers(
 
     Raises:
         LayerError: a layer that does not exist, is not called, or has no channels.
+        VizError: a layer answers NaN.
     """
     out: Arrays = {}
     done, total = 0, sum(map(len, clips.values()))
     height, width = spec.crop
-    device = next(model.parameters(), torch.zeros(0)).device
+    example = next(model.parameters(), torch.zeros(0))
     for role, stack in clips.items():
         rows: dict[str, list[np.ndarray]] = {layer: [] for layer in layers}
         for frames in stack:
             top, left = (frames.shape[1] - height) // 2, (frames.shape[2] - width) // 2
             middle = frames[:, top : top + height, left : left + width]
-            x = preprocess_frames(middle, spec).to(device)
+            x = preprocess_frames(middle, spec).to(example.device, example.dtype)
             seen = trace(model, x, layers).activations
             for layer, means in rows.items():
                 values = seen[layer]
                 if values.ndim == 0:
                     raise LayerError(f"{layer} gives one number, no channels")
+                check_finite(layer, values)
+                if values.dtype != torch.float64:
+                    values = values.float()  # half a precision is too little for a mean
                 grid = tuple(range(1, values.ndim))
                 means.append((values.mean(grid) if grid else values).cpu().numpy())
             done += 1

@@ -17,7 +17,7 @@ from ...nets import InputSpec
 from ...progress import Progress
 from ...synthetic import drifting_grating, drifting_sprite, drifting_texture
 from ...trust import reinitialised
-from ..reach import Reach
+from ..reach import Reach, check_finite
 
 Floats = npt.NDArray[np.float64]
 
@@ -167,11 +167,10 @@ def respond(reach: Reach, x: Tensor) -> dict[str, Floats]:
         return inner.clamp(min=0).flatten(2).mean(2) if inner.ndim > 2 else inner.clamp(min=0)
 
     with torch.no_grad():
-        answers = {layer: v.double().cpu().numpy() for layer, v in reach(x, keep).items()}
+        answers = reach(x, keep)
     for layer, values in answers.items():
-        if not np.isfinite(values).all():
-            raise VizError(f"{layer} holds NaN or infinite activations; check the weights")
-    return answers
+        check_finite(layer, values)
+    return {layer: values.double().cpu().numpy() for layer, values in answers.items()}
 
 
 def untrained(model: nn.Module, seed: int) -> nn.Module:
