@@ -211,8 +211,10 @@ def parser() -> argparse.ArgumentParser:
     sub = command("depths", _depths, "the paper's study of temporal kernel depths, small")
     sub.add_argument("sources", type=Path, help=pictures)
     sub.add_argument("-o", "--out", type=Path, required=True, help="folder of the study")
-    sub.add_argument("--clips", type=_COUNT, help="training clips, a multiple of 12 (3000)")
-    sub.add_argument("--epochs", type=_COUNT, help="how often each is seen (4)")
+    sub.add_argument(  # bounds as of depths.plan
+        "--clips", type=_number(int, 12, 120_000), help="training clips, a multiple of 12 (3000)"
+    )
+    sub.add_argument("--epochs", type=_number(int, 1, 1000), help="how often each is seen (4)")
     sub.add_argument("--seeds", type=_number(int, 1, 1000), help="networks of each depth (2)")
 
     sub = command("videos", _videos, "train or fine-tune on your own videos, a folder per class")

@@ -14,7 +14,8 @@ from test_training_depths import TINY, planted
 
 from c3d_viz.errors import ExportError
 from c3d_viz.training import commands
-from c3d_viz.training.depths import run, study
+from c3d_viz.training.depths import Plan, run, study
+from c3d_viz.training.depths.plan import MOST
 from c3d_viz.training.depths.show import figure
 from c3d_viz.work import _load
 
@@ -127,6 +128,18 @@ def test_the_number_that_cannot_be_is_named(
     with pytest.raises(ExportError, match=f"^{says}"):
         run(tmp_path, tmp_path / "out", dataclasses.replace(TINY, **change))  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", MOST)
+def test_an_option_has_the_bounds_of_its_plan(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    least = Plan().batch if name == "clips" else 1
+    for wrong in (least - 1, MOST[name] + 12):
+        words = ["depths", "data", "-o", str(tmp_path / "out"), f"--{name}", str(wrong)]
+        assert commands.main(words) == 2
+        bounds = f"argument --{name}: must be {least} to {MOST[name]:,}, got {wrong}"
+        assert bounds in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
