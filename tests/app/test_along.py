@@ -12,7 +12,7 @@ from asked import source
 from streamlit.testing.v1 import AppTest
 
 import c3d_viz as viz
-from app import components, following, tasks, work
+from app import components, following, sessions, tasks, work
 from app.following import along
 
 
@@ -102,3 +102,4 @@ def test_the_page_hands_the_beginning_of_the_line_to_the_timeline(
     (stop,) = (button for button in test.button if button.label == "Stop")
     stop.click().run()
     assert not job.wanted
+    sessions.sessions().of("test session id").jobs.clear()  # which other tests have as well
