@@ -86,8 +86,9 @@ def features(
     ],
     layer: Annotated[str, typer.Option("--layer", metavar="LAYER", help="Any layer.")] = "fc6",
     overlap: Annotated[
-        int, whole("--overlap", metavar="N", help="Frames that neighbours share.")
-    ] = 8,
+        int | None,
+        whole("--overlap", metavar="N", help="Frames that neighbours share. [half a window]"),
+    ] = None,
     windows: Annotated[
         bool, typer.Option("--windows", help="A row a window, not one a video.")
     ] = False,

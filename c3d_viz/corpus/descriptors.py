@@ -52,15 +52,21 @@ class Describer:
     """A layer of a network that answers to windows; arguments and errors as of ``describe``."""
 
     def __init__(
-        self, model: nn.Module, spec: ModelSpec | InputSpec, layer: str, overlap: int, batch: int
+        self,
+        model: nn.Module,
+        spec: ModelSpec | InputSpec,
+        layer: str,
+        overlap: int | None,
+        batch: int,
     ) -> None:
         takes = spec.input if isinstance(spec, ModelSpec) else spec
+        overlap = takes.frames // 2 if overlap is None else overlap
         if not 0 <= overlap < takes.frames:
             raise VizError(
                 f"overlap must be 0 to {takes.frames - 1} frames, of windows of "
                 f"{takes.frames}, got {overlap}"
             )
-        self.layer, self.step = layer, takes.frames - overlap
+        self.layer, self.overlap, self.step = layer, overlap, takes.frames - overlap
         self.listener = Listener(model, takes, [layer], batch, mean_of_positions)
         self.size = self.listener.size
         self.piece = batch * math.ceil(LENGTH / batch)  # windows; no batch is of two pieces
@@ -137,7 +143,7 @@ def describe(
     model: nn.Module,
     clip: Video,
     layer: str = "fc6",
-    overlap: int = 8,
+    overlap: int | None = None,
     *,
     spec: ModelSpec | InputSpec,
     batch: int = 8,
@@ -154,7 +160,7 @@ def describe(
             frames.
         layer: any layer with a row of channels; spatial ones are averaged over their positions.
         overlap: frames that neighbouring windows share, of those that are taken where the network
-            takes every n-th (``InputSpec.stride``).
+            takes every n-th (``InputSpec.stride``); None: half of a window, 8 of C3D's 16.
         spec: what the network takes: the second value of ``load_model``, or an ``InputSpec``.
         batch: windows computed at a time; the answers differ by less than 1e-5.
         progress: called with windows done, their number, and the video's name.

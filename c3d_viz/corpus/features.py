@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -39,7 +40,7 @@ class FeatureSettings:
 
     network: NetworkChoice = field(default_factory=NetworkChoice)
     layer: str = "fc6"
-    overlap: int = 8
+    overlap: int | None = None
     windows: bool = False
     batch: int = 8
     device: str = "cpu"
@@ -158,7 +159,7 @@ class _Run:
     def __init__(self, out: Path, settings: FeatureSettings, overwrite: bool) -> None:
         if out.suffix != ".parquet":
             raise ExportError(f"features are written as .parquet, got {str(out)!r}")
-        self.out, self.settings = out, settings
+        self.out = out
         self.parts = out.with_name(f"{out.name}.parts")
         self.errors = out.with_name(f"{out.name}.errors.jsonl")
         self._check_places(overwrite)
@@ -168,7 +169,8 @@ class _Run:
             model.to(device), spec, settings.layer, settings.overlap, settings.batch
         )
         self.size = describer.size
-        self.about = about(settings, model, spec)
+        self.settings = dataclasses.replace(settings, overlap=describer.overlap)
+        self.about = about(self.settings, model, spec)
         self.key = key_of(self.about)
 
     def _check_places(self, overwrite: bool) -> None:

@@ -79,8 +79,11 @@ def test_the_papers_protocol_by_hand(video: Path) -> None:
     assert viz.describe is describe
 
 
-@pytest.mark.parametrize(("overlap", "starts"), [(0, [0, 4, 8]), (1, [0, 3, 6, 9]), (3, range(10))])
-def test_any_network_layer_and_overlap(overlap: int, starts: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("overlap", "starts"),
+    [(0, [0, 4, 8]), (1, [0, 3, 6, 9]), (3, range(10)), (None, [0, 2, 4, 6, 8])],
+)
+def test_any_network_layer_and_overlap(overlap: int | None, starts: list[int]) -> None:
     frames = colour_noise(13, 20, 30, seed=3)
     clip = viz.Clip(frames, 25.0, "made", start=7, stride=2)
     net = Residual()  # with in-place ReLUs right behind the layers

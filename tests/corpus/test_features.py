@@ -271,6 +271,20 @@ def test_wrong_settings_end_before_any_video(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_windows_share_half_by_default(videos: Path, tmp_path: Path) -> None:
+    """A network of short windows too; what it comes to is written down, for who looks clips up."""
+    factory, out = tmp_path / "short.py", tmp_path / "f.parquet"
+    factory.write_text(
+        "from torch import nn\nimport c3d_viz as viz\ndef make():\n"
+        "    net = nn.Sequential(nn.Conv3d(3, 2, 3), nn.ReLU()).eval()\n"
+        "    return net, viz.InputSpec('RGB', (0.0,) * 3, 1 / 255, (16, 16), (16, 16), 8)\n"
+    )
+    settings = FeatureSettings(NetworkChoice(f"{factory}:make"), "0")
+    assert write_features([videos], out, settings).rows == 3
+    assert json.loads(pq.read_schema(out).metadata[b"c3d_viz"])["overlap"] == 4
+    assert [row["windows"] for row in rows(out)] == [4, 10, 6]  # every 4 frames
+
+
 @pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
 def test_a_name_that_is_no_utf8(videos: Path, tmp_path: Path) -> None:
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff\n.mp4")
