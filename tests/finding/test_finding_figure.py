@@ -64,7 +64,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(
         ({"reinit": 1001}, "reinit .* must be 1 to 1000"),
         ({"windows_per_video": 0}, "windows of each video must be 1 to 1000, got 0"),
         ({"windows_per_video": 10**9}, "windows of each video"),
-        ({"seed": -1}, "seed must be 0 to 4294967295, got -1"),
+        ({"seed": -1}, "seed must be 0 to 2147483647, got -1"),
         ({"seed": 18446744073709551616}, "seed must be 0 to"),
     ],
 )
