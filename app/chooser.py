@@ -47,6 +47,8 @@ def bar() -> None:
     with st.container(key="notes"):  # with none it is there too: what follows keeps its place
         for note in session().notes:
             st.info(ui.plain(note), icon=":material/info:")
+        for message in session().refused:
+            ui.refuse(message)
     net = state.network()  # before anything of it is on the page
     line.caption(ui.weights(net.spec.weights))
 
@@ -104,12 +106,13 @@ def upload_clip() -> None:
     try:
         stored = store_clip(owner.folder, name, data)
     except VizError as error:
-        ui.refuse(str(error))
-        return
+        owner.refused.append(str(error))  # said on top, where it is seen
+        stored = None
     finally:
         del data
     owner.uploads += 1
-    state.change(state.view().with_clip(owner.keep(stored)))
+    if stored is not None:
+        state.change(state.view().with_clip(owner.keep(stored)))
     st.rerun()
 
 

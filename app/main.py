@@ -59,7 +59,9 @@ def draw(app: SimpleNamespace, page: st.Page) -> None:
     app.state.write_address()
     app.chooser.bar()
     page.run()
-    app.state.session().notes.clear()  # once they stood on a page that was drawn to its end
+    of = app.state.session()
+    for said in (of.notes, of.refused):  # once they stood on a page that was drawn to its end
+        said.clear()
 
 
 main()

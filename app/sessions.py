@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,26 +38,29 @@ class Session:
     weights: Stored | None = None
     jobs: dict[str, Task] = field(default_factory=dict)
     uploads: int = 0  # a new key empties Streamlit's uploader, and with it the file in memory
-    kept: int = 0  # clips that were ever taken in
     notes: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)  # why files were not taken, until it was said
 
     def keep(self, stored: Stored) -> str:
         """Take an uploaded clip in, in place of the oldest where there are CLIPS; its key.
 
         A clip that is here already is not kept twice.
         """
-        for key, other in self.clips.items():
-            if other.digest == stored.digest:
-                stored.path.unlink(missing_ok=True)
-                return key
+        key = f"{UPLOADED}-{stored.digest[:12]}"  # a page that is loaded again says whose it was
+        if key in self.clips:
+            stored.path.unlink(missing_ok=True)
+            return key
         while len(self.clips) >= CLIPS:
             old = self.clips.pop(next(iter(self.clips)))
             old.path.unlink(missing_ok=True)
             work.forget(old.digest)
-        self.kept += 1
-        key = UPLOADED if self.kept == 1 else f"{UPLOADED}-{self.kept}"
         self.clips[key] = stored
         return key
+
+    def named_by(self, address: Collection[str]) -> bool:
+        """Whether the values of an address speak of its files."""
+        own = UPLOADED in address and self.weights is not None
+        return own or any(key in value for value in address for key in self.clips)
 
     def close(self) -> None:
         """Stop its work, remove its files, forget its results."""
@@ -80,15 +83,15 @@ class Sessions:
         self._lock = threading.Lock()
         threading.Thread(target=_watch, args=(weakref.ref(self),), daemon=True).start()
 
-    def of(self, session_id: str, browser: str = "", goes_on: bool = False) -> Session:
+    def of(self, session_id: str, browser: str = "", address: Collection[str] = ()) -> Session:
         """The session of this id, made the first time.
 
-        A page that was loaded again has a new id. Where it ``goes_on`` with an upload, it gets the
-        session that the same browser left last.
+        A page that was loaded again has a new id. Where its ``address`` speaks of an upload, it
+        gets the session with that file which the same browser left last.
         """
         with self._lock:
             known = self._open.get(session_id)
-            if known is None and goes_on and (left := self._left(browser)):
+            if known is None and (left := self._left(browser, address)):
                 known = self._open.pop(left)
             session = known[0] if known else Session(self.storage.session(), browser)
             self._open[session_id] = (session, time.monotonic())
@@ -102,13 +105,14 @@ class Sessions:
             self._open[session_id] = (known[0], time.monotonic())
             return known[0]
 
-    def _left(self, browser: str) -> str | None:
-        """The id of the session that this browser left last, if it has left one."""
+    def _left(self, browser: str, address: Collection[str]) -> str | None:
+        """The id of the session with these files that this browser left last, if it left one."""
         active = Runtime.instance().is_active_session if Runtime.exists() else lambda _: False
         seen = {
             session_id: seen
             for session_id, (session, seen) in self._open.items()
-            if browser and session.browser == browser and not active(session_id)
+            if browser and session.browser == browser and session.named_by(address)
+            if not active(session_id)
         }
         return max(seen, key=seen.__getitem__, default=None)
 
@@ -156,9 +160,8 @@ def session() -> Session:
     register, name = sessions(), context.session_id
     if (known := register.known(name)) is not None:  # asked many times while a page is drawn
         return known
-    asked = st.query_params.to_dict().values()
-    goes_on = any(UPLOADED in value for value in asked)
-    return register.of(name, browser_of(st.context.cookies), goes_on)
+    address = st.query_params.to_dict().values()
+    return register.of(name, browser_of(st.context.cookies), tuple(address))
 
 
 def browser_of(cookies: Mapping[str, str]) -> str:

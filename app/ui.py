@@ -84,6 +84,11 @@ def fact(text: str) -> None:
     st.html(f'<p class="fact">{html.escape(text)}</p>')
 
 
+def answers(activation: float) -> str:
+    """How a unit answers, in words."""
+    return f"answers {activation:z.3g}" if activation else "does not answer here"
+
+
 def share(value: float) -> str:
     """A share in percent that says 100 % of nothing less than all."""
     for digits in range(4):

@@ -21,7 +21,7 @@ class View:
     """The state of the page.
 
     Attributes:
-        clip: key of a sample, or ``upload`` for this session's own file.
+        clip: key of a sample, or ``upload-`` and a digest for a file of this session's own.
         start: first frame of the window; None is the liveliest window.
         stride: every ``stride``-th frame of the video is taken.
         net: key of a network: a shipped one, or ``upload``.
@@ -105,7 +105,7 @@ def from_query(
         given = query.get(name, default)
         if given in allowed:
             return given
-        if given == UPLOADED or given.startswith(f"{UPLOADED}-"):
+        if given.split("-")[0] == UPLOADED:
             kind = "clip" if name == "clip" else "set of weights"
             notes.append(
                 f"The link was made with an uploaded {kind}. It stays with the person who uploaded "

@@ -228,8 +228,7 @@ def wait_for_sides(kind: str, key: str) -> tuple[Side, Side]:
 def _side(shown: Shown, unit: work.Spot, method: str, title: str) -> Side:
     att = work.back_projection(shown.net, shown.window, unit, method)
     # a unit that does not answer still has ways back to the pixels: the picture shows those alone
-    said = "does not answer here" if unit.activation == 0 else f"answers {unit.activation:z.3g}"
-    note = f"{unit.layer}, map {unit.channel}, {said} · " + " · ".join(
+    note = f"{unit.layer}, map {unit.channel}, {ui.answers(unit.activation)} · " + " · ".join(
         [METHODS[method].title, *att.notes]
     )
     return Side(shown, unit, att, title, note)

@@ -59,6 +59,7 @@ def choose(shown: state.Shown) -> ExportSettings | None:
             selection_mode="multi",
             default=[view.layer],
             key="export-layers",
+            disabled=st.session_state.get("export-which") == "one",  # whose layer it is then
             wrap=True,
         )
         methods = st.pills(

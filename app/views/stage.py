@@ -115,10 +115,15 @@ def on_the_clip(shown: state.Shown, unit: work.Spot, inner: bool) -> bool:
         turns=patch and patch.frames,
         **linked(shown, unit),
     )
-    ui.scale(view.look, f"answers {unit.activation:z.3g}, above {ui.share(rank)} of {unit.layer}")
+    ui.scale(view.look, f"{ui.answers(unit.activation)}, above {ui.share(rank)} of {unit.layer}")
+    if unit.activation == 0:
+        ui.fact(
+            "This cell is silent: what is drawn is no trace of an answer, but what might raise it."
+        )
     for note in notes:
         ui.fact(note)
-    if told := atlas.said(shown.net, unit):
+    # the atlas knows the strongest cell of each window
+    if view.at is None and (told := atlas.said(shown.net, unit)):
         ui.fact(f"Answers {unit.activation:z.3g}: {told}.")
     return True
 

@@ -9,8 +9,8 @@ from .types import Method
 
 DECONVNET = Method(
     "Deconvolution",
-    "Sends the unit's activation back and keeps, at every ReLU, only what is positive on the "
-    "way back.",
+    "Sends a signal back from the unit, whatever it answers, and keeps, at every ReLU, only what "
+    "is positive on the way back.",
     "Zeiler and Fergus 2014, Visualizing and Understanding Convolutional Networks",
     rule="deconvnet",
     needs_relus=True,

@@ -7,7 +7,7 @@ import html
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
+from pages_drawn import drawn, window_of_bikes
 
 from app import components, work
 from c3d_viz.engine import RuleReport
@@ -33,22 +33,35 @@ def test_notes_of_a_map_stand_on_its_page(monkeypatch: pytest.MonkeyPatch, page:
     monkeypatch.setattr(work, "back_projection", noted)
     monkeypatch.setattr(components, "player", listening)
 
-    def script(page: str) -> None:
-        import importlib
-
-        import streamlit as st
-
-        from app import state
-
-        st.session_state["pages"] = {"layers": st.Page(lambda: None, url_path="layers")}
-        st.navigation([st.session_state["pages"]["layers"]], position="hidden")
-        state.view()
-        importlib.import_module(f"app.views.{page}").page()
-
-    test = AppTest.from_function(script, default_timeout=120, args=(page,))
-    test.query_params["method"] = "guided"
-    test.query_params["layer"] = "conv3a"
-    test.run()
-    assert not test.exception
+    test = drawn(page, method="guided", layer="conv3a")
     said += [html.unescape(element.proto.body) for element in test.get("html")]
     assert sum(NOTE in line for line in said) == 2
+
+
+def test_a_silent_cell_is_called_so(net: work.Net) -> None:
+    """What deconvolution draws of it is no answer; and the atlas, which knows windows' strongest
+    cells, is asked for those alone."""
+    win = window_of_bikes(net)
+    spots = [work.spot(net, win, "conv5b", 57, (t, y, 6)) for t in range(2) for y in range(7)]
+    at = next(spot.at for spot in spots if spot.activation == 0)
+
+    def said(**query: str) -> str:
+        test = drawn("clip", layer="conv5b", map="57", **query)
+        return "\n".join(html.unescape(element.proto.body) for element in test.get("html"))
+
+    strongest, silent = said(), said(at="-".join(map(str, at)))
+    assert "does not answer here, above" in silent
+    assert "This cell is silent" in silent
+    assert "windows in the atlas" not in silent
+    assert "silent" not in strongest
+    assert "windows in the atlas" in strongest
+
+
+def test_layers_cannot_be_chosen_where_one_map_is() -> None:
+    test = drawn("export")
+    pills = {group.key: group for group in test.get("button_group")}
+    assert not pills["export-layers"].disabled
+    test.radio(key="export-which").set_value("one").run()
+    pills = {group.key: group for group in test.get("button_group")}
+    assert pills["export-layers"].disabled
+    assert not pills["export-methods"].disabled

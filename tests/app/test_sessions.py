@@ -57,15 +57,33 @@ def test_a_page_loaded_again_goes_on_with_its_upload(monkeypatch: pytest.MonkeyP
     try:
         before, other = register.of("before", "mine"), register.of("other page", "mine")
         foreign, nobody = register.of("somebody else", "theirs"), register.of("unknown", "")
+        for session in (before, other, foreign, nobody):
+            session.clips["upload-a"] = Stored(session.folder / "a.mp4", "a.mp4", "a")
+        address = ("upload-a", "conv5b")
         assert register.of("new tab", "mine") not in (before, other)
         open_pages.add("new tab")
-        assert register.of("again", "mine", goes_on=True) is before
+        assert register.of("again", "mine", address) is before
         open_pages.add("again")
-        assert register.of("again", "mine", goes_on=True) is before
-        assert register.of("third", "mine", goes_on=True) not in (before, other, foreign)
-        assert register.of("fourth", "", goes_on=True) is not nobody
+        assert register.of("again", "mine", address) is before
+        assert register.of("third", "mine", address) not in (before, other, foreign)
+        assert register.of("fourth", "", address) is not nobody
         register.reap(lambda name: name in open_pages, 1e9)
         assert before.folder.is_dir()  # the old id is gone, the session is not
+    finally:
+        register.storage.close()
+
+
+def test_tabs_of_one_browser_that_are_loaded_again_at_once_keep_their_own() -> None:
+    register = Sessions()
+    try:
+        tabs = [register.of(f"tab {n}", "mine") for n in range(3)]
+        for n, tab in enumerate(tabs[:2]):
+            tab.clips[f"upload-{n}"] = Stored(tab.folder / "a.mp4", "a.mp4", str(n))
+        tabs[2].weights = Stored(tabs[2].folder / "a.pth", "a.pth", "w")
+        assert register.of("again 0", "mine", ("upload-0",)) is tabs[0]
+        assert register.of("again 1", "mine", ("clip:upload-1",)) is tabs[1]  # what Compare has
+        assert register.of("again 2", "mine", ("bikes", "upload")) is tabs[2]
+        assert register.of("new", "mine", ("upload-7",)) not in tabs
     finally:
         register.storage.close()
 
@@ -76,20 +94,20 @@ def test_clips_are_kept_side_by_side_and_the_oldest_makes_room(tmp_path: Path) -
     def stored(n: int, copy: str = "") -> Stored:
         path = tmp_path / f"{n}{copy}.mp4"
         path.write_bytes(b"x")
-        return Stored(path, f"clip {n}.mp4", f"digest {n}")
+        return Stored(path, f"clip {n}.mp4", f"{n:012} of a file")
 
     keys = [session.keep(stored(n)) for n in range(sessions.CLIPS)]
-    assert keys == ["upload", *(f"upload-{n}" for n in range(2, sessions.CLIPS + 1))]
+    assert keys == [f"upload-{n:012}" for n in range(sessions.CLIPS)]
     again = stored(1, "again")
-    assert session.keep(again) == "upload-2"  # the same content: the one that is there
+    assert session.keep(again) == keys[1]  # the same content: the one that is there
     assert not again.path.exists()
-    work.CACHE.get(("strip", "digest 0"), lambda: "kept")
+    work.CACHE.get(("strip", "000000000000 of a file"), lambda: "kept")
     new = session.keep(stored(99))
-    assert new == f"upload-{sessions.CLIPS + 1}"
+    assert new == "upload-000000000099"
     assert list(session.clips) == [*keys[1:], new]
     assert not (tmp_path / "0.mp4").exists()
     assert (tmp_path / "1.mp4").exists()
-    assert ("strip", "digest 0") not in work.CACHE
+    assert ("strip", "000000000000 of a file") not in work.CACHE
 
 
 def test_a_browser_is_told_by_the_secret_under_the_mask() -> None:
