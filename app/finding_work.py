@@ -144,6 +144,7 @@ class FullTest:
     weights: str
     windows: int
     videos: int
+    effects: tuple[str, ...]  # of each method: T and its interval
 
 
 @functools.cache
@@ -162,6 +163,7 @@ def stored_result(path: Path = STORED) -> FullTest | None:
         data["model"]["weights"],
         len(real),
         len({w["video"] for w in real}),
+        tuple(reason.split(" over ")[0] for reason in data["verdict"]["reasons"]),
     )
 
 

@@ -130,9 +130,9 @@ def store_clip(folder: Path, name: str, data: bytes | memoryview) -> Stored:
         raise ClipError(str(error).replace(str(path), label)) from None
     if info.frames < 16:
         path.unlink(missing_ok=True)
+        long = f"{info.frames} frame{'' if info.frames == 1 else 's'}"
         raise ClipError(
-            f"{label} has {info.frames} frames; the network looks at 16 at a time: "
-            f"give a longer clip"
+            f"{label} has {long}; the network looks at 16 at a time: give a longer clip"
         )
     return Stored(path, label, digest, info)
 

@@ -262,23 +262,23 @@ def predictions(shown: state.Shown) -> None:
         ui.fact("These weights name no classes, so there is nothing to predict.")
         st.caption(ui.weights(shown.net.spec.weights))
         return
-    last = state.tree().blocks[-1]["id"]
+    last, view = state.tree().blocks[-1]["id"], state.view()
     for number, name, p in found:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if st.button(
                 ui.plain(name),
                 key=f"class-{number}",
-                type="tertiary",
+                type="secondary" if (number, last) == (view.channel, view.layer) else "tertiary",
                 help=f"Show what speaks for {ui.plain(name)} in these frames",
                 width=190,
             ):
-                state.change(state.view().with_layer(last).with_channel(number))
+                state.change(view.with_layer(last).with_channel(number))
                 st.rerun()
             st.html(
                 f'<div class="class"><i style="width:{100 * p:.1f}%"></i></div>', width="stretch"
             )
             st.html(f'<b class="share">{p:.1%}</b>', width="content")
-    ui.fact("Choose one to see on the clip what speaks for it.")
+    ui.fact("Choose one: the map above then shows on the clip what speaks for it.")
     if shown.net.choice.model.startswith("compact") and shown.net.choice.weights is None:
         ui.fact(
             "These classes are made up: cut-outs that move in one of ten ways. This small network "

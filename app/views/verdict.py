@@ -29,7 +29,8 @@ def conclusion(shown: state.Shown, found: dict[str, Lines]) -> None:
         kind = st.error if stored.answer == "invalid" else st.info
         kind(f"**The full test.** {ui.plain(stored.sentence)}", icon=":material/gavel:")
         tested = f"{stored.weights} · {stored.windows} windows of {stored.videos} videos"
-        st.caption(f"It tested {ui.weights(tested)}.{_other(shown)}")
+        found = f"The effect it found: {'; '.join(stored.effects)}."
+        st.caption(f"It tested {ui.weights(tested)}. {ui.plain(found)}{_other(shown)}")
     st.markdown(here)
 
 

@@ -278,6 +278,7 @@ def test_the_motion_page_says_what_it_shows_and_of_which_network() -> None:
     assert "Deconvolution is shown here" in told
     assert "fc6 has no frames; conv5b is shown here" in told
     of_test = next(c.value for c in test.caption if c.value.startswith("It tested"))
+    assert "gradient: T = -0.025 [-0.077, +0.019]; guided: T = " in of_test.replace("\\", "")
     assert "Shown below is another network: random weights" in of_test
     assert any("no contrast: nothing moves" in c.value for c in test.caption)
     said = [e.value for e in test.main if hasattr(e, "value") and isinstance(e.value, str)]
