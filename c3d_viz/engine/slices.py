@@ -22,6 +22,7 @@ from torch.nn import Parameter
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from .graph.exact import kernel_of
 from .threads import one_thread_each
 
 LARGE = 16 * 1024**2  # bytes of the matrix from which it pays
@@ -85,24 +86,15 @@ class sliced(TorchFunctionMode):  # noqa: N801 - used as a function
         cells = math.prod(steps) * math.prod(weight.shape[1:])
         if steps[0] < 2 or cells * input.element_size() < LARGE:
             return None
-        if not _goes_by_columns(input, weight, bias, *way, groups):
+        if input.device.type != "cpu" or input.shape[0] != 1:
+            return None
+        # PyTorch's other ways sum in another order
+        if kernel_of(input, weight, bias, *way, (1, 1, 1), groups) != "Slow3d":
             return None
         shapes = tuple(input.shape), tuple(weight.shape), bias is not None
         if not _is_exact(*shapes, *way, input.dtype):
             return None
         return _in_slices(input, weight, bias, *way, self._map)
-
-
-def _goes_by_columns(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: Triple, padding: Triple, groups: int
-) -> bool:
-    """Whether PyTorch itself would write out the matrix; its other ways sum in another order."""
-    if x.device.type != "cpu" or x.shape[0] != 1:
-        return False
-    backend = torch._C._select_conv_backend(
-        x, weight, bias, stride, padding, (1, 1, 1), False, (0, 0, 0), groups, None
-    )
-    return str(backend).endswith(".Slow3d")
 
 
 @functools.cache

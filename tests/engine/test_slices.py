@@ -109,3 +109,12 @@ def test_a_network_is_read_as_ever_and_errors_leave_nothing_behind(cut: list[Any
     assert torch.get_num_threads() == threads
     trace(model, x)
     assert len(cut) == count
+
+
+def test_without_pytorchs_private_name_it_is_left_to_pytorch(
+    cut: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(torch._C, "_select_conv_backend")
+    whole, parts = results(nn.Conv3d(3, 4, 3), torch.randn(1, 3, 9, 20, 24))
+    assert torch.equal(whole, parts)
+    assert cut == []

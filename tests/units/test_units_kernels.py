@@ -99,6 +99,21 @@ def test_what_looks_at_the_pixels_is_told_by_what_it_is_given() -> None:
     assert not any(module._forward_pre_hooks for module in model.modules())
 
 
+class Prepared(nn.Module):
+    """Takes a mean off the clip itself, in front of its first convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv3d(3, 3, 3), nn.Conv3d(3, 2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(self.first((x - 0.4) / 0.2).relu()).mean((2, 3, 4))
+
+
+def test_what_a_network_does_to_its_clip_is_part_of_the_input() -> None:
+    assert first_kernels(Prepared().eval(), COMPACT_INPUT).layer == "first"
+
+
 def test_a_kernel_of_a_group_is_blind_to_the_others() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv3d(3, 6, 3, groups=3), nn.ReLU()).eval()

@@ -38,25 +38,10 @@ def backend_of(conv: Filters, sizes: Sequence[int]) -> Backend | None:
     weight, view = conv.weight, conv.stencil
     if weight.device.type != "cpu" or not weight.is_contiguous():
         return None
-    select: Any = getattr(torch._C, "_select_conv_backend", None)
-    if select is None:
-        return None
     outs, ins = weight.shape[0], weight.shape[1] * conv.groups
     x = weight.new_empty((1, ins, *sizes))
-    with torch.no_grad():
-        chosen = select(
-            x,
-            weight,
-            conv.bias,
-            view.stride,
-            view.padding,
-            view.dilation,
-            False,
-            [0, 0, 0],
-            conv.groups,
-            [outs],
-        )
-    backend = _BACKENDS.get(chosen.name)
+    way = view.stride, view.padding, view.dilation
+    backend = _BACKENDS.get(kernel_of(x, weight, conv.bias, *way, conv.groups))
     if backend is None or not _holds(backend, weight.dtype, torch.get_num_threads()):
         return None
     # One product a group, put together by PyTorch; and of oneDNN, what was seen to follow the
@@ -67,6 +52,25 @@ def backend_of(conv: Filters, sizes: Sequence[int]) -> Backend | None:
     if (grouped and (backend == "columns" or not depthwise)) or (backend == "onednn" and pointwise):
         return None
     return backend
+
+
+def kernel_of(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> str:
+    """PyTorch's name of the kernel that it takes for a convolution; "" where it does not tell."""
+    select: Any = getattr(torch._C, "_select_conv_backend", None)
+    if select is None:
+        return ""
+    way, outs = (stride, padding, dilation, False, [0, 0, 0], groups), [weight.shape[0]]
+    with torch.no_grad():
+        name: str = select(x, weight, bias, *way, outs).name
+    return name
 
 
 def exact_box(backend: Backend | None, box: Box, sizes: Sequence[int]) -> Box:

@@ -91,7 +91,9 @@ def sure(rank: Rank) -> str:
     """How many untrained channels do as well, and what follows."""
     if not rank.of:
         return "with no untrained channel to compare"
-    learned = "so it is probably learned" if rank.chance <= RARE else "so it need not be learned"
-    if rank.share <= RARE < rank.chance:
-        learned = "too few to say whether it is learned"
+    learned = "too few to say whether it is learned"
+    if rank.chance <= RARE:
+        learned = "so it is probably learned"
+    elif rank.share > RARE:
+        learned = "so it need not be learned"
     return f"as {rank.as_well} of {rank.of} untrained channels do, {learned}"
