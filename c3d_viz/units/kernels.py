@@ -145,6 +145,11 @@ def _convolution(model: nn.Module, spec: InputSpec, layer: str | None) -> tuple[
         raise LayerError(f"{type(model).__name__} has no Conv3d, so no kernels that are films")
     if layer is not None and layer not in known:
         raise LayerError(f"no Conv3d {layer!r}; this model has {nearest(layer, list(known))}")
+    if layer is not None and known[layer].in_channels != spec.channels:  # told without a pass
+        raise LayerError(
+            f"{layer} does not look at the pixels: it takes {known[layer].in_channels} channels, "
+            f"the clip has {spec.channels}; leave --layer out, or name one that takes the clip"
+        )
     called = _called(model, spec, list(known))
     over = [name for name, pixels in called.items() if pixels]
     name = layer if layer is not None else next(iter(called), "")
